@@ -1,0 +1,40 @@
+"""What selectors, judges and benchmarks have in common: a name and typed parameters."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, ClassVar
+
+API_VERSION = 1
+"""Version of the interface in :mod:`selkit.api`; raised when a plugin written for an older one may break."""
+
+
+class Component:
+    """Base of everything a plugin provides.
+
+    Subclasses are dataclasses. Their fields are the parameters: ``-p key=value`` on the command line, keys in YAML,
+    entries of the manifest, rows of the documentation. A field may itself be a component.
+
+    Attributes:
+        name: What people type to get the component: ``[a-z0-9][a-z0-9._-]*``.
+        api_version: The version of the interface that the component was written for.
+        requires: Packages (import names) that must be installed before the component can run.
+        extra: How to install them, e.g. ``'selkit-eval[train]'``.
+    """
+
+    name: ClassVar[str]
+    api_version: ClassVar[int] = API_VERSION
+    requires: ClassVar[tuple[str, ...]] = ()
+    extra: ClassVar[str] = ""
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters as they go into keys and manifests; a component becomes ``{'name': ..., **parameters}``."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Component):
+        return {"name": value.name, **value.parameters()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

