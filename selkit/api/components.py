@@ -20,12 +20,22 @@ class Component:
         api_version: The version of the interface that the component was written for.
         requires: Packages (import names) that must be installed before the component can run.
         extra: How to install them, e.g. ``'selkit-eval[train]'``.
+        models: Names of the parameters that hold a model reference (see :meth:`model_parameters`).
     """
 
     name: ClassVar[str]
     api_version: ClassVar[int] = API_VERSION
     requires: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
+    models: ClassVar[tuple[str, ...]] = ()
+
+    def model_parameters(self) -> tuple[str, ...]:
+        """Names of the parameters that hold a model reference under the present settings.
+
+        The host fills those that are None with the experiment's base model, checks before any work starts that the
+        models are there, and puts the digests of their weights into the keys of what it stores.
+        """
+        return self.models
 
     def parameters(self) -> dict[str, Any]:
         """The parameters as they go into keys and manifests; a component becomes ``{'name': ..., **parameters}``."""

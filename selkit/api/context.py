@@ -73,7 +73,19 @@ class Context(ABC):
     def scores(self, scorer: Scorer) -> dict[str, float]:
         """Scores of the pool by another component, by id; rows without a score are absent. Stored under its own key."""
 
+    @abstractmethod
+    def selection(self, ref: str) -> Sequence[str]:
+        """The ids that another arm of the experiment chose, or that a folder written by ``selkit select`` holds.
+
+        Raises:
+            DataError: There is neither an arm nor a folder of that name.
+        """
+
+    @abstractmethod
+    def read_pool(self, source: str | Path) -> Pool:
+        """Another pool, read as the pools of the experiment are."""
+
     @property
     @abstractmethod
     def selections(self) -> Mapping[str, Sequence[str]]:
-        """Ids chosen by the other arms of the experiment at its largest budget, by arm."""
+        """Ids chosen by the other arms of the experiment at its largest budget, by arm; no baselines."""

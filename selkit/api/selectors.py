@@ -16,10 +16,12 @@ class BaseSelector(Component, ABC):
 
     Attributes:
         seeded: Whether the choice depends on the seed. Runs of an unseeded selector differ in training alone.
+        sized: Whether the selector takes a budget. One that does not (a given subset, the full pool) has its own size.
         baseline: True for arms that strict-random does not count among 'the other selectors'.
     """
 
     seeded: ClassVar[bool] = True
+    sized: ClassVar[bool] = True
     baseline: ClassVar[bool] = False
 
     def preflight(self, pool: Pool, ctx: Context) -> None:
@@ -31,8 +33,10 @@ class Scorer(BaseSelector):
 
     Attributes:
         higher_is_better: Whether large scores are chosen first.
-        independent: Whether a row's score depends on that row alone. The host then hands the rows over sorted by
-            length (little padding in a batch), and after an interruption only those that have no score yet.
+        independent: Whether a row's score depends on that row alone. After an interruption the host then hands over
+            only the rows that have no score yet.
+        by_length: Whether the host hands the rows over sorted by length, longest first, so that a model's batches of
+            neighbours carry little padding.
         code_version: Stands in for the digest of the component's source in the key of stored scores, for authors who
             promise to change it whenever scores can change.
     """
@@ -40,6 +44,7 @@ class Scorer(BaseSelector):
     seeded = False
     higher_is_better: ClassVar[bool] = True
     independent: ClassVar[bool] = True
+    by_length: ClassVar[bool] = False
     code_version: ClassVar[str | None] = None
 
     @abstractmethod

@@ -70,7 +70,9 @@ class Template:
 
 ALPACA = Template(
     name="alpaca",
-    preamble="Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n",
+    preamble=(
+        "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
+    ),
     preamble_with_input=(
         "Below is an instruction that describes a task, paired with an input that provides further context. "
         "Write a response that appropriately completes the request.\n\n"
