@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from selkit.api.components import Component
 from selkit.api.context import Context
@@ -46,6 +46,10 @@ class Scorer(BaseSelector):
     independent: ClassVar[bool] = True
     by_length: ClassVar[bool] = False
     code_version: ClassVar[str | None] = None
+
+    def tie_break(self) -> Literal["id", "random"]:
+        """How rows with equal scores are ordered: the smaller id first, or at random by the seed."""
+        return "id"
 
     @abstractmethod
     def score(self, pool: Pool, ctx: Context) -> Iterable[float | RowScore]:

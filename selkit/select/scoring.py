@@ -1,0 +1,159 @@
+"""The scoring pass: run a scorer once per pool, keep what it said, and go on where a killed pass stopped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from selkit.api import Context, ContractViolation, Pool, RowScore, Scorer, WorkFailed
+from selkit.store import Artifact, Draft, JsonlWriter, Key, Store, read_jsonl
+
+SCORES = "scores.parquet"
+PARTIAL = "rows.jsonl"
+MAX_FAILED = 0.02
+"""Largest share of rows whose scoring may fail before the pass counts as failed."""
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("score", pa.float64()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("truncated", pa.bool_()),
+        ("details", pa.map_(pa.string(), pa.float64())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The stored scores of one pool: a table as in :data:`SCHEMA`, one row per row of the pool."""
+
+    table: pa.Table
+
+    @cached_property
+    def scored(self) -> pa.Table:
+        """The rows that have a score."""
+        return self.table.filter(pc.is_valid(self.table["score"]))
+
+    def as_dict(self) -> dict[str, float]:
+        """Score by id, without the rows that have none."""
+        return dict(zip(self.scored["id"].to_pylist(), self.scored["score"].to_pylist(), strict=True))
+
+    def arrays(self) -> tuple[pa.Array, NDArray[np.float64]]:
+        """Ids and scores of the rows that have one."""
+        return self.scored["id"].combine_chunks(), self.scored["score"].to_numpy()
+
+    def counts(self) -> dict[str, Any]:
+        """What became of the rows: scored, excluded and failed by reason, truncated."""
+        without = self.table.filter(pc.is_null(self.table["score"]))
+        pairs = zip(without["status"].to_pylist(), without["reason"].to_pylist(), strict=True)
+        reasons: dict[str, Counter[str]] = {"excluded": Counter(), "failed": Counter()}
+        for status, reason in pairs:
+            reasons[status][reason] += 1
+        return {
+            "scored": self.scored.num_rows,
+            "excluded": dict(reasons["excluded"]),
+            "failed": dict(reasons["failed"]),
+            "truncated": pc.sum(self.table["truncated"]).as_py() or 0,
+        }
+
+
+def scoring_pass(scorer: Scorer, pool: Pool, key: Key, store: Store, ctx: Context) -> tuple[Scores, Artifact]:
+    """The scores of ``pool`` under ``key``: from the store, or by running the scorer.
+
+    An interrupted pass goes on with the rows that have no score yet, if the scorer is ``independent``.
+
+    Raises:
+        ContractViolation: The scorer returned too few or too many scores, or something that is not a score.
+        WorkFailed: Scoring failed for more than :data:`MAX_FAILED` of the rows.
+    """
+    artifact = store.obtain(key, lambda draft: _score_all(scorer, pool, draft, ctx))
+    return Scores(pq.read_table(artifact.file(SCORES))), artifact
+
+
+def _score_all(scorer: Scorer, pool: Pool, draft: Draft, ctx: Context) -> None:
+    partial = draft.partial / PARTIAL
+    done = _read_partial(partial, scorer)
+    rest = _order(scorer, pool.without(done) if done else pool)
+    if done:
+        ctx.log(f"{scorer.name}: {len(done)} of {len(pool)} rows have a score already, {len(rest)} to go")
+    with JsonlWriter(partial) as writer:
+        for row_id, row in _checked(scorer, rest, ctx):
+            done[row_id] = row
+            writer.append(row)
+    table = _table(done)
+    _refuse_failures(scorer, table)
+    pq.write_table(table, draft.directory / SCORES)
+    draft.record(**Scores(table).counts())
+
+
+def _read_partial(path: Path, scorer: Scorer) -> dict[str, list[Any]]:
+    if not scorer.independent:
+        path.unlink(missing_ok=True)
+    return {row[0]: row for row in read_jsonl(path)} if path.exists() else {}
+
+
+def _order(scorer: Scorer, pool: Pool) -> Pool:
+    if not scorer.by_length:
+        return pool
+    size = pc.add(pc.add(_length(pool, "instruction"), _length(pool, "input")), _length(pool, "response"))
+    table = pool.table.append_column("_length", size)
+    order = pc.sort_indices(table, [("_length", "descending"), ("id", "ascending")])
+    return pool.take(pool.table["id"].take(order).to_pylist())
+
+
+def _length(pool: Pool, column: str) -> pa.ChunkedArray:
+    return pc.utf8_length(pool.column(column))
+
+
+def _checked(scorer: Scorer, pool: Pool, ctx: Context) -> Iterator[tuple[str, list[Any]]]:
+    scores: Iterable[float | RowScore] = iter(scorer.score(pool, ctx)) if len(pool) else iter(())
+    for row_id in pool.ids:
+        score = next(scores, None)  # type: ignore[call-overload]
+        if score is None:
+            raise ContractViolation(f"{scorer.name} returned fewer scores than the {len(pool)} rows it was given")
+        yield row_id, _row(scorer, row_id, score)
+    if next(scores, None) is not None:  # type: ignore[call-overload]
+        raise ContractViolation(f"{scorer.name} returned more scores than the {len(pool)} rows it was given")
+
+
+def _row(scorer: Scorer, row_id: str, score: float | RowScore) -> list[Any]:
+    if not isinstance(score, RowScore):
+        try:
+            score = RowScore(float(score))
+        except (TypeError, ValueError) as error:
+            raise ContractViolation(f"{scorer.name} returned {score!r} for row {row_id!r}: not a number") from error
+    value = score.value
+    if value is not None and np.isnan(value):
+        return [row_id, None, "failed", score.reason or "the scorer returned NaN", score.truncated, dict(score.details)]
+    status = "failed" if value is None and score.status == "ok" else score.status
+    reason = score.reason or ("the scorer gave no reason" if value is None else "")
+    return [row_id, value, status, reason, score.truncated, dict(score.details)]
+
+
+def _table(rows: dict[str, list[Any]]) -> pa.Table:
+    columns = list(zip(*(rows[row_id] for row_id in sorted(rows)), strict=True)) or [()] * len(SCHEMA)
+    details = [list(entry.items()) for entry in columns[-1]]
+    arrays = [pa.array(column, kind) for column, kind in zip([*columns[:-1], details], SCHEMA.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def _refuse_failures(scorer: Scorer, table: pa.Table) -> None:
+    failed = table.filter(pc.equal(table["status"], "failed"))
+    if failed.num_rows > MAX_FAILED * table.num_rows:
+        first = failed.slice(0, 1).to_pylist()[0]
+        raise WorkFailed(
+            f"{scorer.name} failed on {failed.num_rows} of {table.num_rows} rows, more than {MAX_FAILED:.0%}; "
+            f"the first is {first['id']!r}: {first['reason']}"
+        )
