@@ -119,9 +119,7 @@ def fill_models(component: BaseSelector, base_model: str | None) -> BaseSelector
     return replace(component, **changes) if changes else component  # type: ignore[type-var]
 
 
-def preflight(
-    pool: Pool, selector: BaseSelector, budget: Budget | int | str | None, ctx: HostContext
-) -> int | None:
+def preflight(pool: Pool, selector: BaseSelector, budget: Budget | int | str | None, ctx: HostContext) -> int | None:
     """Everything that can be refused before work starts; the number of rows the budget takes, None without one."""
     if selector.sized and budget is None:
         raise UsageError(f"{selector.name} needs a budget: a number of rows such as 1000, or a share such as 5%")
@@ -255,7 +253,9 @@ def _checked(selector: BaseSelector, selection: Selection, pool: Pool, rows: int
     known = set(pool.ids)
     unknown = [i for i in ids if i not in known]
     if unknown:
-        raise ContractViolation(f"{selector.name} chose {len(unknown)} ids that are not in the pool, e.g. {unknown[0]!r}")
+        raise ContractViolation(
+            f"{selector.name} chose {len(unknown)} ids that are not in the pool, e.g. {unknown[0]!r}"
+        )
     if len(set(ids)) < len(ids):
         raise ContractViolation(f"{selector.name} chose {len(ids) - len(set(ids))} rows more than once")
     if any(np.isnan(score) for score in selection.scores.values()):
