@@ -79,8 +79,8 @@ class LengthMatchedRandom(Sampler):
         for decile, count in enumerate(apportion(profile, k)):
             if count > len(members[decile]):
                 raise BudgetError(
-                    f"{self.name} needs {count} rows of length decile {decile + 1} to match {self.like!r}, but the pool "
-                    f"has {len(members[decile])}: take a smaller budget"
+                    f"{self.name} needs {count} rows of length decile {decile + 1} to match {self.like!r}, "
+                    f"but the pool has {len(members[decile])}: take a smaller budget"
                 )
             chosen += draw(members[decile], int(count), ctx)
         return chosen

@@ -65,11 +65,15 @@ class Subset(Selector):
         """The ids of the given rows, in the order of the file."""
         ids, unmatched = self._matched(pool, ctx)
         if not ids:
-            raise DataError(f"no row of {self.file} is in pool {pool.name!r}: is it the right file, and the right pool?")
+            raise DataError(
+                f"no row of {self.file} is in pool {pool.name!r}: is it the right file, and the right pool?"
+            )
         if unmatched:
             shown = ", ".join(repr(u[:60]) for u in unmatched[:_SHOWN])
             ctx.log(f"{len(unmatched)} rows of {self.file} are not in pool {pool.name!r}: {shown}, ...")
-        return Selection(tuple(dict.fromkeys(ids)), notes={"unmatched": len(unmatched), "unmatched_rows": unmatched[:100]})
+        return Selection(
+            tuple(dict.fromkeys(ids)), notes={"unmatched": len(unmatched), "unmatched_rows": unmatched[:100]}
+        )
 
     def _matched(self, pool: Pool, ctx: Context) -> tuple[list[str], list[str]]:
         known = set(pool.ids)
@@ -177,6 +181,6 @@ def _ids_in(path: Path) -> list[str] | None:
 
 
 def _has_text(path: Path) -> bool:
-    return path.suffix != ".txt" and bool({"response", "output", "conversations", "messages", "completion"}.intersection(
-        read_table(path).column_names
-    ))
+    return path.suffix != ".txt" and bool(
+        {"response", "output", "conversations", "messages", "completion"}.intersection(read_table(path).column_names)
+    )

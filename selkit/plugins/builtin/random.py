@@ -53,8 +53,8 @@ class RandomLowOverlap(Sampler):
                 return ids
             lowest = min(lowest, overlap)
         raise DataError(
-            f"{self.name} found no draw of {k} rows with an overlap of at most {self.max_overlap:.0%} in {self.attempts} "
-            f"attempts (the lowest was {lowest:.0%}): raise max_overlap, or take a smaller budget"
+            f"{self.name} found no draw of {k} rows with an overlap of at most {self.max_overlap:.0%} "
+            f"in {self.attempts} attempts (the lowest was {lowest:.0%}): raise max_overlap, or take a smaller budget"
         )
 
 
