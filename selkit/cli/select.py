@@ -6,29 +6,29 @@ from pathlib import Path
 
 import click
 
-from selkit.cli.options import common_options, json_option, seed_option, store_option
+from selkit.cli import options
 
 
 @click.command("select")
 @click.argument("pool")
 @click.option("-s", "--selector", required=True, metavar="NAME", help="The selector; `selkit plugins` lists them.")
-@click.option("-p", "parameters", multiple=True, metavar="KEY=VALUE", help="A parameter of the selector; repeatable.")
+@options.parameters
 @click.option("-b", "--budget", metavar="N|5%", help="Rows to choose: a number, or a share of the pool.")
-@click.option("-o", "--output", required=True, metavar="DIR", help="Folder for the selection; - prints ids.")
+@options.output("Folder for selection.jsonl and manifest.json; - prints the ids.", required=True)
 @click.option("--model", "base_model", metavar="MODEL", help="Model for the selector's model parameters left unset.")
 @click.option("--turns", type=click.Choice(["last", "all"]), default="last", help="Assistant turns that train.")
 @click.option("--llama-factory", is_flag=True, help="Also write the rows with a dataset_info.json.")
 @click.option("--skip-bad-lines", is_flag=True, help="Name and drop lines that are not valid JSON.")
-@click.option("-n", "--dry-run", is_flag=True, help="Check everything and say what would be done.")
-@click.option("-f", "--force", is_flag=True, help="Replace another selection in the folder.")
-@seed_option
-@store_option
-@json_option
-@common_options
+@options.seed
+@options.store
+@options.as_json
+@options.dry_run
+@options.force
+@options.verbosity
 def command(
     pool: str,
     selector: str,
-    parameters: tuple[str, ...],
+    assignments: tuple[str, ...],
     budget: str | None,
     output: str,
     base_model: str | None,
@@ -38,7 +38,7 @@ def command(
     dry_run: bool,
     force: bool,
     seed: int,
-    store: Path | None,
+    store: str | None,
     as_json: bool,
 ) -> None:
     """Choose rows of POOL with a selector, within a budget.
@@ -51,7 +51,7 @@ def command(
 
     job = SelectJob(
         pool=pool,
-        selector=build("selector", selector, parse_assignments(parameters)),
+        selector=build("selector", selector, parse_assignments(assignments)),
         budget=budget,
         output=None if output == "-" else Path(output),
         base_model=base_model,
@@ -61,6 +61,6 @@ def command(
         dry_run=dry_run,
         force=force,
         seed=seed,
-        store=store,
+        store=None if store is None else Path(store),
     )
     run_job(job, as_json=as_json)
