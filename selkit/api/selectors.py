@@ -17,11 +17,13 @@ class BaseSelector(Component, ABC):
     Attributes:
         seeded: Whether the choice depends on the seed. Runs of an unseeded selector differ in training alone.
         sized: Whether the selector takes a budget. One that does not (a given subset, the full pool) has its own size.
+        after_others: Whether the selector looks at the selections of other arms, and so runs after them.
         baseline: True for arms that strict-random does not count among 'the other selectors'.
     """
 
     seeded: ClassVar[bool] = True
     sized: ClassVar[bool] = True
+    after_others: ClassVar[bool] = False
     baseline: ClassVar[bool] = False
 
     def preflight(self, pool: Pool, ctx: Context) -> None:

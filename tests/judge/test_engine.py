@@ -10,10 +10,10 @@ from typing import ClassVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from selkit.models import HostContext
 
 from selkit.api import Comparison, Context, ContractViolation, Judgement, Outcome, PairwiseJudge, UsageError
 from selkit.judge import item_scores, judge_health, judge_pairs, pass_from_row, pass_row
-from selkit.models import HostContext
 from selkit.plugins import build
 from selkit.store import Store
 
@@ -37,13 +37,13 @@ class Longer(PairwiseJudge):
             yield Judgement.of(c, 0.5 if lead == 0 else float(lead > 0))
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path: Path) -> Store:
     """A store of its own."""
     return Store(tmp_path / "store")
 
 
-@pytest.fixture()
+@pytest.fixture
 def ctx(tmp_path: Path) -> HostContext:
     """A context without services."""
     Longer.shown.clear()

@@ -26,6 +26,7 @@ class StrictRandom(Sampler):
 
     name = "strict-random"
     baseline = True
+    after_others = True
     without: tuple[str, ...] = ()
 
     def sample(self, pool: Pool, k: int, ctx: Context) -> Sequence[str]:
@@ -56,6 +57,7 @@ class LengthMatchedRandom(Sampler):
 
     name = "length-matched-random"
     baseline = True
+    after_others = True
     like: str
     unit: Unit = "words"
     tokenizer: str | None = None

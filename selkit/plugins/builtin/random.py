@@ -34,6 +34,7 @@ class RandomLowOverlap(Sampler):
     """
 
     name = "random-low-overlap"
+    after_others = True
     max_overlap: float = 0.3
     against: tuple[str, ...] = ()
     attempts: int = 1000
