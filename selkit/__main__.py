@@ -1,0 +1,118 @@
+"""The entry point: runs the command line and turns whatever ends it into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+from selkit.cli import cli
+
+INTERNAL = 70
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+TERMINATED = 143
+"""Exit codes that no error class carries; those of refusals are on the classes in :mod:`selkit.api.errors`."""
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived; unlike SystemExit, nothing that guards a plugin swallows it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs ``selkit ARGUMENTS`` (default: those of the process) and returns the exit code."""
+    if "_SELKIT_COMPLETE" in os.environ:
+        cli.main(prog_name="selkit")
+    _exit_cleanly_on_sigterm()
+    try:
+        code = _run(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        code = BROKEN_PIPE
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        with cli.make_context("selkit", arguments) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        return _complain(_sentence(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort, EOFError):
+        return _complain("Interrupted; the same command takes up what it finished.", INTERRUPTED)
+    except _Terminated:
+        return _complain("Terminated; the same command takes up what it finished.", TERMINATED)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return _report(error)
+    return 0
+
+
+def _report(error: Exception) -> int:
+    """One line for a refusal of selkit's own; for anything else, a line and the place of the traceback."""
+    from selkit.api.errors import SelkitError
+
+    if os.environ.get("SELKIT_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, SelkitError):
+        return _complain(str(error), error.exit_code)
+    place = _save_traceback(error)
+    return _complain(
+        f"selkit failed unexpectedly ({type(error).__name__}: {error}); the traceback is in {place}", INTERNAL
+    )
+
+
+def _save_traceback(error: Exception) -> str:
+    """Writes the traceback to a new file in the temporary folder and returns its path."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="selkit-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        file.write(f"command: {' '.join(sys.argv)}\n")
+        traceback.print_exception(error, file=file)
+    return file.name
+
+
+def _complain(message: str, code: int) -> int:
+    from selkit.console import get_console
+
+    get_console().error("Error: " + " ".join(message.split()))
+    return code
+
+
+def _sentence(error: click.ClickException) -> str:
+    """click's message with the command whose help explains it."""
+    message = error.format_message()
+    context = getattr(error, "ctx", None)
+    return f"{message} See '{context.command_path} --help'." if context is not None else message
+
+
+def _exit_cleanly_on_sigterm() -> None:
+    """Lets SIGTERM unwind the stack, so that leases are given back and files are closed."""
+    import signal
+    import threading
+
+    def terminate(signum: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, terminate)
+
+
+def _discard_output() -> None:
+    """Points stdout at nothing: its reader has gone, and the interpreter flushes once more when it ends."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""The command line: one thin module per command, imported only when that command runs.
+
+Every command is a shell over a documented function. A command module has one attribute, ``command``, and imports what
+it needs inside the body of that command, so that help stays as fast as click itself.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from selkit import __version__
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "plugins": ("selkit.cli.plugins", "What is installed, from which package, in what state."),
+    "completion": ("selkit.cli.completion", "Print the script that completes commands in your shell."),
+}
+"""Commands in the order of the help page: name -> (module, one line of help)."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named in a table and imported when they are asked for.
+
+    Args:
+        table: Command name -> (module with an attribute ``command``, one line of help).
+    """
+
+    def __init__(self, *args: object, table: dict[str, tuple[str, str]], **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands, in the order of the table."""
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the module of a command, or returns None where there is no such command."""
+        if cmd_name not in self.table:
+            return None
+        command: click.Command = import_module(self.table[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the list of commands from the table alone, importing none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command to run; an unknown one is refused with the nearest known name."""
+        if args[0] not in self.table and not args[0].startswith("-"):
+            from selkit.plugins.suggest import did_you_mean
+
+            raise click.UsageError(f"No such command '{args[0]}'.{did_you_mean(args[0], self.table)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.command(
+    cls=LazyGroup,
+    table=COMMANDS,
+    name="selkit",
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="selkit")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Tell whether a way of selecting instruction-tuning data is any good."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
