@@ -66,7 +66,8 @@ def main() -> None:
         lengths = write_pool(folder / "pool.jsonl", options.rows)
         size = (folder / "pool.jsonl").stat().st_size / 1e6
         print(
-            f"{options.rows} rows, {size:.0f} MB, {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+            f"{options.rows} rows, {size:.0f} MB; {os.cpu_count()} cores, {platform.machine()}, "
+            f"Python {platform.python_version()}"
         )
         expected = [i for _, i in sorted(lengths, key=lambda pair: (-pair[0], pair[1]))[: options.budget]]
         for selector in (["random"], ["longest", "-p", "unit=words"]):
