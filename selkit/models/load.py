@@ -114,7 +114,5 @@ def forget_models() -> None:
 def _read_tokenizer(folder: Path, ref: str) -> str:
     path = folder / TOKENIZER
     if not path.is_file():
-        raise DataError(
-            f"model {ref!r} has no {TOKENIZER}: load it once with transformers' AutoTokenizer and save it into the folder"
-        )
+        raise DataError(f"model {ref!r} has no {TOKENIZER}: save it with transformers' AutoTokenizer into the folder")
     return path.read_text("utf-8")
