@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import ClassVar
 
 from selkit.api.components import Component
 from selkit.api.context import Context
@@ -80,9 +81,12 @@ class PairwiseJudge(Component, ABC):
 
     Attributes:
         needs_reference: Whether the judge can do nothing without the test set's own answer.
+        symmetric: Whether swapping the responses always mirrors the verdict. True for rules and for people who never
+            see the order; a model has a position bias.
     """
 
-    needs_reference = False
+    needs_reference: ClassVar[bool] = False
+    symmetric: ClassVar[bool] = False
 
     @abstractmethod
     def compare(self, comparisons: Sequence[Comparison], ctx: Context) -> Iterable[Judgement]:
@@ -90,11 +94,16 @@ class PairwiseJudge(Component, ABC):
 
 
 class RoundTripJudge(PairwiseJudge):
-    """A judge that answers later: comparisons go out as a file, labels come back as a file."""
+    """A judge that answers later: comparisons go out as files, labels come back as files.
+
+    Subclasses have a field ``labels`` (the files or folders that came back; empty until then).
+    """
+
+    labels: tuple[Path, ...]
 
     @abstractmethod
     def export(self, comparisons: Sequence[Comparison], directory: Path, ctx: Context) -> Path:
-        """Writes what people need to label; returns the file to send to them."""
+        """Writes what people need to label into ``directory``; returns the file or folder to send to them."""
 
 
 class PromptJudge(PairwiseJudge):
