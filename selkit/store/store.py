@@ -1,0 +1,201 @@
+"""The content-addressed store: finished results by key, each made once.
+
+Layout below the root::
+
+    objects/ab/DIGEST/   a finished result; manifest.json is written last, and the folder gets its name by renaming
+    partial/DIGEST/      work that can be resumed
+    tmp/DIGEST.xxxx/     work in progress, of no use to anybody else
+    leases/              who makes what
+    ledger.jsonl         what it took
+    corrupt/             damaged results, for inspection
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from selkit.api.errors import DataError
+from selkit.console import get_console
+from selkit.store.artifact import Artifact, Draft
+from selkit.store.collect import Collected, collect
+from selkit.store.commit import commit
+from selkit.store.files import cache_folder, full_disk, is_full, remove_tree, tree_bytes
+from selkit.store.keys import Key
+from selkit.store.layout import Layout
+from selkit.store.lease import Lease
+from selkit.store.ledger import LedgerRow, append_rows, read_rows
+from selkit.store.manifest import Damaged, read_manifest
+from selkit.store.measure import Meter, someone_elses
+
+
+class Store:
+    """A folder of finished results. Several processes may use one at once; it can be read where it cannot be written.
+
+    Args:
+        root: The folder; by default $SELKIT_STORE, else 'selkit' in the user's cache folder. Made when first written.
+    """
+
+    def __init__(self, root: str | Path | None = None) -> None:
+        chosen = root or os.environ.get("SELKIT_STORE") or cache_folder() / "selkit"
+        self.root = Path(chosen).expanduser().absolute()
+        self.layout = Layout(self.root)
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.root)!r})"
+
+    def find(self, key: Key, *, deep: bool = False) -> Artifact | None:
+        """The finished result of ``key``, or None. A damaged one is put aside with a note and counts as none.
+
+        Args:
+            key: What the result depends on.
+            deep: Also compare the bytes of its files with their digests, not just their sizes.
+
+        Raises:
+            DataError: A newer selkit wrote it, or it cannot be read.
+        """
+        return self.get(key.digest, deep=deep)
+
+    def get(self, digest: str, *, deep: bool = False) -> Artifact | None:
+        """As :meth:`find`, by the digest of the key: for the inputs that a manifest names."""
+        folder = self.layout.object(digest)
+        try:
+            return Artifact(folder, read_manifest(folder, deep=deep))
+        except FileNotFoundError:
+            return None
+        except Damaged:
+            return self._put_aside(digest, deep)
+
+    def obtain(self, key: Key, make: Callable[[Draft], None]) -> Artifact:
+        """The result of ``key``: found, or made now by ``make``, which may obtain other keys meanwhile.
+
+        Where another process makes it, waits for that and shares the result. An exception of ``make`` leaves nothing
+        but its partial work.
+
+        Args:
+            key: What the result depends on.
+            make: Writes the files into the draft's ``directory`` and records facts and costs.
+
+        Raises:
+            DataError: The store cannot be written to, or the disk is full.
+            SelkitError: ``make`` needs the result of ``key`` itself.
+        """
+        with someone_elses():
+            return self._existing(key) or self._obtain(key, make)
+
+    def remove(self, key: Key) -> bool:
+        """Removes the finished result and the partial work of ``key``; whether there was any. Waits for its lease."""
+        with self._lease(key.digest, key.label).hold():
+            there = self.layout.object(key.digest), self.layout.partial(key.digest)
+            found = any(folder.exists() for folder in there)
+            for folder in there:
+                self.layout.discard(folder)
+            return found
+
+    def check_writable(self) -> None:
+        """Makes sure before any work starts that results can be stored. Raises DataError where they cannot."""
+        try:
+            self.layout.temporary.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.layout.temporary) as probe:
+                probe.write(b"selkit")
+        except OSError as error:
+            if is_full(error):
+                raise full_disk(self.root, 0, error) from error
+            raise DataError(
+                f"the store {self.root} cannot be written to ({error.strerror}): "
+                "choose another folder with --store or SELKIT_STORE, or make this one writable"
+            ) from error
+
+    def artifacts(self, *, stage: str | None = None) -> Iterator[Artifact]:
+        """Every finished result, or those of one stage, in the order of their digests."""
+        for digest in self.layout.digests():
+            artifact = self.get(digest)
+            if artifact and stage in (None, artifact.manifest["stage"]):
+                yield artifact
+
+    def verify(self, *, deep: bool = True) -> list[str]:
+        """Checks every finished result and puts the damaged ones aside; returns their digests."""
+        return [digest for digest in self.layout.digests() if not self.get(digest, deep=deep)]
+
+    def ledger(self, keys: Iterable[Key | str] | None = None) -> list[LedgerRow]:
+        """What was spent, by stage and key: on everything ever made here, or on the results of ``keys``."""
+        wanted = None if keys is None else {key.digest if isinstance(key, Key) else key for key in keys}
+        rows = [row for row in self._ledger_rows() if wanted is None or row.key in wanted]
+        listed = {row.key for row in rows}
+        # a kill between the renaming and the entry in the ledger leaves the rows in the manifest alone
+        for digest in self.layout.digests() if wanted is None else sorted(wanted):
+            if digest not in listed and (artifact := self.get(digest)):
+                rows += artifact.ledger
+        return rows
+
+    def size(self) -> int:
+        """Bytes that the store takes on disk."""
+        return tree_bytes(self.root)
+
+    def gc(self, keep: set[str], *, unused_for: float = 3600.0, dry_run: bool = False) -> Collected:
+        """Removes every result that nobody needs; see :func:`selkit.store.collect.collect`."""
+        return collect(self.layout, keep, unused_for=unused_for, dry_run=dry_run)
+
+    def _existing(self, key: Key) -> Artifact | None:
+        artifact = self.find(key)
+        if artifact:
+            self.layout.touch(artifact.digest)
+        return artifact
+
+    def _obtain(self, key: Key, make: Callable[[Draft], None]) -> Artifact:
+        self.check_writable()
+        with self._lease(key.digest, key.label, key.inputs.values()).hold():
+            return self._existing(key) or self._make(key, make)
+
+    def _make(self, key: Key, make: Callable[[Draft], None]) -> Artifact:
+        self.layout.clear_temporary(key.digest)
+        directory = self.layout.temporary / f"{key.digest}.{secrets.token_hex(4)}"
+        draft = Draft(key, directory, self.layout.partial(key.digest))
+        with self._whole_or_nothing(directory):
+            directory.mkdir(parents=True)
+            with Meter() as meter:
+                make(draft)
+            artifact = commit(draft, meter, self.layout)
+        append_rows(self.root, artifact.ledger)
+        remove_tree(draft.partial_directory)
+        return artifact
+
+    @contextmanager
+    def _whole_or_nothing(self, directory: Path) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            written = tree_bytes(directory)
+            remove_tree(directory)
+            if is_full(error) and not isinstance(error, DataError):
+                raise full_disk(self.root, written, error) from error
+            raise
+
+    def _put_aside(self, digest: str, deep: bool) -> Artifact | None:
+        lease = self._lease(digest)
+        if lease.held_here():
+            return self._recheck(digest, deep)
+        with lease.try_hold() as held:
+            # where another process holds the lease, it is about to find the damage itself
+            return self._recheck(digest, deep) if held else None
+
+    def _recheck(self, digest: str, deep: bool) -> Artifact | None:
+        folder = self.layout.object(digest)
+        try:
+            return Artifact(folder, read_manifest(folder, deep=deep))
+        except FileNotFoundError:
+            return None
+        except Damaged as damage:
+            place = self.layout.quarantine(folder)
+            get_console().note(f"the stored result {digest[:12]} is damaged ({damage}); it was moved to {place}")
+            return None
+
+    def _ledger_rows(self) -> list[LedgerRow]:
+        return read_rows(self.root)
+
+    def _lease(self, digest: str, label: str = "", inputs: Iterable[str] = ()) -> Lease:
+        return Lease(self.layout.leases, digest, label, tuple(inputs))
