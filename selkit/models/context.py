@@ -1,0 +1,127 @@
+"""The context that the host hands to components."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from selkit.api import Chat, Context, Example, LanguageModel, Pool, Scorer, Tokenizer, UsageError
+from selkit.console import get_console
+
+T = TypeVar("T")
+
+AUTO = "auto"
+
+
+@dataclass
+class HostContext(Context):
+    """The context of a command or an experiment.
+
+    What needs packages above this one (training, stored scores, other selections, chat endpoints) is handed in as a
+    callable by whoever builds the context; without it the component is told which command provides it.
+
+    Args:
+        device: 'cpu', 'cuda', ...; 'auto' takes a GPU where there is one (:func:`default_device`).
+        train_service: ``(rows, recipe, base) -> ref``, for :meth:`train`.
+        scores_service: ``scorer -> {id: score}``, for :meth:`scores`.
+        selection_service: ``ref -> ids``, for :meth:`selection`.
+        selections_service: ``() -> {arm: ids}``, for :attr:`selections`.
+        chat_service: ``endpoint -> Chat``, for :meth:`chat`.
+        notes: What components logged, for the manifest.
+    """
+
+    device: str = field(default=AUTO, kw_only=True)
+    train_service: Callable[..., str] | None = field(default=None, kw_only=True)
+    scores_service: Callable[[Scorer], dict[str, float]] | None = field(default=None, kw_only=True)
+    selection_service: Callable[[str], Sequence[str]] | None = field(default=None, kw_only=True)
+    selections_service: Callable[[], Mapping[str, Sequence[str]]] | None = field(default=None, kw_only=True)
+    chat_service: Callable[[str], Chat] | None = field(default=None, kw_only=True)
+    notes: list[str] = field(default_factory=list, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.device == AUTO:
+            self.device = default_device()
+
+    def track(self, items: Iterable[T], *, total: int | None = None, description: str = "") -> Iterator[T]:
+        """``items``, with progress shown on stderr while they are consumed."""
+        return get_console().track(items, total=total, description=description)
+
+    def log(self, message: str) -> None:
+        """A note on stderr, kept in :attr:`notes` for the manifest."""
+        self.notes.append(message)
+        get_console().note(message)
+
+    def model(self, ref: str) -> LanguageModel:
+        """The model of this reference, on the context's device; it stays loaded for the next call."""
+        from selkit.models.load import load_model
+
+        return load_model(ref, device=self.device)
+
+    def tokenizer(self, ref: str) -> Tokenizer:
+        """The tokenizer of the model of this reference; loads neither the model nor torch."""
+        from selkit.models.load import load_tokenizer
+
+        return load_tokenizer(ref)
+
+    def chat(self, endpoint: str) -> Chat:
+        """A chat endpoint, with cache, retries, usage and cost."""
+        return _given(self.chat_service, "a chat endpoint", "selkit judge and selkit run")(endpoint)
+
+    def train(self, rows: Sequence[Example], recipe: str | Mapping[str, Any], base: str | None = None) -> str:
+        """Trains ``base`` (default: the base model) on ``rows``; returns the reference of the trained model."""
+        train = _given(self.train_service, "training", "selkit run")
+        base = base or self.base_model
+        if base is None:
+            raise UsageError("training inside a component needs a base model: name one with --model")
+        return train(rows, recipe, base)
+
+    def scores(self, scorer: Scorer) -> dict[str, float]:
+        """Scores of the pool by another component, by id; rows without a score are absent."""
+        return _given(self.scores_service, "the scores of another component", "selkit select and selkit run")(scorer)
+
+    def selection(self, ref: str) -> Sequence[str]:
+        """The ids that another arm chose, or that a folder written by ``selkit select`` holds."""
+        return _given(self.selection_service, "another selection", "selkit select and selkit run")(ref)
+
+    def read_pool(self, source: str | Path) -> Pool:
+        """Another pool, read as the pools of the experiment are."""
+        from selkit.pools import load_pool
+
+        return load_pool(source)
+
+    @property
+    def selections(self) -> Mapping[str, Sequence[str]]:
+        """Ids chosen by the other arms at the largest budget, by arm; empty outside an experiment."""
+        return self.selections_service() if self.selections_service is not None else {}
+
+
+def default_device() -> str:
+    """'cuda' where torch is installed and finds a GPU, else 'cpu'; $SELKIT_DEVICE overrides it.
+
+    torch takes seconds to import, so it is not asked on a Linux machine without the device files of a GPU.
+    """
+    if configured := os.environ.get("SELKIT_DEVICE"):
+        return configured
+    if importlib.util.find_spec("torch") is None or not _gpu_files():
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _gpu_files() -> bool:
+    if not sys.platform.startswith("linux"):
+        return True
+    return any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd"))
+
+
+def _given(service: Callable[..., T] | None, what: str, where: str) -> Callable[..., T]:
+    if service is None:
+        raise UsageError(f"the component asks for {what}, which is not to be had here: use it through {where}")
+    return service
