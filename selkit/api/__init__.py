@@ -1,45 +1,55 @@
-"""The one module that plugins import: data types, base classes, context, templates, decoding, errors."""
+"""The one module that plugins import: data types, base classes, context, templates, decoding, errors.
 
-from selkit.api.components import API_VERSION, Component
-from selkit.api.context import Context
-from selkit.api.data import (
-    CORE_SCHEMA,
-    Budget,
-    Dropped,
-    Example,
-    Pool,
-    RowScore,
-    Selection,
-    Turn,
-    Turns,
-)
-from selkit.api.decoding import DECODINGS, Decoding
-from selkit.api.errors import (
-    BudgetError,
-    ComponentError,
-    ContractViolation,
-    DataError,
-    MissingExtra,
-    PluginFailed,
-    SelkitError,
-    UnknownComponent,
-    UsageError,
-    WorkFailed,
-)
-from selkit.api.hooks import hookimpl
-from selkit.api.judges import Comparison, Judgement, Outcome, PairwiseJudge, PromptJudge, RoundTripJudge
-from selkit.api.models import (
-    Chat,
-    ChatReply,
-    Continuation,
-    Generation,
-    LanguageModel,
-    Pooling,
-    Tokenizer,
-    TokenLosses,
-)
-from selkit.api.selectors import BaseSelector, Sampler, Scorer, Selector
-from selkit.api.templates import ALPACA, PLAIN, TEMPLATES, WIZARDLM, PromptTemplate, Template
+Each name loads the module it lives in when it is first used, so that ``selkit.api.errors`` alone brings neither numpy
+nor pyarrow with it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from selkit.api.components import API_VERSION, Component
+    from selkit.api.context import Context
+    from selkit.api.data import (
+        CORE_SCHEMA,
+        Budget,
+        Dropped,
+        Example,
+        Pool,
+        RowScore,
+        Selection,
+        Turn,
+        Turns,
+    )
+    from selkit.api.decoding import DECODINGS, Decoding
+    from selkit.api.errors import (
+        BudgetError,
+        ComponentError,
+        ContractViolation,
+        DataError,
+        MissingExtra,
+        PluginFailed,
+        SelkitError,
+        UnknownComponent,
+        UsageError,
+        WorkFailed,
+    )
+    from selkit.api.hooks import hookimpl
+    from selkit.api.judges import Comparison, Judgement, Outcome, PairwiseJudge, PromptJudge, RoundTripJudge
+    from selkit.api.models import (
+        Chat,
+        ChatReply,
+        Continuation,
+        Generation,
+        LanguageModel,
+        Pooling,
+        Tokenizer,
+        TokenLosses,
+    )
+    from selkit.api.selectors import BaseSelector, Sampler, Scorer, Selector
+    from selkit.api.templates import ALPACA, PLAIN, TEMPLATES, WIZARDLM, PromptTemplate, Template
 
 __all__ = [
     "ALPACA",
@@ -92,3 +102,30 @@ __all__ = [
     "WorkFailed",
     "hookimpl",
 ]
+
+_MODULES = (
+    "errors",
+    "decoding",
+    "hooks",
+    "components",
+    "data",
+    "context",
+    "models",
+    "selectors",
+    "judges",
+    "templates",
+)
+"""Where the names live; those that are quick to load come first."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for module in _MODULES:
+            home = import_module(f"{__name__}.{module}")
+            if name in vars(home):
+                return globals().setdefault(name, vars(home)[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
