@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from selkit.api.components import API_VERSION, Component
+    from selkit.api.benchmarks import Benchmark
+from selkit.api.components import API_VERSION, Component
     from selkit.api.context import Context
     from selkit.api.data import (
         CORE_SCHEMA,
@@ -60,6 +61,7 @@ __all__ = [
     "TEMPLATES",
     "WIZARDLM",
     "BaseSelector",
+    "Benchmark",
     "Budget",
     "BudgetError",
     "Chat",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
@@ -83,7 +84,8 @@ class Pool:
         table: Columns as in :data:`CORE_SCHEMA`, then the pool's own. Ids are unique.
         name: What people call the pool.
         fingerprint: Known digest of the rows; computed when first asked for otherwise.
-        dropped: Rows that were left out when the pool was read.
+        dropped: Rows that were left out when the pool was read; of very many the first.
+        dropped_counts: How many were left out, by reason; counted from ``dropped`` where it is not given.
         turns: Which assistant turns training uses: the 'last' one, or 'all'.
     """
 
@@ -94,11 +96,14 @@ class Pool:
         name: str = "pool",
         fingerprint: str | None = None,
         dropped: Sequence[Dropped] = (),
+        dropped_counts: Mapping[str, int] | None = None,
         turns: Turns = "last",
     ) -> None:
         self.table = table
         self.name = name
         self.dropped = tuple(dropped)
+        counts = Counter(row.reason for row in self.dropped) if dropped_counts is None else dropped_counts
+        self.dropped_counts: Mapping[str, int] = dict(counts)
         self.turns: Turns = turns
         if fingerprint is not None:
             self.fingerprint = fingerprint

@@ -1,6 +1,6 @@
 """Selection: running a selector on a pool, enforcing budgets and ties, and measuring overlap."""
 
-from selkit.select.engine import Arms, SelectionResult, preflight, score_key, select
+from selkit.select.engine import Arms, SelectionResult, component_inputs, fill_models, preflight, score_key, select
 from selkit.select.output import (
     check_same,
     manifest_of,
@@ -18,6 +18,8 @@ __all__ = [
     "Scores",
     "SelectionResult",
     "check_same",
+    "component_inputs",
+    "fill_models",
     "manifest_of",
     "overlap_matrix",
     "overlap_rows",

@@ -1,0 +1,97 @@
+"""The selection stage: every cell's rows, from the store or by running its selector, in the order the arms allow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from selkit.api import Pool
+from selkit.experiment.plan import ANCHOR, Arm, Cell, waves
+from selkit.experiment.setup import Experiment
+from selkit.select import Arms, SelectionResult, select
+from selkit.store import Artifact, Draft, Key, atomic_write_text, digest_text
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The stored selection of a cell."""
+
+    cell: Cell
+    ids: tuple[str, ...]
+    facts: Mapping[str, object]
+    key: str
+
+    @property
+    def digest(self) -> str:
+        """Digest of the chosen ids, whatever their order: the training data of the cell."""
+        return digest_text("\n".join(sorted(self.ids)))
+
+
+def choose_all(experiment: Experiment) -> dict[Cell, Chosen]:
+    """The selections of all cells, in the order of the cells."""
+    chosen: dict[Cell, Chosen] = {}
+    for cell in experiment.cells:
+        if cell.arm == ANCHOR:
+            chosen[cell] = _choose(experiment, experiment.arm(ANCHOR), cell, Arms())
+    for wave in waves(experiment.arms):
+        for arm in wave:
+            for cell in (c for c in experiment.cells if c.arm == arm.name):
+                chosen[cell] = _choose(experiment, arm, cell, _others(experiment, cell, chosen))
+    return {cell: chosen[cell] for cell in experiment.cells}
+
+
+def _others(experiment: Experiment, cell: Cell, chosen: Mapping[Cell, Chosen]) -> Arms:
+    """What the other arms chose: the methods at the largest budget, and every arm at the cell's own."""
+    arms = {arm.name: arm for arm in experiment.arms}
+    peers = {c: s for c, s in chosen.items() if c.pool == cell.pool and c.arm not in (ANCHOR, cell.arm)}
+    methods = {c: s.ids for c, s in peers.items() if not arms[c.arm].selector.baseline}
+    largest = {c.arm: max(len(ids) for o, ids in methods.items() if o.arm == c.arm) for c in methods}
+    union = {f"{c.arm}/{c.run}": ids for c, ids in methods.items() if len(ids) == largest[c.arm]}
+    named: dict[str, Sequence[str]] = {}
+    for c, s in sorted(peers.items(), key=lambda pair: -abs(pair[0].run - cell.run)):
+        if c.budget in (cell.budget, None):
+            named[c.arm] = s.ids  # the run nearest to the cell's own comes last and stays
+    return Arms(chosen=union, named=named)
+
+
+def _choose(experiment: Experiment, arm: Arm, cell: Cell, others: Arms) -> Chosen:
+    pool = experiment.pools[cell.pool]
+    key = _key(arm, cell, pool, others if arm.selector.after_others else Arms())
+
+    def make(draft: Draft) -> None:
+        result = select(
+            pool,
+            arm.selector,
+            cell.budget,
+            seed=cell.seed,
+            store=experiment.store,
+            base_model=experiment.spec.model,
+            arms=others,
+        )
+        _write(draft, result)
+
+    return _read(cell, experiment.store.obtain(key, make))
+
+
+def _key(arm: Arm, cell: Cell, pool: Pool, others: Arms) -> Key:
+    from selkit.plugins import provenance
+    from selkit.select import component_inputs
+
+    selector = arm.selector
+    inputs = {"pool": pool.fingerprint, **component_inputs(selector)}
+    for kind, group in (("chosen", others.chosen), ("named", others.named)):
+        inputs |= {f"{kind}:{name}": digest_text("\n".join(sorted(ids))) for name, ids in group.items()}
+    conditions = {"budget": cell.budget, "seed": cell.seed if selector.seeded else None}
+    return Key("selection", selector.name, selector.parameters(), provenance(selector), inputs, conditions)
+
+
+def _write(draft: Draft, result: SelectionResult) -> None:
+    document = {"ids": list(result.ids), "scores": dict(result.selection.scores), "facts": dict(result.facts)}
+    atomic_write_text(draft.directory / "selection.json", json.dumps(document, ensure_ascii=False))
+    draft.record(selected=len(result.ids), scores=list(result.spent))
+
+
+def _read(cell: Cell, artifact: Artifact) -> Chosen:
+    document = json.loads(artifact.file("selection.json").read_text(encoding="utf-8"))
+    return Chosen(cell, tuple(document["ids"]), document["facts"], artifact.key.digest)

@@ -1,0 +1,156 @@
+"""From a spec to something that can run: every check that can be made before a model loads is made here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from selkit.api import (
+    DECODINGS,
+    BaseSelector,
+    Budget,
+    Decoding,
+    PairwiseJudge,
+    Pool,
+    UsageError,
+)
+from selkit.experiment.plan import Arm, Cell, cells_of
+from selkit.experiment.spec import PoolSpec, SelectorSpec, Spec, TestsetSpec
+from selkit.models import HostContext, check_model, prompt_template
+from selkit.plugins import build
+from selkit.pools import TestSet, load_pool, load_testset
+from selkit.select import fill_models, preflight
+from selkit.store import Store
+from selkit.train import Recipe, check_training, load_recipe
+
+
+@dataclass(frozen=True)
+class JudgedSet:
+    """A test set of the experiment with everything its judging needs."""
+
+    spec: TestsetSpec
+    testset: TestSet
+    decoding: Decoding
+    judges: tuple[PairwiseJudge, ...]
+
+    @property
+    def label(self) -> str:
+        """What tables call the test set."""
+        return self.spec.label
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A spec whose parts have been loaded and checked."""
+
+    spec: Spec
+    store: Store
+    pools: Mapping[str, Pool]
+    arms: tuple[Arm, ...]
+    recipe: Recipe
+    testsets: tuple[JudgedSet, ...]
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Every cell, the anchors first."""
+        return cells_of(self.spec, self.arms)
+
+    def arm(self, name: str) -> Arm:
+        """The arm of this name; the anchor is a run of random that belongs to no arm."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        return Arm(name, build("selector", "random", {}), 1)
+
+
+def prepare(spec: Spec, store: Store) -> Experiment:
+    """Loads pools and test sets, builds arms and judges, and checks each against the others.
+
+    Raises:
+        SelkitError: Whatever would stop the experiment later and can be known now.
+    """
+    check_model(spec.model)
+    recipe = load_recipe(spec.recipe)
+    prompt_template(recipe.template, spec.model)
+    pools = {pool.label: _pool(pool, store) for pool in spec.pools}
+    arms = tuple(_arm(spec, selector) for selector in spec.selectors)
+    testsets = tuple(_judged(spec, testset, store) for testset in spec.testsets)
+    experiment = Experiment(spec, store, pools, arms, recipe, testsets, tuple(_claims(spec, arms)))
+    _check_arms(experiment)
+    for pool in pools.values():
+        check_training(spec.model, pool, recipe)
+    return experiment
+
+
+def _pool(spec: PoolSpec, store: Store) -> Pool:
+    pool = load_pool(spec.source, store=store)
+    if spec.rows is None or spec.rows >= len(pool):
+        return pool
+    # A part of the pool is drawn once, by a fixed seed over the sorted ids, so that it is the same everywhere.
+    kept = np.random.default_rng(0).choice(pool.sorted_ids, size=spec.rows, replace=False)
+    return pool.take(sorted(kept.tolist()))
+
+
+def _arm(spec: Spec, selector: SelectorSpec) -> Arm:
+    component = build("selector", selector.name, selector.parameters)
+    if not isinstance(component, BaseSelector):
+        raise UsageError(f"{selector.name!r} is not a selector")
+    return Arm(selector.arm, fill_models(component, spec.model), spec.runs_of(selector.arm))
+
+
+def _judged(spec: Spec, testset: TestsetSpec, store: Store) -> JudgedSet:
+    loaded = load_testset(testset.source, store=store)
+    if testset.prompts is not None:
+        loaded = loaded.sample(testset.prompts, seed=0)
+    judges = tuple(_judge(judge) for judge in testset.judges)
+    bare = [prompt.id for prompt in loaded.prompts if not prompt.reference]
+    for judge in judges:
+        if judge.needs_reference and bare:
+            raise UsageError(
+                f"judge {judge.name!r} needs references, and {len(bare)} of {len(loaded.prompts)} prompts of test set "
+                f"{testset.label!r} have none: take a test set with references, or another judge"
+            )
+    decoding = DECODINGS[testset.decoding]
+    if testset.max_new_tokens is not None:
+        from dataclasses import replace
+
+        decoding = replace(decoding, max_new_tokens=testset.max_new_tokens)
+    return JudgedSet(testset, loaded, decoding, judges)
+
+
+def _judge(spec: str | dict[str, object]) -> PairwiseJudge:
+    parameters = {} if isinstance(spec, str) else {k: v for k, v in spec.items() if k != "name"}
+    component = build("judge", spec if isinstance(spec, str) else str(spec.get("name", "")), parameters)
+    if not isinstance(component, PairwiseJudge):
+        raise UsageError(f"{component.name!r} is not a judge")
+    return component
+
+
+def _claims(spec: Spec, arms: tuple[Arm, ...]) -> list[str]:
+    """What the design of the experiment does not allow to say."""
+    notes = []
+    control = next((arm for arm in arms if arm.name == spec.control), None)
+    if control is None:
+        notes.append(
+            f"There is no arm {spec.control!r}: nothing can be said on whether a selector beats random choice."
+        )
+    elif control.runs < 3:
+        notes.append(f"{spec.control} has {control.runs} runs; under 3 its own variation is not known.")
+    single = [arm.name for arm in arms if arm.runs == 1]
+    if single:
+        notes.append(f"One run only: {', '.join(single)}. Their run variance is borrowed from the other arms.")
+    return notes
+
+
+def _check_arms(experiment: Experiment) -> None:
+    for name, pool in experiment.pools.items():
+        for arm in experiment.arms:
+            ctx = HostContext(seed=0, cache_dir=experiment.store.root, base_model=experiment.spec.model, pool=pool)
+            budgets = experiment.spec.budgets if arm.selector.sized else (None,)
+            for budget in budgets:
+                preflight(pool, arm.selector, None if budget is None else Budget.parse(budget), ctx)
+        del name
