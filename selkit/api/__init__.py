@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from selkit.api.benchmarks import Benchmark
-from selkit.api.components import API_VERSION, Component
+    from selkit.api.components import API_VERSION, Component
     from selkit.api.context import Context
     from selkit.api.data import (
         CORE_SCHEMA,
@@ -116,6 +116,7 @@ _MODULES = (
     "selectors",
     "judges",
     "templates",
+    "benchmarks",
 )
 """Where the names live; those that are quick to load come first."""
 
