@@ -13,6 +13,7 @@ from selkit.store.files import (
 from selkit.store.jsonl import JsonlWriter, append_jsonl, iter_jsonl, read_jsonl
 from selkit.store.keys import Key, canonical_json
 from selkit.store.ledger import LedgerRow, totals
+from selkit.store.measure import measured_since
 from selkit.store.secret import redact, redact_text
 from selkit.store.store import Store
 
@@ -33,6 +34,7 @@ __all__ = [
     "digest_file",
     "digest_text",
     "iter_jsonl",
+    "measured_since",
     "read_jsonl",
     "redact",
     "redact_text",

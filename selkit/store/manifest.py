@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selkit.api.errors import DataError
+from selkit.api.errors import DataError, SelkitError
 from selkit.store.files import digest_file, digest_text
 from selkit.store.keys import Key, canonical_json
 
@@ -32,14 +32,19 @@ def build_manifest(
         files: Name, size and sha256 of every file.
         measured: All that depends on clock and machine.
     """
-    manifest = {"schema_version": SCHEMA_VERSION, "key": key.digest, **key.as_dict(), "facts": facts, "files": files}
-    manifest["measured"] = measured
-    return {**manifest, "checksum": checksum(manifest)}
+    head = {"schema_version": SCHEMA_VERSION, "key": key.digest, **key.as_dict(), "facts": facts, "files": files}
+    manifest = {**head, "measured": dict(measured)}
+    manifest["measured"]["manifest_sha256"] = checksum(manifest)
+    return manifest
 
 
 def checksum(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 over the canonical JSON of a manifest without its own 'checksum'."""
-    return digest_text(canonical_json({name: part for name, part in manifest.items() if name != "checksum"}))
+    """SHA-256 over the canonical JSON of a manifest without its own checksum.
+
+    The checksum covers what was measured, hence differs from run to run and is itself among the measured.
+    """
+    measured = {name: part for name, part in manifest["measured"].items() if name != "manifest_sha256"}
+    return digest_text(canonical_json({**manifest, "measured": measured}))
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:
@@ -72,7 +77,7 @@ def read_manifest(folder: Path, *, deep: bool = False) -> dict[str, Any]:
     manifest = _parsed(folder / MANIFEST)
     if manifest.get("key") != folder.name:
         raise Damaged(f"{MANIFEST} belongs to the key {manifest.get('key')}")
-    if manifest.get("checksum") != checksum(manifest):
+    if not _unchanged(manifest):
         raise Damaged(f"{MANIFEST} was changed")
     for entry in manifest["files"]:
         _check_file(folder / entry["name"], entry, deep)
@@ -95,6 +100,13 @@ def _parsed(path: Path) -> dict[str, Any]:
             "upgrade selkit-eval, or use another store"
         )
     return dict(manifest)
+
+
+def _unchanged(manifest: Mapping[str, Any]) -> bool:
+    try:
+        return bool(manifest["measured"]["manifest_sha256"] == checksum(manifest))
+    except (KeyError, TypeError, AttributeError, SelkitError):
+        return False
 
 
 def _check_file(path: Path, entry: Mapping[str, Any], deep: bool) -> None:

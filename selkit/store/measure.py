@@ -53,16 +53,27 @@ class Meter:
         ``peak_memory_before_bytes`` is the same at its start, so that one sees whether the block raised it.
         """
         wall, cpu = _minus(_minus(self._end or _clock(), self._start), self._others)
-        return {
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
-            "wall_seconds": round(max(0.0, wall), 6),
-            "cpu_seconds": round(max(0.0, cpu), 6),
-            "peak_memory_bytes": peak_memory_bytes(),
-            "peak_memory_before_bytes": self._peak_before,
-            "machine": dict(machine()),
-            "python": platform.python_version(),
-            "selkit": __version__,
-        }
+        return {**_report(self.started, wall, cpu), "peak_memory_before_bytes": self._peak_before}
+
+
+def measured_since(started: float) -> dict[str, Any]:
+    """What this process took since ``started`` (seconds since 1970): for the manifest of a command.
+
+    Its ``cpu_seconds`` are those of the whole process and of the children it waited for.
+    """
+    return _report(started, time.time() - started, _clock()[1])
+
+
+def _report(started: float, wall: float, cpu: float) -> dict[str, Any]:
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "wall_seconds": round(max(0.0, wall), 6),
+        "cpu_seconds": round(max(0.0, cpu), 6),
+        "peak_memory_bytes": peak_memory_bytes(),
+        "machine": dict(machine()),
+        "python": platform.python_version(),
+        "selkit": __version__,
+    }
 
 
 @contextmanager

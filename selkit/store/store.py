@@ -16,7 +16,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from selkit.api.errors import DataError
@@ -24,7 +24,7 @@ from selkit.console import get_console
 from selkit.store.artifact import Artifact, Draft
 from selkit.store.collect import Collected, collect
 from selkit.store.commit import commit
-from selkit.store.files import cache_folder, full_disk, is_full, remove_tree, tree_bytes
+from selkit.store.files import cache_folder, full_disk, is_full, remove_tree, tree_bytes, unwritable
 from selkit.store.keys import Key
 from selkit.store.layout import Layout
 from selkit.store.lease import Lease
@@ -87,7 +87,21 @@ class Store:
         with someone_elses():
             return self._existing(key) or self._obtain(key, make)
 
-    def remove(self, key: Key) -> bool:
+    def scratch(self, name: str) -> Path:
+        """A folder for what need not be kept: the ``cache_dir`` of a component, by its name or the digest of a key.
+
+        Raises:
+            SelkitError: ``name`` is not a name.
+            DataError: The store cannot be written to.
+        """
+        folder = self.layout.scratch(name)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(error, folder) from error
+        return folder
+
+    def discard(self, key: Key) -> bool:
         """Removes the finished result and the partial work of ``key``; whether there was any. Waits for its lease."""
         with self._lease(key.digest, key.label).hold():
             there = self.layout.object(key.digest), self.layout.partial(key.digest)
@@ -160,7 +174,8 @@ class Store:
             with Meter() as meter:
                 make(draft)
             artifact = commit(draft, meter, self.layout)
-        append_rows(self.root, artifact.ledger)
+        with suppress(DataError):  # the result is there, and its manifest holds the same rows
+            append_rows(self.root, artifact.ledger)
         remove_tree(draft.partial_directory)
         return artifact
 
@@ -195,7 +210,12 @@ class Store:
             return None
 
     def _ledger_rows(self) -> list[LedgerRow]:
-        return read_rows(self.root)
+        try:
+            return read_rows(self.root)
+        except DataError as error:
+            place = self.layout.quarantine(self.root / "ledger.jsonl")
+            get_console().note(f"{error}; it was moved to {place}, and costs are read from the results instead")
+            return []
 
     def _lease(self, digest: str, label: str = "", inputs: Iterable[str] = ()) -> Lease:
         return Lease(self.layout.leases, digest, label, tuple(inputs))
