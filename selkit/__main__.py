@@ -57,35 +57,44 @@ def _run(arguments: list[str]) -> int:
 
 def _report(error: Exception) -> int:
     """One line for a refusal of selkit's own; for anything else, a line and the place of the traceback."""
-    from selkit.api.errors import SelkitError
-
-    if os.environ.get("SELKIT_DEBUG"):
+    if os.environ.get("SELKIT_DEBUG", "0") not in ("", "0"):
         import traceback
 
         traceback.print_exception(error)
-    if isinstance(error, SelkitError):
+    # Not imported here: it needs numpy, and a broken installation must be reported too.
+    errors = sys.modules.get("selkit.api.errors")
+    if errors is not None and isinstance(error, errors.SelkitError):
         return _complain(str(error), error.exit_code)
-    place = _save_traceback(error)
     return _complain(
-        f"selkit failed unexpectedly ({type(error).__name__}: {error}); the traceback is in {place}", INTERNAL
+        f"selkit failed unexpectedly ({type(error).__name__}: {error}). The traceback is in {_save_traceback(error)}; "
+        "please report it.",
+        INTERNAL,
     )
 
 
 def _save_traceback(error: Exception) -> str:
-    """Writes the traceback to a new file in the temporary folder and returns its path."""
+    """Writes the traceback to a new file in the temporary folder, without secrets, and returns its path."""
     import tempfile
     import traceback
 
+    text = f"command: {' '.join(sys.argv)}\n" + "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile("w", prefix="selkit-", suffix=".txt", delete=False, encoding="utf-8") as file:
-        file.write(f"command: {' '.join(sys.argv)}\n")
-        traceback.print_exception(error, file=file)
+        file.write(_without_secrets(text))
     return file.name
+
+
+def _without_secrets(text: str) -> str:
+    try:
+        from selkit.store.secret import redact_text
+    except (ImportError, SyntaxError):  # a broken installation: nothing has run that could have seen a secret
+        return text
+    return redact_text(text)
 
 
 def _complain(message: str, code: int) -> int:
     from selkit.console import get_console
 
-    get_console().error("Error: " + " ".join(message.split()))
+    get_console().error("Error: " + " ".join(_without_secrets(message).split()))
     return code
 
 

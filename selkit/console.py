@@ -67,7 +67,9 @@ class Console:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=printable(title) or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Table(
+            title=printable(title) or None, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False
+        )
         body = [list(row) for row in rows]
         for position, heading in enumerate(columns):
             numeric = bool(body) and all(_is_number(row[position]) for row in body)

@@ -64,7 +64,7 @@ class LazyGroup(click.Group):
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(__version__, prog_name="selkit")
+@click.version_option(__version__, prog_name="selkit", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Tell whether a way of selecting instruction-tuning data is any good."""

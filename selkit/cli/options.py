@@ -14,12 +14,24 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def _inherited(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """The option's value, or that of the same option before a subcommand: ``selkit plugins --json show ifd``."""
+    key = f"selkit.{parameter.name}"
+    ctx.meta[key] = value or ctx.meta.get(key, value)
+    return ctx.meta[key]
+
+
+def flag(*names: str, help: str) -> Callable[[F], F]:
+    """An on-off option that a group hands down to its subcommands."""
+    return click.option(*names, is_flag=True, callback=_inherited, help=help)
+
+
 def output(help: str = "Folder to write to.", *, required: bool = False) -> Callable[[F], F]:
     """``-o``: where the result goes. Arrives as ``output``, text or None."""
     return click.option("-o", "--output", metavar="DIR", required=required, help=help)
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Write the result as JSON.")
+as_json = flag("--json", "as_json", help="Write the result as JSON.")
 """``--json``: the result for programs. Arrives as ``as_json``."""
 
 seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything that is drawn.")
@@ -61,10 +73,10 @@ def verbosity(command: F) -> F:
 def _set_quiet(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     from selkit.console import get_console
 
-    get_console().quiet = value
+    get_console().quiet = _inherited(ctx, parameter, value)
 
 
 def _set_verbose(ctx: click.Context, parameter: click.Parameter, value: int) -> None:
     from selkit.console import get_console
 
-    get_console().verbose = value
+    get_console().verbose = _inherited(ctx, parameter, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selkit.api import BaseSelector, Component, PairwiseJudge, Sampler, Scorer
+from selkit.api import BaseSelector, Benchmark, Component, PairwiseJudge, Sampler, Scorer
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("selector", "selkit_selectors", BaseSelector),
         Kind("judge", "selkit_judges", PairwiseJudge),
-        Kind("benchmark", "selkit_benchmarks", Component),
+        Kind("benchmark", "selkit_benchmarks", Benchmark),
     )
 }
 

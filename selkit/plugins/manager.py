@@ -65,9 +65,17 @@ class PluginManager:
         return Builder(self.find).build(self.find(kind, name), kind, parameters)
 
     def kinds_of(self, name: str) -> list[str]:
-        """The kinds in which there is a component of this name; other packages count where no built-in has it."""
+        """The kinds in which there is a component of this name; other packages count where no built-in has it.
+
+        Raises:
+            UnknownComponent: There is none.
+            PluginFailed: The package that should provide it does not load.
+        """
         built_in = [kind for kind in KINDS if name in self._builtins[kind]]
-        return built_in or [kind for kind in KINDS if name in self.names(kind) or self._offers(name, kind)]
+        kinds = built_in or [kind for kind in KINDS if self._offers(name, kind)]
+        if not kinds:
+            raise self._absent(None, name.rpartition(":")[2], self._offered_by(name.rpartition(":")[0]))
+        return kinds
 
     def names(self, kind: str) -> list[str]:
         """The names of all components of a kind, built-ins first."""
@@ -87,18 +95,23 @@ class PluginManager:
     def _find_in(self, package: str, kind: str, name: str) -> type[Component]:
         if canonical(package) == HOST and name in self._builtins[kind]:
             return self._builtin(kind, name)
-        offered = [c for c in self._candidates if canonical(c.distribution) == canonical(package)]
-        if not offered:
-            known = dict.fromkeys([HOST, *(candidate.distribution for candidate in self._candidates)])
-            raise UnknownComponent(
-                f"No package '{package}' with selkit plugins is installed.{did_you_mean(package, known)} "
-                "See: selkit plugins"
-            )
+        offered = self._offered_by(package)
         for result in self._load(offered):
             for provided in result.provided:
                 if provided.kind == kind and provided.cls.name == name:
                     return provided.cls
         raise self._absent(kind, name, offered)
+
+    def _offered_by(self, package: str) -> list[Candidate]:
+        """The entry points of one package, or of all where ``package`` is empty."""
+        offered = [c for c in self._candidates if not package or canonical(c.distribution) == canonical(package)]
+        if package and not offered and canonical(package) != HOST:
+            known = dict.fromkeys([HOST, *(candidate.distribution for candidate in self._candidates)])
+            raise UnknownComponent(
+                f"No package '{package}' with selkit plugins is installed.{did_you_mean(package, known)} "
+                "See: selkit plugins"
+            )
+        return offered
 
     def _builtin(self, kind: str, name: str) -> type[Component]:
         module, _, attribute = self._builtins[kind][name].partition(":")
@@ -120,36 +133,35 @@ class PluginManager:
         return [provided for result in self._load(self._candidates) for provided in result.provided]
 
     def _offers(self, name: str, kind: str) -> bool:
-        """Whether 'distribution:name' leads to a component of this kind."""
+        """Whether a name, or 'distribution:name', leads to a component of this kind."""
         package, _, bare = name.rpartition(":")
-        if not package:
-            return False
         if canonical(package) == HOST:
             return bare in self._builtins[kind]
         return any(
             provided.kind == kind and provided.cls.name == bare
-            for provided in self._provided()
-            if canonical(provided.candidate.distribution) == canonical(package)
+            for result in self._load(self._offered_by(package))
+            for provided in result.provided
         )
 
-    def _absent(self, kind: str, name: str, searched: list[Candidate]) -> UnknownComponent | PluginFailed:
-        """Why there is no such component among the packages that were searched."""
+    def _absent(self, kind: str | None, name: str, searched: list[Candidate]) -> UnknownComponent | PluginFailed:
+        """Why there is no such component (of any kind where ``kind`` is None) among the packages that were searched."""
+        what = kind or "component"
         failures = [failure for result in self._load(searched) for failure in result.failures]
         for failure in failures:
-            if name in (failure.name, failure.entry_point) and failure.kind in (None, kind):
-                return PluginFailed(f"{kind} '{name}' cannot be used: {_explain(failure)}")
+            if name in (failure.name, failure.entry_point) and (kind is None or failure.kind in (None, kind)):
+                return PluginFailed(f"{what} '{name}' cannot be used: {_explain(failure)}")
         for candidate in searched:
             if candidate.blocked and candidate.name == name:
                 return UnknownComponent(
-                    f"{kind} '{name}' of {candidate.label} is blocked, because it is {candidate.blocked}: "
+                    f"{what} '{name}' of {candidate.label} is blocked, because it is {candidate.blocked}: "
                     "change or unset that variable to use it"
                 )
         for other in KINDS:
-            if other != kind and name in self.names(other):
+            if kind is not None and other != kind and name in self.names(other):
                 return UnknownComponent(f"'{name}' is a {other}, not a {kind}: see selkit plugins show {name}")
+        known = self.names(kind) if kind else [one for other in KINDS for one in self.names(other)]
         return UnknownComponent(
-            f"No {kind} named '{name}'.{did_you_mean(name, self.names(kind))}{_others(failures, searched)} "
-            "See: selkit plugins"
+            f"No {what} named '{name}'.{did_you_mean(name, known)}{_others(failures, searched)} See: selkit plugins"
         )
 
     def _builtin_info(self, kind: str, name: str) -> PluginInfo:
