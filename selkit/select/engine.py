@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,8 +29,8 @@ from selkit.plugins import check_requirements, provenance
 from selkit.pools import load_pool
 from selkit.select.output import read_selection
 from selkit.select.ranking import rank, ties_at_cut
-from selkit.select.scoring import scoring_pass
-from selkit.store import Key, Store, digest_file
+from selkit.select.scoring import Scores, scoring_pass
+from selkit.store import Key, Store, digest_file, digest_text
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,9 @@ def select(
     pool = pool if isinstance(pool, Pool) else load_pool(pool, store=store)
     selector = fill_models(selector, base_model)
     run = _Run(pool, selector, seed, store, base_model, arms or Arms(), train, chat)
-    rows = preflight(pool, selector, budget, run.context(store.root))
-    return run.select(rows, None if budget is None else Budget.parse(budget))
+    with tempfile.TemporaryDirectory(prefix="selkit-") as scratch:
+        rows = preflight(pool, selector, budget, run.context(Path(scratch)))
+        return run.select(rows, None if budget is None else Budget.parse(budget), Path(scratch))
 
 
 def fill_models(component: BaseSelector, base_model: str | None) -> BaseSelector:
@@ -168,10 +171,10 @@ class _Run:
     spent: list[str] = field(default_factory=list)
     used: dict[str, list[str]] = field(default_factory=dict)
 
-    def select(self, rows: int | None, budget: Budget | None) -> SelectionResult:
+    def select(self, rows: int | None, budget: Budget | None, scratch: Path) -> SelectionResult:
         selector = self.selector
         facts: dict[str, Any] = {"pool_rows": len(self.pool)}
-        ctx = self.context(self.store.scratch(f"select-{selector.name}"))
+        ctx = self.context(scratch)
         if isinstance(selector, Scorer):
             selection, more = self._cut(selector, rows or 0)
             facts |= more
@@ -203,14 +206,12 @@ class _Run:
         )
 
     def _cut(self, scorer: Scorer, rows: int) -> tuple[Selection, dict[str, Any]]:
-        key = score_key(scorer, self.pool)
-        scores, _ = scoring_pass(scorer, self.pool, key, self.store, self.context(self.store.scratch(key.digest)))
-        self.spent.append(key.digest)
+        scores, digest = self._scored(scorer)
         ids, values = scores.arrays()
         tie_seed = self.seed if scorer.tie_break() == "random" else None
         order = rank(ids, values, higher_is_better=scorer.higher_is_better, tie_seed=tie_seed)
         best = order[:rows]
-        facts = scores.counts() | {"scores": key.digest, "ties_at_cut": ties_at_cut(values[order].tolist(), rows)}
+        facts = scores.counts() | {"scores": digest, "ties_at_cut": ties_at_cut(values[order].tolist(), rows)}
         shortfall = None
         if len(best) < rows:
             shortfall = f"{len(self.pool) - len(ids)} of {len(self.pool)} rows have no score under {scorer.name}"
@@ -218,10 +219,13 @@ class _Run:
         return Selection(tuple(chosen), dict(zip(chosen, values[best].tolist(), strict=True)), {}, shortfall), facts
 
     def _scores(self, scorer: Scorer) -> dict[str, float]:
+        return self._scored(scorer)[0].as_dict()
+
+    def _scored(self, scorer: Scorer) -> tuple[Scores, str]:
         key = score_key(scorer, self.pool)
-        scores, _ = scoring_pass(scorer, self.pool, key, self.store, self.context(self.store.scratch(key.digest)))
+        scores, _ = scoring_pass(scorer, self.pool, key, self.store, self.context)
         self.spent.append(key.digest)
-        return scores.as_dict()
+        return scores, key.digest
 
     def _selection(self, ref: str) -> Sequence[str]:
         ids = self.arms.named[ref] if ref in self.arms.named else read_selection(Path(ref))
@@ -232,8 +236,6 @@ class _Run:
         return selections
 
     def _key(self, rows: int | None) -> Key:
-        from selkit.store import digest_text
-
         inputs = {"pool": self.pool.fingerprint, **component_inputs(self.selector)}
         inputs |= {f"selection:{name}": digest_text("\n".join(ids)) for name, ids in sorted(self.used.items())}
         conditions = {"rows": rows, "seed": self.seed if self.selector.seeded else None}
@@ -269,6 +271,4 @@ def _checked(selector: BaseSelector, selection: Selection, pool: Pool, rows: int
 
 
 def _threads() -> int:
-    import os
-
     return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from selkit.store import Artifact, Draft, JsonlWriter, Key, Store, read_jsonl
 
 SCORES = "scores.parquet"
 PARTIAL = "rows.jsonl"
+CACHE = "cache"
 MAX_FAILED = 0.02
 """Largest share of rows whose scoring may fail before the pass counts as failed."""
 
@@ -69,21 +70,25 @@ class Scores:
         }
 
 
-def scoring_pass(scorer: Scorer, pool: Pool, key: Key, store: Store, ctx: Context) -> tuple[Scores, Artifact]:
+def scoring_pass(
+    scorer: Scorer, pool: Pool, key: Key, store: Store, context: Callable[[Path], Context]
+) -> tuple[Scores, Artifact]:
     """The scores of ``pool`` under ``key``: from the store, or by running the scorer.
 
+    ``context`` makes the context for a folder that the scorer may write to; it survives interruptions of the pass.
     An interrupted pass goes on with the rows that have no score yet, if the scorer is ``independent``.
 
     Raises:
         ContractViolation: The scorer returned too few or too many scores, or something that is not a score.
         WorkFailed: Scoring failed for more than :data:`MAX_FAILED` of the rows.
     """
-    artifact = store.obtain(key, lambda draft: _score_all(scorer, pool, draft, ctx))
+    artifact = store.obtain(key, lambda draft: _score_all(scorer, pool, draft, context(draft.partial / CACHE)))
     return Scores(pq.read_table(artifact.file(SCORES))), artifact
 
 
 def _score_all(scorer: Scorer, pool: Pool, draft: Draft, ctx: Context) -> None:
     partial = draft.partial / PARTIAL
+    ctx.cache_dir.mkdir(exist_ok=True)
     done = _read_partial(partial, scorer)
     rest = _order(scorer, pool.without(done) if done else pool)
     if done:
