@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from selkit.models import HostContext
 from selkit.pools import load_pool
 from selkit.select.engine import SelectionResult, fill_models, preflight, score_key, select
 from selkit.select.output import check_same, manifest_of, prepare_output, write_selection
-from selkit.store import Meter, Store
+from selkit.store import Store, measured_since
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class SelectJob:
 def run_job(job: SelectJob, *, as_json: bool = False) -> SelectionResult | None:
     """Selects and writes; prints the ids, the manifest, or a line that says what was written. None on a dry run."""
     console = get_console()
-    meter = Meter()
+    started = time.time()
     store = Store(job.store)
     if job.output is not None:
         prepare_output(job.output, force=job.force)
@@ -57,7 +58,7 @@ def run_job(job: SelectJob, *, as_json: bool = False) -> SelectionResult | None:
         )
         return result
     check_same(job.output, result.key.digest, force=job.force)
-    manifest = write_selection(result, job.output, measured=meter.measured(), llama_factory=job.llama_factory)
+    manifest = write_selection(result, job.output, measured=measured_since(started), llama_factory=job.llama_factory)
     if as_json:
         console.result(manifest.read_text(encoding="utf-8").rstrip())
     else:

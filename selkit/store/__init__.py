@@ -14,7 +14,6 @@ from selkit.store.jsonl import JsonlWriter, append_jsonl, iter_jsonl, read_jsonl
 from selkit.store.keys import Key, canonical_json
 from selkit.store.ledger import LedgerRow, totals
 from selkit.store.measure import measured_since
-from selkit.store.measure import Meter
 from selkit.store.secret import redact, redact_text
 from selkit.store.store import Store
 
@@ -25,7 +24,6 @@ __all__ = [
     "JsonlWriter",
     "Key",
     "LedgerRow",
-    "Meter",
     "Store",
     "append_jsonl",
     "atomic_open",
