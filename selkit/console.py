@@ -77,7 +77,10 @@ class Console:
         for row in body:
             table.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
         width = None if sys.stdout.isatty() else 10_000
-        RichConsole(file=sys.stdout, width=width, highlight=False).print(table)
+        console = RichConsole(file=sys.stdout, width=width, highlight=False)
+        with console.capture() as captured:
+            console.print(table)
+        self.result("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
     def track(self, items: Iterable[T], total: int | None = None, description: str = "") -> Iterator[T]:
         """``items``, with progress shown on stderr while they are consumed.

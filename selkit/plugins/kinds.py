@@ -34,8 +34,14 @@ def kind_of(cls: type[Component]) -> str:
 
 
 def noun(cls: type[Component]) -> str:
-    """What a person calls a component of this class: 'scorer', 'sampler', 'selector', 'judge' or 'component'."""
-    nouns = {Scorer: "scorer", Sampler: "sampler", BaseSelector: "selector", PairwiseJudge: "judge"}
+    """What a person calls a component of this class: 'scorer', 'sampler', 'selector', 'judge', 'benchmark'."""
+    nouns = {
+        Scorer: "scorer",
+        Sampler: "sampler",
+        BaseSelector: "selector",
+        PairwiseJudge: "judge",
+        Benchmark: "benchmark",
+    }
     return next((word for base, word in nouns.items() if issubclass(cls, base)), "component")
 
 
