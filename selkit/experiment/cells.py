@@ -6,22 +6,23 @@ So a finished stage never trains again, and weights can go once all that needs t
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from selkit.api import Decoding, Pool
-from selkit.experiment.spec import BenchmarkSpec
+from selkit import __version__
+from selkit.api import Decoding, LanguageModel, Turns
+from selkit.evals import BenchmarkJob, benchmark_key, run_benchmark
 from selkit.models import load_model, prompt_template, resolve
 from selkit.pools import TestSet, load_pool
 from selkit.store import Artifact, Draft, Key, Store, atomic_write_text, canonical_json, read_jsonl
-from selkit.train import Recipe, train
+from selkit.train import Recipe, TrainReport, train
 
 RESPONSES = "responses.jsonl"
-TRAINING = "training.json"
 MODEL = "model"
+RECORD = "training.json"
 
 
 @dataclass(frozen=True)
@@ -30,25 +31,28 @@ class CellJob:
 
     Args:
         label: What progress lines call the cell.
-        pool_file: Arrow file of the cell's training rows.
-        rows_digest: Digest of the rows' ids.
-        pool_fingerprint: Fingerprint of the pool they come from.
+        rows: File of the cell's training rows.
+        rows_digest: Fingerprint of those rows.
+        turns: Which assistant turns train.
         model: Reference of the base model.
+        recipe: How it is trained.
         seed: The training seed.
         prompts: The test sets to answer, each with its decoding.
+        benchmarks: The benchmarks to run.
+        store: Root of the store.
+        threads: Threads of the processor that the cell may use.
         keep: Whether the weights stay.
     """
 
     label: str
-    pool: Any
-    ids: tuple[str, ...]
+    rows: Path
     rows_digest: str
-    pool_fingerprint: str
+    turns: Turns
     model: str
     recipe: Recipe
     seed: int
     prompts: tuple[tuple[TestSet, Decoding], ...]
-    benchmarks: tuple[BenchmarkSpec, ...]
+    benchmarks: tuple[BenchmarkJob, ...]
     store: Path
     threads: int
     keep: bool = False
@@ -56,18 +60,17 @@ class CellJob:
 
 def weights_key(job: CellJob) -> Key:
     """What the trained weights depend on."""
-    inputs = {"model": resolve(job.model).digest, "pool": job.pool_fingerprint, "rows": job.rows_digest}
     return Key(
         "weights",
         "sft",
         job.recipe.settings,
         _versions("torch", "transformers", "trl"),
-        inputs,
-        {"seed": job.seed, "threads": job.threads},
+        {"model": resolve(job.model).digest, "rows": job.rows_digest},
+        {"seed": job.seed, "threads": job.threads, "turns": job.turns},
     )
 
 
-def training_key(job: CellJob) -> Key:
+def record_key(job: CellJob) -> Key:
     """The record of the training, which stays when the weights go."""
     return Key("training", "sft", inputs={"weights": weights_key(job).digest})
 
@@ -75,117 +78,100 @@ def training_key(job: CellJob) -> Key:
 def responses_key(job: CellJob, testset: TestSet, decoding: Decoding) -> Key:
     """What the answers to a test set depend on."""
     template = prompt_template(job.recipe.template, job.model)
-    return Key(
-        "responses",
-        "hf",
-        asdict(decoding),
-        _versions("torch", "transformers"),
-        {"weights": weights_key(job).digest, "testset": testset.digest, "template": template.digest},
-        {"seed": job.seed, "threads": job.threads},
-    )
+    inputs = {"weights": weights_key(job).digest, "testset": testset.digest, "template": template.digest}
+    conditions = {"seed": job.seed, "threads": job.threads}
+    return Key("responses", "hf", asdict(decoding), _versions("torch", "transformers"), inputs, conditions)
 
 
-def is_done(job: CellJob, store: Store) -> bool:
-    """Whether everything the cell is asked for is stored."""
-    return all(store.find(key) is not None for key in cell_keys(job))
+def bench_key(job: CellJob, benchmark: BenchmarkJob) -> Key:
+    """What the items of a benchmark depend on."""
+    template = prompt_template(job.recipe.template, job.model)
+    return benchmark_key(benchmark, weights_key(job).digest, template, job.threads)
 
 
 def cell_keys(job: CellJob) -> list[Key]:
-    """Keys of all that the cell leaves behind."""
-    from selkit.evals import benchmark_key
-
-    keys = [training_key(job), *(responses_key(job, testset, decoding) for testset, decoding in job.prompts)]
-    template = prompt_template(job.recipe.template, job.model)
-    keys += [benchmark_key(benchmark, weights_key(job).digest, template, job.threads) for benchmark in job.benchmarks]
-    return keys
+    """Keys of all that the cell leaves behind, without the weights."""
+    answers = [responses_key(job, testset, decoding) for testset, decoding in job.prompts]
+    return [record_key(job), *answers, *(bench_key(job, benchmark) for benchmark in job.benchmarks)]
 
 
-def run_cell(job: CellJob) -> None:
-    """Does whatever of the cell is not stored yet."""
+def is_done(job: CellJob, store: Store) -> bool:
+    """Whether everything that the cell is asked for is stored."""
+    return all(store.find(key) is not None for key in cell_keys(job))
+
+
+def run_cell(job: CellJob) -> str:
+    """Does whatever of the cell is not stored yet; returns its label."""
     store = Store(job.store)
     training_record(job, store)
     for testset, decoding in job.prompts:
-        answer(job, store, testset, decoding)
+        answers(job, store, testset, decoding)
     for benchmark in job.benchmarks:
-        _benchmark(job, store, benchmark)
+        items(job, store, benchmark)
     if not job.keep:
-        store.discard(weights_key(job))
+        store.remove(weights_key(job))
+    return job.label
 
 
-def training_record(job: CellJob, store: Store) -> dict[str, Any]:
+def training_record(job: CellJob, store: Store) -> TrainReport:
     """What the training recorded; trains where it has not been done."""
 
     def make(draft: Draft) -> None:
-        report = _weights(job, store).file(TRAINING).read_text(encoding="utf-8")
-        atomic_write_text(draft.directory / TRAINING, report)
+        report = TrainReport.read(_weights(job, store).directory / MODEL)
+        draft.record(steps=report.steps, final_loss=report.final_loss)
+        atomic_write_text(draft.directory / RECORD, report.to_json())
 
-    artifact = store.obtain(training_key(job), make)
-    record: dict[str, Any] = json.loads(artifact.file(TRAINING).read_text(encoding="utf-8"))
-    return record
+    return TrainReport.read(store.obtain(record_key(job), make).directory)
 
 
-def answer(job: CellJob, store: Store, testset: TestSet, decoding: Decoding) -> list[dict[str, Any]]:
-    """The trained model's answers to a test set, one row per prompt."""
+def answers(job: CellJob, store: Store, testset: TestSet, decoding: Decoding) -> list[Mapping[str, Any]]:
+    """The trained model's answers to a test set: one row per prompt, as in responses.jsonl."""
 
     def make(draft: Draft) -> None:
-        model = load_model(str(_weights(job, store).directory / MODEL))
         template = prompt_template(job.recipe.template, job.model)
         texts = [template.prompt(prompt.prompt) for prompt in testset.prompts]
-        answers = model.generate(texts, decoding, seed=job.seed)
-        rows = [
-            {
-                "id": prompt.id,
-                "prompt": prompt.prompt.question,
-                "response": generation.text,
-                "finish_reason": generation.finish_reason,
-                "tokens": generation.tokens,
-            }
-            for prompt, (generation, *_) in zip(testset.prompts, answers, strict=True)
-        ]
+        rows = _generate(_model(job, store), testset, texts, decoding, job.seed)
         draft.spend("tokens.out", float(sum(row["tokens"] for row in rows)), "engine")
         atomic_write_text(draft.directory / RESPONSES, "".join(f"{canonical_json(row)}\n" for row in rows))
 
     artifact = store.obtain(responses_key(job, testset, decoding), make)
-    return list(read_jsonl(artifact.file(RESPONSES)))
+    return read_jsonl(artifact.file(RESPONSES))
 
 
-def _benchmark(job: CellJob, store: Store, benchmark: BenchmarkSpec) -> Artifact:
-    from selkit.evals import run_benchmark
-
+def items(job: CellJob, store: Store, benchmark: BenchmarkJob) -> Artifact:
+    """The items of a benchmark with the trained model's scores."""
     template = prompt_template(job.recipe.template, job.model)
-    return run_benchmark(
-        benchmark,
-        lambda: str(_weights(job, store).directory / MODEL),
-        weights_key(job).digest,
-        template,
-        store,
-        threads=job.threads,
-    )
+    return run_benchmark(benchmark, bench_key(job, benchmark), lambda: _model(job, store), template, store)
+
+
+def _generate(
+    model: LanguageModel, testset: TestSet, texts: Sequence[str], decoding: Decoding, seed: int
+) -> list[dict[str, Any]]:
+    generated = model.generate(texts, decoding, seed=seed)
+    return [
+        {
+            "id": prompt.id,
+            "prompt": prompt.prompt.question,
+            "response": answer.text,
+            "finish_reason": answer.finish_reason,
+            "tokens": answer.tokens,
+        }
+        for prompt, (answer, *_) in zip(testset.prompts, generated, strict=True)
+    ]
+
+
+def _model(job: CellJob, store: Store) -> LanguageModel:
+    return load_model(str(_weights(job, store).directory / MODEL))
 
 
 def _weights(job: CellJob, store: Store) -> Artifact:
     def make(draft: Draft) -> None:
-        rows = _rows(job)
+        rows = load_pool(job.rows, turns=job.turns)
         report = train(job.model, rows, job.recipe, draft.directory / MODEL, seed=job.seed, threads=job.threads)
-        atomic_write_text(draft.directory / TRAINING, json.dumps(asdict(report), indent=2, ensure_ascii=False))
-        draft.spend("tokens.trained", float(report.supervised_tokens), "trainer")
+        draft.spend("tokens.trained", float(report.total_tokens) * report.epochs, "trainer")
 
     return store.obtain(weights_key(job), make)
 
 
-def _rows(job: CellJob) -> Pool:
-    # Sorted by id: the order in which a selector names its rows must not change what the model learns from them.
-    return load_pool(job.pool, store=Store(job.store)).take(sorted(job.ids))
-
-
 def _versions(*packages: str) -> dict[str, str]:
-    from importlib.metadata import version
-
-    from selkit import __version__
-
     return {"selkit": __version__, **{package: version(package) for package in packages}}
-
-
-def with_rows(job: CellJob, ids: Sequence[str], digest: str) -> CellJob:
-    """The same job on other rows."""
-    return replace(job, ids=tuple(ids), rows_digest=digest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from selkit.api import BaseSelector
@@ -26,7 +26,11 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One (pool, budget, arm, run). ``budget`` is the text of the spec; None where the selector has its own size."""
+    """One (pool, budget, arm, run).
+
+    ``budget`` is the text of the spec, or the size of a given subset; None for an arm that stands beside every budget,
+    such as the full pool.
+    """
 
     pool: str
     budget: str | None
@@ -52,14 +56,22 @@ def waves(arms: Sequence[Arm]) -> list[list[Arm]]:
     return [wave for wave in (free, methods, controls) if wave]
 
 
-def cells_of(spec: Spec, arms: Sequence[Arm]) -> list[Cell]:
-    """Every cell of the experiment, the anchors first, then in the order of the spec."""
-    pools = [pool.label for pool in spec.pools]
-    budgets = [str(budget) for budget in spec.budgets]
+def cells_of(spec: Spec, arms: Sequence[Arm], sizes: Mapping[tuple[str, str], int]) -> list[Cell]:
+    """Every cell of the experiment, the anchors first, then in the order of the spec.
+
+    Args:
+        spec: The experiment.
+        arms: Its arms.
+        sizes: Rows of each given subset, by pool and arm: its size is its budget, and the control is drawn there too.
+    """
     anchored = any(testset.anchor == "random" for testset in spec.testsets)
-    cells = [Cell(p, b, ANCHOR, ANCHOR_RUN) for p in pools for b in budgets if anchored]
-    for pool in pools:
+    cells: list[Cell] = []
+    for pool in (pool.label for pool in spec.pools):
+        given = {arm: str(rows) for (place, arm), rows in sizes.items() if place == pool}
+        budgets = list(dict.fromkeys([*map(str, spec.budgets), *given.values()]))
+        cells += [Cell(pool, budget, ANCHOR, ANCHOR_RUN) for budget in budgets if anchored]
         for arm in arms:
-            for budget in budgets if arm.selector.sized else [None]:
+            own = budgets if arm.name == spec.control else [str(budget) for budget in spec.budgets]
+            for budget in own if arm.selector.sized else [given.get(arm.name)]:
                 cells += [Cell(pool, budget, arm.name, run) for run in range(1, arm.runs + 1)]
     return cells

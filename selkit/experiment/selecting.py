@@ -5,27 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from selkit.api import Pool
 from selkit.experiment.plan import ANCHOR, Arm, Cell, waves
 from selkit.experiment.setup import Experiment
-from selkit.select import Arms, SelectionResult, select
+from selkit.plugins import provenance
+from selkit.pools import write_jsonl
+from selkit.select import Arms, SelectionResult, component_inputs, select
 from selkit.store import Artifact, Draft, Key, atomic_write_text, digest_text
+
+ROWS = "selection.jsonl"
+CHOICE = "choice.json"
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The stored selection of a cell."""
+    """The stored selection of a cell: ``rows`` is its training data by id, and ``digest`` the fingerprint of that."""
 
     cell: Cell
     ids: tuple[str, ...]
     facts: Mapping[str, object]
+    rows: Path
+    digest: str
     key: str
-
-    @property
-    def digest(self) -> str:
-        """Digest of the chosen ids, whatever their order: the training data of the cell."""
-        return digest_text("\n".join(sorted(self.ids)))
 
 
 def choose_all(experiment: Experiment) -> dict[Cell, Chosen]:
@@ -63,7 +66,7 @@ def _choose(experiment: Experiment, arm: Arm, cell: Cell, others: Arms) -> Chose
         result = select(
             pool,
             arm.selector,
-            cell.budget,
+            cell.budget if arm.selector.sized else None,
             seed=cell.seed,
             store=experiment.store,
             base_model=experiment.spec.model,
@@ -75,9 +78,6 @@ def _choose(experiment: Experiment, arm: Arm, cell: Cell, others: Arms) -> Chose
 
 
 def _key(arm: Arm, cell: Cell, pool: Pool, others: Arms) -> Key:
-    from selkit.plugins import provenance
-    from selkit.select import component_inputs
-
     selector = arm.selector
     inputs = {"pool": pool.fingerprint, **component_inputs(selector)}
     for kind, group in (("chosen", others.chosen), ("named", others.named)):
@@ -87,11 +87,15 @@ def _key(arm: Arm, cell: Cell, pool: Pool, others: Arms) -> Key:
 
 
 def _write(draft: Draft, result: SelectionResult) -> None:
-    document = {"ids": list(result.ids), "scores": dict(result.selection.scores), "facts": dict(result.facts)}
-    atomic_write_text(draft.directory / "selection.json", json.dumps(document, ensure_ascii=False))
+    # By id: the order in which a selector names its rows must not change what a model learns from them.
+    rows = result.pool.take(sorted(result.ids))
+    write_jsonl(rows, draft.directory / ROWS, scores=result.selection.scores)
+    document = {"ids": list(result.ids), "facts": dict(result.facts), "fingerprint": rows.fingerprint}
+    atomic_write_text(draft.directory / CHOICE, json.dumps(document, ensure_ascii=False))
     draft.record(selected=len(result.ids), scores=list(result.spent))
 
 
 def _read(cell: Cell, artifact: Artifact) -> Chosen:
-    document = json.loads(artifact.file("selection.json").read_text(encoding="utf-8"))
-    return Chosen(cell, tuple(document["ids"]), document["facts"], artifact.key.digest)
+    document = json.loads(artifact.file(CHOICE).read_text(encoding="utf-8"))
+    rows = artifact.file(ROWS)
+    return Chosen(cell, tuple(document["ids"]), document["facts"], rows, document["fingerprint"], artifact.digest)

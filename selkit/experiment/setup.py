@@ -11,18 +11,19 @@ import numpy as np
 from selkit.api import (
     DECODINGS,
     BaseSelector,
-    Budget,
+    Benchmark,
     Decoding,
     PairwiseJudge,
     Pool,
     UsageError,
 )
+from selkit.evals import BenchmarkJob, find_data
 from selkit.experiment.plan import Arm, Cell, cells_of
-from selkit.experiment.spec import PoolSpec, SelectorSpec, Spec, TestsetSpec
+from selkit.experiment.spec import BenchmarkSpec, PoolSpec, SelectorSpec, Spec, TestsetSpec
 from selkit.models import HostContext, check_model, prompt_template
-from selkit.plugins import build
+from selkit.plugins import build, check_requirements
 from selkit.pools import TestSet, load_pool, load_testset
-from selkit.select import fill_models, preflight
+from selkit.select import fill_models, preflight, select
 from selkit.store import Store
 from selkit.train import Recipe, check_training, load_recipe
 
@@ -52,12 +53,14 @@ class Experiment:
     arms: tuple[Arm, ...]
     recipe: Recipe
     testsets: tuple[JudgedSet, ...]
+    benchmarks: tuple[BenchmarkJob, ...]
+    sizes: Mapping[tuple[str, str], int]
     notes: tuple[str, ...] = ()
 
     @cached_property
     def cells(self) -> list[Cell]:
         """Every cell, the anchors first."""
-        return cells_of(self.spec, self.arms)
+        return cells_of(self.spec, self.arms, self.sizes)
 
     def arm(self, name: str) -> Arm:
         """The arm of this name; the anchor is a run of random that belongs to no arm."""
@@ -79,11 +82,12 @@ def prepare(spec: Spec, store: Store) -> Experiment:
     pools = {pool.label: _pool(pool, store) for pool in spec.pools}
     arms = tuple(_arm(spec, selector) for selector in spec.selectors)
     testsets = tuple(_judged(spec, testset, store) for testset in spec.testsets)
-    experiment = Experiment(spec, store, pools, arms, recipe, testsets, tuple(_claims(spec, arms)))
-    _check_arms(experiment)
+    benchmarks = tuple(_benchmark(benchmark) for benchmark in spec.benchmarks)
     for pool in pools.values():
+        _check_arms(spec, pool, arms, store)
         check_training(spec.model, pool, recipe)
-    return experiment
+    sizes = {(name, arm.name): _size(pool, arm, store) for name, pool in pools.items() for arm in arms if _given(arm)}
+    return Experiment(spec, store, pools, arms, recipe, testsets, benchmarks, sizes, tuple(_claims(spec, arms)))
 
 
 def _pool(spec: PoolSpec, store: Store) -> Pool:
@@ -116,8 +120,6 @@ def _judged(spec: Spec, testset: TestsetSpec, store: Store) -> JudgedSet:
             )
     decoding = DECODINGS[testset.decoding]
     if testset.max_new_tokens is not None:
-        from dataclasses import replace
-
         decoding = replace(decoding, max_new_tokens=testset.max_new_tokens)
     return JudgedSet(testset, loaded, decoding, judges)
 
@@ -146,11 +148,24 @@ def _claims(spec: Spec, arms: tuple[Arm, ...]) -> list[str]:
     return notes
 
 
-def _check_arms(experiment: Experiment) -> None:
-    for name, pool in experiment.pools.items():
-        for arm in experiment.arms:
-            ctx = HostContext(seed=0, cache_dir=experiment.store.root, base_model=experiment.spec.model, pool=pool)
-            budgets = experiment.spec.budgets if arm.selector.sized else (None,)
-            for budget in budgets:
-                preflight(pool, arm.selector, None if budget is None else Budget.parse(budget), ctx)
-        del name
+def _check_arms(spec: Spec, pool: Pool, arms: tuple[Arm, ...], store: Store) -> None:
+    ctx = HostContext(seed=0, cache_dir=store.root, base_model=spec.model, pool=pool)
+    for arm in arms:
+        for budget in spec.budgets if arm.selector.sized else (None,):
+            preflight(pool, arm.selector, budget, ctx)
+
+
+def _given(arm: Arm) -> bool:
+    return not arm.selector.sized and not arm.selector.baseline
+
+
+def _size(pool: Pool, arm: Arm, store: Store) -> int:
+    return len(select(pool, arm.selector, store=store).ids)
+
+
+def _benchmark(spec: BenchmarkSpec) -> BenchmarkJob:
+    component = build("benchmark", spec.name, {})
+    if not isinstance(component, Benchmark):
+        raise UsageError(f"{spec.name!r} is not a benchmark")
+    check_requirements(component)
+    return BenchmarkJob(component, find_data(component, spec.data), spec.sample, spec.max_new_tokens)
