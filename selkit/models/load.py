@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from selkit.api import DataError, MissingExtra
 from selkit.models import tiny
 from selkit.models.context import default_device
-from selkit.models.folder import TOKENIZER
+from selkit.models.folder import TOKENIZER, ModelFolder
 from selkit.models.refs import resolve, split_ref
 
 if TYPE_CHECKING:
@@ -109,6 +109,55 @@ def load_model(ref: str, *, device: str | None = None, dtype: str | None = None)
 def forget_models() -> None:
     """Lets go of every loaded model, so that training has the memory."""
     _loaded.clear()
+
+
+def read_model(folder: ModelFolder, device: str, dtype: str) -> Any:
+    """The model of a folder, ready for inference: a causal one with its head, any other as a bare encoder.
+
+    Raises:
+        DataError: The architecture is unknown, needs code of its own, or the weights do not fill it.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
+    from selkit.models.quiet import hush_libraries
+
+    hush_libraries()
+    try:
+        config = AutoConfig.from_pretrained(folder.path, trust_remote_code=False)
+        kind = AutoModelForCausalLM if _is_causal(config) else AutoModel
+        options = {"dtype": getattr(torch, dtype), "use_safetensors": True, "trust_remote_code": False}
+        model, info = kind.from_pretrained(folder.path, config=config, output_loading_info=True, **options)
+    except (ValueError, OSError, KeyError, ImportError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"model {folder.ref!r} cannot be loaded ({reason}): give another one") from error
+    missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)
+    if missing:  # transformers would fill them with random numbers
+        raise DataError(
+            f"model {folder.ref!r} lacks {len(missing)} of its weights, e.g. {missing[0]}: copy the model again"
+        )
+    return model.to(device).eval()
+
+
+def read_tokenizer(folder: ModelFolder) -> Any:
+    """The tokenizer of a folder, as transformers sets it up. Raises DataError where there is no fast one."""
+    from transformers import AutoTokenizer
+
+    from selkit.models.quiet import hush_libraries
+
+    hush_libraries()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
+    except (ValueError, OSError, KeyError, ImportError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"the tokenizer of model {folder.ref!r} cannot be loaded ({reason})") from error
+    if not tokenizer.is_fast:
+        raise DataError(f"model {folder.ref!r} has no fast tokenizer: save one as {TOKENIZER} into the folder")
+    return tokenizer
+
+
+def _is_causal(config: Any) -> bool:
+    return any("ForCausalLM" in name or "LMHeadModel" in name for name in config.architectures or ())
 
 
 def _read_tokenizer(folder: Path, ref: str) -> str:

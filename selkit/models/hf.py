@@ -1,0 +1,269 @@
+"""The Hugging Face engine: one model of transformers behind :class:`selkit.api.LanguageModel`."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selkit.api import (
+    Continuation,
+    DataError,
+    Decoding,
+    Generation,
+    Pooling,
+    TokenLosses,
+)
+from selkit.console import get_console
+from selkit.models.batches import pack, windows
+from selkit.models.encode import EncodedPair, TextEncoder
+from selkit.models.folder import ModelFolder
+from selkit.models.forward import CausalForward, Row, with_less_memory
+from selkit.models.pooling import pool_states
+from selkit.models.sampling import Request, check_decoding, request_seed, write
+
+_REMEMBERED = 20_000
+"""Results kept for rows that come again; pools hold duplicates, and short answers stand in many rows."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is done at once.
+
+    Args:
+        batch_tokens: Tokens of one forward pass, padding counted.
+        window_tokens: Tokens of a window: the rows that are sorted by length together, and whose results appear
+            together. What an interrupted pass does again is at most one window.
+        waste: Largest share of padding a row may bring into a batch. On a CPU padding costs as much as text.
+        answers: Answers written together.
+    """
+
+    batch_tokens: int = 2048
+    window_tokens: int = 4096
+    waste: float = 0.15
+    answers: int = 16
+
+
+CPU = Limits()
+GPU = Limits(batch_tokens=32_768, window_tokens=131_072, waste=0.3, answers=128)
+
+
+class HFModel:
+    """A causal language model or a text encoder, loaded from a folder of safetensors.
+
+    Args:
+        folder: Where it came from.
+        model: The model of transformers, on its device, in evaluation mode.
+        tokenizer: The tokenizer of transformers, a fast one.
+        limits: How much is done at once.
+    """
+
+    def __init__(self, folder: ModelFolder, model: Any, tokenizer: Any, limits: Limits | None = None) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.encoder = TextEncoder(tokenizer.backend_tokenizer)
+        self.limits = limits or (CPU if str(model.device).startswith("cpu") else GPU)
+        self.causal = model.get_output_embeddings() is not None
+        self.context = _context(model.config, tokenizer, folder)
+        self._folder = folder
+        self._forward: CausalForward | None = None
+
+    @classmethod
+    def load(cls, folder: ModelFolder, device: str, dtype: str) -> HFModel:
+        """Loads a model from its folder; no code from the folder runs. Raises DataError where it cannot be loaded."""
+        from selkit.models.load import read_model, read_tokenizer
+
+        return cls(folder, read_model(folder, device, dtype), read_tokenizer(folder))
+
+    @property
+    def ref(self) -> str:
+        """The reference the model was asked for under."""
+        return self._folder.ref
+
+    @property
+    def digest(self) -> str:
+        """Digest of the weights and the tokenizer."""
+        return self._folder.digest
+
+    def token_losses(self, pairs: Iterable[Continuation], *, max_length: int | None = None) -> Iterator[TokenLosses]:
+        """Losses of the tokens of each completion given its prompt, in nats.
+
+        Prompt and completion are tokenised together, with the start token that the tokenizer adds; a token that spans
+        the boundary belongs to the completion. ``prompt_tokens`` counts the start token. Texts over ``max_length``
+        tokens (by default the model's context) lose their end and are flagged. Rows that come again are computed once.
+        Results appear window by window (:class:`Limits`), in the order of ``pairs``.
+
+        Raises:
+            DataError: The model is an encoder.
+            WorkFailed: One row alone does not fit into memory.
+        """
+        forward = self._causal_forward("token losses")
+        encoded = self.encoder.pairs(pairs, min(max_length or self.context, self.context))
+        known: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
+        for window in windows(encoded, lambda pair: len(pair.ids), self.limits.window_tokens):
+            keys = [pair.key for pair in window]
+            new = {key: pair for key, pair in zip(keys, window, strict=True) if key not in known}
+            known.update(zip(new, self._losses(forward, list(new.values())), strict=True))
+            for key, pair in zip(keys, window, strict=True):
+                yield TokenLosses(known[key], pair.start, pair.cut)
+            while len(known) > _REMEMBERED:
+                known.popitem(last=False)
+
+    def label_probabilities(self, prompts: Iterable[str], labels: Sequence[str]) -> Iterator[NDArray[np.float64]]:
+        """Softmax of the raw next-token logits over ``labels`` only; one array of len(labels) per prompt, float64.
+
+        A label is the entry of that name in the vocabulary, else what the tokenizer makes of it alone.
+
+        Raises:
+            DataError: A label is not one token, a prompt does not fit the context, or the model is an encoder.
+        """
+        forward = self._causal_forward("label probabilities")
+        ids = self._label_ids(labels)
+        rows = (self._fitting(prompt) for prompt in self.encoder.prompts(prompts))
+        for window in windows(rows, lambda row: len(row.ids), self.limits.window_tokens):
+            yield from self._grouped(window, lambda group: _label_probabilities(forward, group, ids))
+
+    def embed(
+        self, texts: Iterable[str], *, pooling: Pooling = "mean", max_length: int | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """Last-layer hidden states pooled over the tokens of each text, special tokens counted; (width,) in float32.
+
+        Texts over ``max_length`` tokens (by default the model's context; a sentence encoder's own limit) lose their
+        end, and a note says how many did. The vectors are not normalised.
+        """
+        limit = min(max_length or self.context, self.context)
+        cut = 0
+        encoded = self._embeddable(texts, limit)
+        for window in windows(encoded, lambda pair: len(pair.ids), self.limits.window_tokens):
+            cut += sum(pair.cut for pair in window)
+            rows = [pair.ids for pair in window]
+            yield from self._grouped(rows, lambda group: pool_states(self.model, group, pooling))
+        if cut:
+            get_console().note(f"{self.ref}: {cut} texts were longer than {limit} tokens and lost their end")
+
+    def generate(self, prompts: Iterable[str], decoding: Decoding, *, seed: int = 0) -> Iterator[list[Generation]]:
+        """``decoding.samples`` answers per prompt, in the order of ``prompts``, batch by batch of neighbours.
+
+        Hand the prompts over sorted by length: a batch is padded on the left to its longest. What a prompt gets
+        depends on ``seed``, its text and the sample's number, not on its neighbours (but for rounding, see
+        :func:`selkit.models.sampling.write`). An answer that reaches the end of the context stops with 'length'.
+
+        Raises:
+            DataError: A prompt fills the model's context; nothing is written then. Or the model is an encoder.
+            UsageError: The decoding contradicts itself.
+        """
+        self._causal_forward("text")
+        check_decoding(decoding)
+        texts = list(prompts)
+        rows = [tuple(ids) for ids in self.encoder.prompts(texts)]
+        self._refuse_long(texts, rows)
+        requests = [
+            Request(ids, request_seed(seed, text, sample), min(decoding.max_new_tokens, self.context - len(ids)))
+            for text, ids in zip(texts, rows, strict=True)
+            for sample in range(decoding.samples)
+        ]
+        answers = self._answers(requests, decoding)
+        for _ in texts:
+            yield list(islice(answers, decoding.samples))
+
+    def _losses(self, forward: CausalForward, pairs: list[EncodedPair]) -> Iterator[NDArray[np.float32]]:
+        scored = [(pair.ids, max(pair.start, 1)) for pair in pairs]  # a first token has nothing to be predicted from
+        return self._grouped(scored, lambda group: _token_losses(forward, group), size=lambda row: len(row[0]))
+
+    def _grouped(self, rows: Sequence[Any], run: Any, size: Any = None) -> Iterator[Any]:
+        """``run`` on groups of rows of similar length; the results in the order of ``rows``."""
+        import torch
+
+        length = size or (lambda row: len(row.ids) if isinstance(row, Row) else len(row))
+        results: list[Any] = [None] * len(rows)
+        for group in pack([length(row) for row in rows], self.limits.batch_tokens, self.limits.waste):
+            with torch.inference_mode():
+                found = with_less_memory(run, [rows[i] for i in group])
+            for index, result in zip(group, found, strict=True):
+                results[index] = result
+        return iter(results)
+
+    def _answers(self, requests: list[Request], decoding: Decoding) -> Iterator[Generation]:
+        start = 0
+        while start < len(requests):
+            end = start + 1
+            while (
+                end < min(start + self.limits.answers, len(requests)) and requests[end].limit == requests[start].limit
+            ):
+                end += 1
+            batch = requests[start:end]
+            yield from with_less_memory(lambda part: write(self.model, self.tokenizer, part, decoding), batch)
+            start = end
+
+    def _causal_forward(self, what: str) -> CausalForward:
+        if not self.causal:
+            raise DataError(f"model {self.ref!r} is a text encoder and gives no {what}: name a causal language model")
+        if self._forward is None:
+            self._forward = CausalForward(self.model)
+        return self._forward
+
+    def _label_ids(self, labels: Sequence[str]) -> list[int]:
+        ids = [self.encoder.label(label) for label in labels]
+        for label, found in zip(labels, ids, strict=True):
+            if found is None:
+                raise DataError(f"label {label!r} is not one token of model {self.ref!r}: choose other labels or model")
+        return [i for i in ids if i is not None]
+
+    def _fitting(self, ids: Sequence[int]) -> Row:
+        if not 0 < len(ids) <= self.context:
+            raise DataError(f"a prompt of {len(ids)} tokens does not fit the {self.context} of model {self.ref!r}")
+        return Row(tuple(ids), len(ids) - 1)
+
+    def _embeddable(self, texts: Iterable[str], limit: int) -> Iterator[EncodedPair]:
+        for ids in self.encoder.ids(texts):
+            kept = ids
+            if len(ids) > limit:  # an encoder's closing token stays
+                kept = ids[:limit] if self.causal else [*ids[: limit - 1], ids[-1]]
+            yield EncodedPair(tuple(kept) or (self.tokenizer.eos_token_id or 0,), 0, len(ids) > limit)
+
+    def _refuse_long(self, texts: list[str], rows: list[tuple[int, ...]]) -> None:
+        long = [text for text, ids in zip(texts, rows, strict=True) if len(ids) >= self.context]
+        if long:
+            raise DataError(
+                f"{len(long)} of {len(texts)} prompts fill the {self.context} tokens of model {self.ref!r} and leave "
+                f"no room for an answer, the first begins {long[0][:60]!r}: shorten them, or use a longer context"
+            )
+
+
+def _token_losses(forward: CausalForward, group: Sequence[tuple[tuple[int, ...], int]]) -> list[NDArray[np.float32]]:
+    """The losses of ids[start:] of each (ids, start); the last token is never fed, since nothing follows it."""
+    rows = [Row(ids[:-1], start - 1) for ids, start in group if start < len(ids)]
+    if not rows:
+        return [np.zeros(0, np.float32) for _ in group]
+    targets = [token for ids, start in group for token in ids[start:]]
+    flat = forward.losses(rows, targets).numpy()
+    ends = np.cumsum([max(0, len(ids) - start) for ids, start in group])
+    found = np.split(flat, ends[:-1])
+    return [np.array(part, np.float32) for part in found]
+
+
+def _label_probabilities(
+    forward: CausalForward, rows: Sequence[Row], labels: Sequence[int]
+) -> list[NDArray[np.float64]]:
+    import torch
+
+    logits = torch.cat([chunk[:, list(labels)].double() for chunk in forward.logits(rows)])
+    return list(torch.softmax(logits, -1).cpu().numpy())
+
+
+def _context(config: Any, tokenizer: Any, folder: ModelFolder) -> int:
+    """The longest text in tokens: the least of what the configuration, the tokenizer and a sentence encoder say."""
+    text = config.get_text_config()
+    names = ("max_position_embeddings", "n_positions", "max_sequence_length")
+    said = [value for name in names if isinstance(value := getattr(text, name, None), int) and value > 0]
+    said.append(int(min(tokenizer.model_max_length, 10**9)))
+    sentence = folder.path / "sentence_bert_config.json"
+    if sentence.is_file():
+        said.append(int(json.loads(sentence.read_text("utf-8")).get("max_seq_length") or 10**9))
+    return min(said)
