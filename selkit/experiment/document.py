@@ -1,0 +1,183 @@
+"""The content of report.json: everything that a report shows, computed once. What depends on clock or machine stands
+under ``measured`` and nowhere else."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from selkit import __version__
+from selkit.evals.length_control import direct_win_rate
+from selkit.experiment.cells import CellJob, cell_keys, training_record
+from selkit.experiment.plan import Cell
+from selkit.experiment.scores import Judged, Outcome
+from selkit.experiment.selecting import Chosen
+from selkit.experiment.setup import Experiment
+from selkit.judge import judge_health
+from selkit.select import overlap_matrix
+from selkit.stats import ScoreTable, compare, sentence
+from selkit.store import measured_since, totals
+
+SCHEMA_VERSION = 1
+WIN_RATE_MARGIN = 2.5
+"""Smallest difference in win rate that matters, in points, where the spec names no other (RELIABILITY 1.3)."""
+
+
+def document_of(
+    experiment: Experiment,
+    chosen: Mapping[Cell, Chosen],
+    jobs: Mapping[Cell, CellJob],
+    outcome: Outcome,
+    table: pa.Table,
+    started: float,
+) -> dict[str, Any]:
+    """The document of a finished experiment."""
+    spec = experiment.spec
+    training = {cell: training_record(job, experiment.store) for cell, job in jobs.items()}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": spec.name,
+        "selkit": __version__,
+        "note": spec.note,
+        "spec": spec.model_dump(mode="json", by_alias=True),
+        "recipe": experiment.recipe.as_dict(),
+        "claims": list(experiment.notes),
+        **_verdicts(experiment, table),
+        "scores": _mean_scores(table),
+        "win_rates": _win_rates(outcome),
+        "judges": _judges(outcome),
+        "selections": [_selection(experiment, chosen[cell]) for cell in jobs],
+        "overlap": _overlap(chosen),
+        "training": [_trained(cell, record.to_json()) for cell, record in training.items()],
+        "keys": [key.digest for job in jobs.values() for key in cell_keys(job)],
+        "measured": _measured(experiment, jobs, training, started),
+    }
+
+
+def _verdicts(experiment: Experiment, table: pa.Table) -> dict[str, Any]:
+    spec = experiment.spec
+    arms = {arm.name for arm in experiment.arms}
+    if spec.control not in arms or len(arms) < 2 or not table.num_rows:
+        return {"verdicts": [], "sentences": []}
+    margins = dict.fromkeys(_endpoints(experiment), WIN_RATE_MARGIN) | spec.margins
+    rows = compare(
+        ScoreTable.from_arrow(table), spec.control, alpha=spec.alpha, margins=margins, intersect=_has_holes(table)
+    )
+    return {"verdicts": [row.to_dict() for row in rows], "sentences": [sentence(row) for row in rows]}
+
+
+def _endpoints(experiment: Experiment) -> list[str]:
+    from selkit.experiment.scores import endpoint_name
+
+    return [endpoint_name(testset, judge) for testset in experiment.testsets for judge in testset.judges]
+
+
+def _has_holes(table: pa.Table) -> bool:
+    """Whether some run lacks an item: a judge gave no verdict on it."""
+    counts = table.group_by(["pool", "budget", "arm", "run", "benchmark"]).aggregate([("item", "count")])
+    by_benchmark: dict[str, set[int]] = defaultdict(set)
+    for benchmark, count in zip(counts["benchmark"].to_pylist(), counts["item_count"].to_pylist(), strict=True):
+        by_benchmark[benchmark].add(count)
+    return any(len(sizes) > 1 for sizes in by_benchmark.values())
+
+
+def _mean_scores(table: pa.Table) -> list[dict[str, Any]]:
+    keys = ["pool", "budget", "benchmark", "arm", "run"]
+    means = table.group_by(keys, use_threads=False).aggregate([("score", "mean"), ("score", "count")])
+    return [
+        {**{key: row[key] for key in keys}, "score": row["score_mean"], "items": row["score_count"]}
+        for row in means.to_pylist()
+    ]
+
+
+def _win_rates(outcome: Outcome) -> list[dict[str, Any]]:
+    """Raw and length-controlled win rates of every arm against the anchor, all its runs pooled."""
+    groups: dict[tuple[str, str | None, str, str], list[Judged]] = defaultdict(list)
+    for judged in outcome.judged:
+        groups[judged.cell.pool, judged.cell.budget, judged.endpoint, judged.cell.arm].append(judged)
+    return [
+        {"pool": pool, "budget": budget, "testset": endpoint, "arm": arm, **_win_rate(group)}
+        for (pool, budget, endpoint, arm), group in groups.items()
+    ]
+
+
+def _win_rate(group: list[Judged]) -> dict[str, Any]:
+    prompts, preferences, ours, theirs = [], [], [], []
+    for judged in group:
+        scores = judged.scores
+        for comparison in judged.comparisons:
+            if (score := scores[comparison.id]) is not None:
+                prompts.append(comparison.id)
+                preferences.append(score)
+                ours.append(len(comparison.first))
+                theirs.append(len(comparison.second))
+    result = direct_win_rate(np.array(preferences), np.array(ours), np.array(theirs), clusters=prompts, seed=0)
+    words = float(np.mean([len(c.first.split()) for j in group for c in j.comparisons]))
+    return {**asdict(result), "words": words}
+
+
+def _judges(outcome: Outcome) -> list[dict[str, Any]]:
+    groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for judged in outcome.judged:
+        groups[judged.endpoint, judged.judge.name] += judged.passes
+    return [
+        {"testset": endpoint, "judge": judge, **judge_health(passes)} for (endpoint, judge), passes in groups.items()
+    ]
+
+
+def _selection(experiment: Experiment, choice: Chosen) -> dict[str, Any]:
+    pool = experiment.pools[choice.cell.pool]
+    rows = pool.take(choice.ids)
+    words = [len(example.response.split()) for example in rows]
+    return {
+        **_place(choice.cell),
+        "rows": len(choice.ids),
+        "mean_words": float(np.mean(words)) if words else None,
+        "key": choice.key,
+        "facts": dict(choice.facts),
+    }
+
+
+def _overlap(chosen: Mapping[Cell, Chosen]) -> list[dict[str, Any]]:
+    """Overlap of every selection with every other of the same pool and budget."""
+    groups: dict[tuple[str, str | None], dict[str, tuple[str, ...]]] = defaultdict(dict)
+    for cell, choice in chosen.items():
+        groups[cell.pool, cell.budget][f"{cell.arm}/{cell.run}"] = choice.ids
+    return [
+        {"pool": pool, "budget": budget, "selections": list(group), "matrix": overlap_matrix(group).tolist()}
+        for (pool, budget), group in groups.items()
+    ]
+
+
+def _trained(cell: Cell, record: str) -> dict[str, Any]:
+    import json
+
+    values = json.loads(record)
+    values.pop("measured")
+    values["dropped"] = values["dropped"][:100]
+    return {**_place(cell), **values}
+
+
+def _place(cell: Cell) -> dict[str, Any]:
+    return {"pool": cell.pool, "budget": cell.budget, "arm": cell.arm, "run": cell.run}
+
+
+def _measured(
+    experiment: Experiment, jobs: Mapping[Cell, CellJob], training: Mapping[Cell, Any], started: float
+) -> dict[str, Any]:
+    rows = experiment.store.ledger([key for job in jobs.values() for key in cell_keys(job)])
+    return {
+        **measured_since(started),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "training": [
+            {**_place(cell), "seconds": record.seconds, "tokens_per_second": record.tokens_per_second}
+            for cell, record in training.items()
+        ],
+        "totals": totals(rows),
+    }
