@@ -67,6 +67,11 @@ class Draft:
         key: What the result depends on.
         directory: Where the final files go. Gone after an error or a kill.
         partial_directory: See :attr:`partial`.
+
+    Attributes:
+        facts: What was recorded.
+        spent: What was spent, as rows of the ledger without stage and key.
+        resumed: Whether an earlier attempt left partial work.
     """
 
     key: Key
@@ -74,6 +79,10 @@ class Draft:
     partial_directory: Path
     facts: dict[str, Any] = field(default_factory=dict, init=False)
     spent: list[dict[str, Any]] = field(default_factory=list, init=False)
+    resumed: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.resumed = self.partial_directory.exists()
 
     @property
     def partial(self) -> Path:

@@ -8,9 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from selkit.api.errors import DataError
 from selkit.store.files import tree_bytes
-from selkit.store.layout import Layout
+from selkit.store.layout import Layout, is_digest
 from selkit.store.lease import Lease, leases
 from selkit.store.manifest import MANIFEST, Damaged, read_manifest
 
@@ -26,14 +25,18 @@ class Collected:
 def collect(layout: Layout, keep: Iterable[str], *, unused_for: float = 3600.0, dry_run: bool = False) -> Collected:
     """Removes finished results, partial work and leftovers of killed processes that nobody needs.
 
-    Kept are: ``keep``; what is being made; everything that one of these names as an input, and its inputs in turn; and
-    what was made or used in the last ``unused_for`` seconds, since a run may be about to build on it.
+    Kept are: ``keep``, with the partial work on it; what is being made; everything that one of these names as an
+    input, and its inputs in turn; and what was made or used in the last ``unused_for`` seconds, since a run may be
+    about to build on it.
 
     Args:
         layout: The store.
         keep: Digests of keys.
         unused_for: Seconds.
         dry_run: Only say what would go.
+
+    Raises:
+        DataError: A result that is needed was written by a newer selkit, so that its inputs are not known.
     """
     needed = _with_inputs(layout, [*keep, *_in_progress(layout)])
     digests, size = [], 0
@@ -48,8 +51,8 @@ def collect(layout: Layout, keep: Iterable[str], *, unused_for: float = 3600.0, 
 
 def _candidates(layout: Layout) -> list[str]:
     """Every digest that has a result, partial work or leftovers."""
-    names = {path.name for path in layout.partials.glob("*")} | {p.name[:64] for p in layout.temporary.glob("*.*")}
-    return sorted({*layout.digests(), *names})
+    places = [*layout.partials.glob("*"), *layout.temporary.glob("*.*"), *layout.scratch_folders()]
+    return sorted({*layout.digests(), *filter(is_digest, (path.name[:64] for path in places))})
 
 
 def _in_progress(layout: Layout) -> list[str]:
@@ -67,20 +70,20 @@ def _with_inputs(layout: Layout, roots: Iterable[str]) -> set[str]:
     waiting = list(roots)
     while waiting:
         digest = waiting.pop()
-        if digest not in needed:
+        if digest not in needed and is_digest(digest):  # an input may also be named by something that is no key
             needed.add(digest)
             waiting += _inputs(layout, digest)
     return needed
 
 
 def _inputs(layout: Layout, digest: str) -> list[str]:
-    with suppress(FileNotFoundError, Damaged, DataError):
-        return list(read_manifest(layout.objects / digest[:2] / digest)["inputs"].values())
+    with suppress(FileNotFoundError, Damaged):
+        return list(read_manifest(layout.object(digest))["inputs"].values())
     return []
 
 
 def _recent(layout: Layout, digest: str, seconds: float) -> bool:
-    places = [layout.object(digest) / MANIFEST, layout.partial(digest)]
+    places = [layout.object(digest) / MANIFEST, layout.partial(digest), layout.scratch(digest)]
     return any(_changed(place) > time.time() - seconds for place in places)
 
 
@@ -92,7 +95,8 @@ def _changed(path: Path) -> float:
 
 def _remove(layout: Layout, digest: str, dry_run: bool) -> int | None:
     """Bytes freed, or None where somebody took the lease meanwhile."""
-    folders = [layout.object(digest), layout.partial(digest), *layout.temporary.glob(f"{digest}.*")]
+    folders = [layout.object(digest), layout.partial(digest), layout.scratch(digest)]
+    folders += layout.temporary.glob(f"{digest}.*")
     with Lease(layout.leases, digest).try_hold() as held:
         if not held:
             return None

@@ -9,9 +9,9 @@ from typing import Any
 
 from selkit.api.errors import ContractViolation
 from selkit.store.artifact import Artifact, Draft
-from selkit.store.files import atomic_write_text, sync_file, sync_folder, tree_files
+from selkit.store.files import atomic_write_bytes, remove_tree, sync_file, sync_folder, tree_files
 from selkit.store.layout import Layout
-from selkit.store.manifest import MANIFEST, build_manifest, file_entry, manifest_text, read_manifest
+from selkit.store.manifest import MANIFEST, Damaged, build_manifest, file_entry, manifest_bytes, read_manifest
 from selkit.store.measure import Meter
 
 _TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY})
@@ -27,12 +27,12 @@ def commit(draft: Draft, meter: Meter, layout: Layout) -> Artifact:
         OSError: The disk refused; nothing can be seen of the result then.
     """
     files = [_entry(draft.directory, path) for path in tree_files(draft.directory)]
-    measured = {**meter.measured(), "spent": draft.spent}
+    measured = {**meter.measured(), "resumed": draft.resumed, "spent": draft.spent}
     manifest = build_manifest(draft.key, draft.facts, files, measured)
     for folder, _, _ in os.walk(draft.directory):
         sync_folder(Path(folder))
-    atomic_write_text(draft.directory / MANIFEST, manifest_text(manifest))
-    return _publish(draft.directory, layout.object(draft.key.digest), manifest)
+    atomic_write_bytes(draft.directory / MANIFEST, manifest_bytes(manifest))
+    return _publish(draft.directory, manifest, layout)
 
 
 def _entry(folder: Path, path: Path) -> dict[str, Any]:
@@ -44,13 +44,27 @@ def _entry(folder: Path, path: Path) -> dict[str, Any]:
     return file_entry(folder, path)
 
 
-def _publish(source: Path, target: Path, manifest: dict[str, Any]) -> Artifact:
+def _publish(source: Path, manifest: dict[str, Any], layout: Layout) -> Artifact:
+    target = layout.object(manifest["key"])
     target.parent.mkdir(parents=True, exist_ok=True)
+    while not _renamed(source, target):
+        try:
+            first = Artifact(target, read_manifest(target))
+        except (Damaged, FileNotFoundError):
+            layout.quarantine(target)
+        else:
+            remove_tree(source)
+            return first
+    sync_folder(target.parent)
+    return Artifact(target, manifest)
+
+
+def _renamed(source: Path, target: Path) -> bool:
+    """Whether ``source`` got the name ``target``, which nobody may have had."""
     try:
         source.rename(target)
     except OSError as error:
         if error.errno not in _TAKEN:
             raise
-        return Artifact(target, read_manifest(target))
-    sync_folder(target.parent)
-    return Artifact(target, manifest)
+        return False
+    return True

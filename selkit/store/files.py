@@ -11,15 +11,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from selkit.api.errors import DataError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Error numbers that mean: no more bytes go there (disk full, quota used up, file size limit)."""
-
-REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ELOOP})
-"""Error numbers that mean: this place cannot be written to at all."""
 
 
 def digest_file(path: str | Path) -> str:
@@ -45,25 +42,46 @@ def atomic_open(path: str | Path) -> Iterator[BinaryIO]:
     """A file to write bytes to, which takes the place of ``path`` when the block ends well, and vanishes otherwise.
 
     Readers see the old file or the whole new one, never a part, also after a power cut. The mode of an existing file
-    is kept and a link is followed.
+    is kept and a link is followed. What is no plain file (a device, a pipe) is written to as it is.
 
     Raises:
         DataError: The place cannot be written to, or the disk is full.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+    special = target.exists() and not target.is_file()
+    temporary = target if special else target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+    file = _opened(temporary, "wb" if special else "xb", target)
     try:
-        with open(temporary, "xb") as file:
-            yield file
-            _keep_mode(file, target)
-            flush_to_disk(file)
-        os.replace(temporary, target)
+        with _explained(target):
+            with file:
+                yield file
+                if not special:
+                    _keep_mode(file, target)
+                    flush_to_disk(file)
+            if not special:
+                os.replace(temporary, target)
+                sync_folder(target.parent)
+    finally:
+        if not special:
+            temporary.unlink(missing_ok=True)
+
+
+def _opened(path: Path, mode: str, target: Path) -> BinaryIO:
+    try:
+        return cast(BinaryIO, open(path, mode))
     except OSError as error:
         raise unwritable(error, target) from error
-    finally:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            temporary.unlink()
-    sync_folder(target.parent)
+
+
+@contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    """Says that ``target`` could not be written where the disk is full; other errors may be about other files."""
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise full_disk(target, 0, error) from error
+        raise
 
 
 def atomic_write_bytes(path: str | Path, data: bytes) -> None:
@@ -105,9 +123,9 @@ def sync_folder(path: Path) -> None:
 
 
 def tree_files(folder: Path) -> list[Path]:
-    """Every file below a folder, sorted by name; empty where there is no folder. Links are not followed."""
-    found = (Path(where) / name for where, _, names in os.walk(folder) for name in names)
-    return sorted(found)
+    """Every file and every link below a folder, sorted by name; empty where there is no folder."""
+    found = (Path(where) / name for where, folders, names in os.walk(folder) for name in (*folders, *names))
+    return sorted(path for path in found if path.is_symlink() or not path.is_dir())
 
 
 def tree_bytes(folder: Path) -> int:
@@ -120,9 +138,8 @@ def tree_bytes(folder: Path) -> int:
 
 
 def remove_tree(folder: Path) -> None:
-    """Removes a folder and all below it; nothing happens where there is none."""
-    with suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+    """Removes a folder and all below it, as far as it can; nothing happens where there is none."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_full(error: BaseException | None) -> bool:

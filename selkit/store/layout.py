@@ -63,11 +63,15 @@ class Layout:
             raise SelkitError(f"{name!r} cannot name a folder: use small letters, digits, '.', '_' and '-'")
         return self.root / "scratch" / name
 
+    def scratch_folders(self) -> list[Path]:
+        """The scratch folders that are named by the digest of a key."""
+        return [path for path in (self.root / "scratch").glob("*") if is_digest(path.name)]
+
     def digests(self) -> Iterator[str]:
         """Digests of all finished results, in order."""
         for prefix in _names(self.objects):
             for name in _names(self.objects / prefix):
-                if _DIGEST.fullmatch(name) and name.startswith(prefix):
+                if is_digest(name) and name.startswith(prefix):
                     yield name
 
     def touch(self, digest: str) -> None:
@@ -103,6 +107,11 @@ class Layout:
         remove_tree(grave)
 
 
+def is_digest(text: str) -> bool:
+    """Whether ``text`` can be the digest of a key."""
+    return bool(_DIGEST.fullmatch(text))
+
+
 def _names(folder: Path) -> list[str]:
     with suppress(FileNotFoundError, NotADirectoryError):
         return sorted(os.listdir(folder))
@@ -110,6 +119,6 @@ def _names(folder: Path) -> list[str]:
 
 
 def _checked(digest: str) -> str:
-    if not _DIGEST.fullmatch(digest):
+    if not is_digest(digest):
         raise SelkitError(f"{digest!r} is not the digest of a key (64 hex digits)")
     return digest

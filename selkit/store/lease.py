@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NOTE_AFTER = 2.0
 """Seconds of waiting after which a note says who is waited for."""
 
-_held: set[tuple[str, int]] = set()
+_held: set[tuple[str, int, int]] = set()
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,9 @@ class Lease:
             return found if isinstance(found, dict) else {}
         return {}
 
-    def _mark(self) -> tuple[str, int]:
-        return os.path.abspath(self.lock_path), threading.get_ident()
+    def _mark(self) -> tuple[str, int, int]:
+        # with the process, since a forked child has a copy of this set but not the lock
+        return os.path.abspath(self.lock_path), os.getpid(), threading.get_ident()
 
     def _lock(self) -> FileLock:
         from filelock import FileLock  # here, since it takes longer to import than all of the store

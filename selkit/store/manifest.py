@@ -47,9 +47,12 @@ def checksum(manifest: Mapping[str, Any]) -> str:
     return digest_text(canonical_json({**manifest, "measured": measured}))
 
 
-def manifest_text(manifest: Mapping[str, Any]) -> str:
+def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
     """A manifest as it stands on disk."""
-    return json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+    try:
+        return json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:  # lone surrogates have no UTF-8, but they have a JSON escape
+        return json.dumps(manifest, indent=1).encode() + b"\n"
 
 
 def file_entry(folder: Path, path: Path) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def read_manifest(folder: Path, *, deep: bool = False) -> dict[str, Any]:
         Damaged: The manifest or a file is missing, cut off or changed.
         DataError: A newer selkit wrote it, or it cannot be read.
     """
-    folder.stat()
+    _check_there(folder)
     manifest = _parsed(folder / MANIFEST)
     if manifest.get("key") != folder.name:
         raise Damaged(f"{MANIFEST} belongs to the key {manifest.get('key')}")
@@ -82,6 +85,17 @@ def read_manifest(folder: Path, *, deep: bool = False) -> dict[str, Any]:
     for entry in manifest["files"]:
         _check_file(folder / entry["name"], entry, deep)
     return manifest
+
+
+def _check_there(folder: Path) -> None:
+    try:
+        folder.stat()
+    except NotADirectoryError as error:
+        raise FileNotFoundError(error.errno, error.strerror, str(folder)) from None
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DataError(f"cannot read {folder} ({error.strerror}): check the disk and its permissions") from error
 
 
 def _parsed(path: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from selkit.api.errors import DataError
+from selkit.api.errors import DataError, SelkitError
 from selkit.console import get_console
 from selkit.store.artifact import Artifact, Draft
 from selkit.store.collect import Collected, collect
@@ -158,6 +158,7 @@ class Store:
         artifact = self.find(key)
         if artifact:
             self.layout.touch(artifact.digest)
+            remove_tree(self.layout.partial(artifact.digest))  # a kill right after the renaming leaves it
         return artifact
 
     def _obtain(self, key: Key, make: Callable[[Draft], None]) -> Artifact:
@@ -186,7 +187,7 @@ class Store:
         except BaseException as error:
             written = tree_bytes(directory)
             remove_tree(directory)
-            if is_full(error) and not isinstance(error, DataError):
+            if isinstance(error, Exception) and not isinstance(error, SelkitError) and is_full(error):
                 raise full_disk(self.root, written, error) from error
             raise
 
