@@ -15,6 +15,7 @@ from selkit import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "select": ("selkit.cli.select", "Choose rows of a pool with a selector, within a budget."),
     "overlap": ("selkit.cli.overlap", "Print how many rows selections share."),
+    "stats": ("selkit.cli.stats", "Say of every arm in a score table whether it beats random."),
     "plugins": ("selkit.cli.plugins", "What is installed, from which package, in what state."),
     "completion": ("selkit.cli.completion", "Print the script that completes commands in your shell."),
 }

@@ -1,0 +1,230 @@
+"""Every arm against its control: from a score table to verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from selkit.stats import inference
+from selkit.stats.cells import cells
+from selkit.stats.drafts import Draft, drafts
+from selkit.stats.rules import DEFAULT_MARGIN, MIN_CONTROL_RUNS, Gap, Rules
+from selkit.stats.table import ScoreTable
+from selkit.stats.variance import Estimate, Floats
+from selkit.stats.verdicts import Flag, VerdictRow, Word, points
+
+
+def compare(
+    table: ScoreTable,
+    control: str = "random",
+    *,
+    alpha: float = 0.05,
+    margins: Mapping[str, float] | None = None,
+    default_margin: float = DEFAULT_MARGIN,
+    weights: Mapping[str, float] | None = None,
+    scales: Mapping[str, float] | None = None,
+    primary: Collection[str] | None = None,
+    arms: Collection[str] | None = None,
+    pairs: Sequence[tuple[str, str]] = (),
+    gaps: Sequence[Gap] = (),
+    intersect: bool = False,
+    items: Literal["random", "fixed"] = "random",
+    variance: Literal["pooled", "separate"] = "pooled",
+) -> list[VerdictRow]:
+    """A verdict for every arm in every cell and at every endpoint.
+
+    Args:
+        table: The scores.
+        control: The arm that all others are compared with.
+        alpha: Family-wise error rate of BEATS and WORSE.
+        margins: Points of 100 below which a difference does not matter, by benchmark ('composite' for the composite).
+        default_margin: The margin where ``margins`` has none.
+        weights: Weights of the composite by benchmark; without them there is none.
+        scales: What one unit of a benchmark is worth in the composite; 1 where not given.
+        primary: The endpoints of the confirmatory family; by default the composite where there is one, else every
+            benchmark. The others form the family 'secondary'. Holm's correction is within a family, over all cells.
+        arms: Only these arms against the control; by default all. Others still lend their run variance.
+        pairs: Further comparisons as (arm, control).
+        gaps: Planned work that is missing.
+        intersect: Keep only the items that all runs have, instead of refusing.
+        items: 'fixed' makes the claim about exactly these items, and the interval leaves out their choice.
+        variance: 'separate' lets every arm use its own run variance.
+
+    Returns:
+        Rows in the order of cell, endpoint (the composite first) and arm.
+
+    Raises:
+        DataError: The control has no scores, or runs have different items.
+        UsageError: An option names an arm or a benchmark that is not there, or a number is out of range.
+        MissingExtra: scipy is not installed.
+    """
+    rules = Rules(
+        control=control,
+        alpha=alpha,
+        margins=margins or {},
+        default_margin=default_margin,
+        weights=weights,
+        scales=scales,
+        primary=primary,
+        arms=arms,
+        pairs=pairs,
+        gaps=gaps,
+        intersect=intersect,
+        items=items,
+        variance=variance,
+    )
+    return verdicts(table, rules)
+
+
+def verdicts(table: ScoreTable, rules: Rules) -> list[VerdictRow]:
+    """:func:`compare` with its rules in one object, as a spec declares them before the run."""
+    rules.check(table)
+    endpoints = rules.endpoints(table)
+    found = [
+        draft
+        for cell in cells(table, intersect=rules.intersect)
+        for endpoint in endpoints
+        for draft in drafts(cell, endpoint, rules)
+    ]
+    return _rows(found, rules)
+
+
+def _rows(found: Sequence[Draft], rules: Rules) -> list[VerdictRow]:
+    families = [rules.family(draft.endpoint.name) for draft in found]
+    sizes = Counter(families)
+    effect, se, df = (_column(found, name) for name in ("effect", "se", "df"))
+    p = inference.p_value(effect, se, df)
+    adjusted = np.full(len(found), np.nan)
+    for family in sizes:
+        mine = np.array([name == family for name in families])
+        adjusted[mine] = inference.holm(p[mine])
+    together = 1 - rules.alpha / np.array([sizes[name] for name in families], dtype=np.float64)
+    numbers = {
+        "effect": effect,
+        "se": se,
+        "df": df,
+        "p": p,
+        "p_holm": adjusted,
+        "ci": inference.half_width(se, df, 0.95),
+        "simultaneous": inference.half_width(se, df, together),
+        "equivalence": inference.half_width(se, df, 0.90),
+        "mde": inference.detectable(se, df, rules.alpha),
+    }
+    return [
+        _row(draft, rules, family, sizes[family], {name: float(values[row]) for name, values in numbers.items()})
+        for row, (draft, family) in enumerate(zip(found, families, strict=True))
+    ]
+
+
+def _column(found: Sequence[Draft], name: str) -> Floats:
+    values = [float("nan") if draft.estimate is None else float(getattr(draft.estimate, name)) for draft in found]
+    return np.array(values, dtype=np.float64)
+
+
+def _row(draft: Draft, rules: Rules, family: str, size: int, numbers: Mapping[str, float]) -> VerdictRow:
+    margin = rules.margin(draft.endpoint.name)
+    word, reason, settle = _word(draft, rules, numbers, margin)
+    effect = numbers["effect"]
+    evidence = draft.evidence
+    flags = draft.flags
+    if word in (Word.BEATS, Word.WORSE) and abs(effect) + numbers["ci"] < margin / 100:
+        flags += (Flag.BELOW_MARGIN,)
+    pool, budget, recipe = draft.place
+    return VerdictRow(
+        arm=draft.arm.arm,
+        control=draft.control.arm,
+        benchmark=draft.endpoint.name,
+        pool=pool,
+        budget=budget,
+        recipe=recipe,
+        effect=_points(effect),
+        **_interval("ci", effect, numbers["ci"]),
+        **_interval("simultaneous", effect, numbers["simultaneous"]),
+        **_interval("equivalence", effect, numbers["equivalence"]),
+        se=None if numbers["se"] == 0 else _points(numbers["se"]),
+        df=_known(numbers["df"]),
+        p=_known(numbers["p"]),
+        p_holm=_known(numbers["p_holm"]),
+        family=family,
+        family_size=size,
+        margin=margin,
+        verdict=word,
+        reason=reason,
+        items=draft.items,
+        clusters=draft.clusters,
+        runs=len(draft.arm.runs),
+        control_runs=len(draft.control.runs),
+        arm_score=_points(float(np.mean(draft.arm.scores))) if draft.arm.runs else None,
+        control_score=_points(float(np.mean(draft.control.scores))) if draft.control.runs else None,
+        run_sd=None if evidence is None else _points(math.sqrt(evidence.variance)),
+        control_run_sd=None if evidence is None else _points(math.sqrt(evidence.control_variance)),
+        mde=_points(numbers["mde"]),
+        runs_to_settle=settle[0],
+        items_to_settle=settle[1],
+        flags=tuple(flags),
+    )
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _points(value: float) -> float | None:
+    return 100 * value if math.isfinite(value) else None
+
+
+def _interval(name: str, effect: float, half: float) -> dict[str, Any]:
+    return {f"{name}_low": _points(effect - half), f"{name}_high": _points(effect + half)}
+
+
+def _word(
+    draft: Draft, rules: Rules, numbers: Mapping[str, float], margin: float
+) -> tuple[Word, str, tuple[int | None, int | None]]:
+    """The word, why (empty where the numbers say it), and the runs and items that would settle an open question."""
+    control_runs, effect, delta = len(draft.control.runs), numbers["effect"], margin / 100
+    nothing = (None, None)
+    if draft.gap:
+        return Word.INCOMPLETE, f"{draft.gap}, so nothing is claimed", nothing
+    if control_runs < MIN_CONTROL_RUNS:
+        have = f"{control_runs} run{'s' if control_runs > 1 else ''}"
+        return Word.UNDERPOWERED, f"{draft.control.arm} has {have} and a claim needs {MIN_CONTROL_RUNS}", nothing
+    if draft.estimate is None or not numbers["se"] > 0:
+        return Word.INCONCLUSIVE, _unknown(draft), nothing
+    low, high = effect - numbers["equivalence"], effect + numbers["equivalence"]
+    if numbers["p_holm"] < rules.alpha:
+        return (Word.BEATS if effect > 0 else Word.WORSE), "", nothing
+    if -delta < low and high < delta:
+        return Word.EQUIVALENT, "", nothing
+    if -delta < low:
+        return Word.NOT_WORSE, "", nothing
+    settle = _settle(draft, draft.estimate, delta, rules.alpha)
+    return Word.INCONCLUSIVE, _advice(settle, margin, numbers["mde"]), settle
+
+
+def _unknown(draft: Draft) -> str:
+    if draft.estimate is not None and draft.estimate.variance == 0:
+        return "the scores do not vary, so there is nothing to judge the difference by"
+    if draft.clusters < 2:
+        return "there is one item or one cluster of items, so nothing tells how the difference varies between items"
+    return "no arm has two runs, so nothing tells how much runs differ"
+
+
+def _settle(draft: Draft, estimate: Estimate, target: float, alpha: float) -> tuple[int | None, int | None]:
+    runs, control_runs = len(draft.arm.runs), len(draft.control.runs)
+    return (
+        inference.runs_to_settle(estimate, runs, control_runs, target, alpha),
+        inference.items_to_settle(estimate, draft.items, target, alpha),
+    )
+
+
+def _advice(settle: tuple[int | None, int | None], margin: float, mde: float) -> str:
+    ways = [f"{settle[0]} runs of each arm"] if settle[0] is not None else []
+    ways += [f"{settle[1]:,} items"] if settle[1] is not None else []
+    now = f"as it stands {100 * mde:.1f} points would be found"
+    if ways:
+        return f"{now}; {' or '.join(ways)} would find {points(margin)}"
+    return f"{now}; finding {points(margin)} takes both more runs and more items"

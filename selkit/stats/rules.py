@@ -1,0 +1,105 @@
+"""What is fixed before the scores are seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from selkit.api.errors import DataError, UsageError
+from selkit.stats.cells import Place
+from selkit.stats.endpoints import Endpoint, composite, single
+from selkit.stats.table import ScoreTable
+from selkit.stats.verdicts import COMPOSITE
+
+MIN_CONTROL_RUNS = 3
+"""With fewer runs of the control nothing is claimed."""
+
+MIN_RUNS = 3
+"""Fewer runs of an arm are noted."""
+
+DEFAULT_MARGIN = 1.0
+"""Margin in points for a benchmark that none was declared for."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Work that was planned and is missing; None stands for everywhere. Verdicts that it touches are INCOMPLETE."""
+
+    arm: str
+    reason: str
+    benchmark: str | None = None
+    pool: Any = None
+    budget: Any = None
+    recipe: Any = None
+
+    def touches(self, place: Place, benchmarks: Collection[str]) -> bool:
+        """Whether the gap is in this place (pool, budget, recipe) and in one of these benchmarks."""
+        here = (self.pool, self.budget, self.recipe)
+        return all(mine in (None, other) for mine, other in zip(here, place, strict=True)) and (
+            self.benchmark is None or self.benchmark in benchmarks
+        )
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is fixed before the scores are seen; the arguments of :func:`compare`."""
+
+    control: str = "random"
+    alpha: float = 0.05
+    margins: Mapping[str, float] = field(default_factory=dict)
+    default_margin: float = DEFAULT_MARGIN
+    weights: Mapping[str, float] | None = None
+    scales: Mapping[str, float] | None = None
+    primary: Collection[str] | None = None
+    arms: Collection[str] | None = None
+    pairs: Sequence[tuple[str, str]] = ()
+    gaps: Sequence[Gap] = ()
+    intersect: bool = False
+    items: Literal["random", "fixed"] = "random"
+    variance: Literal["pooled", "separate"] = "pooled"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 1:
+            raise UsageError(f"alpha is {self.alpha:g}: it must lie between 0 and 1")
+        for name, margin in [*self.margins.items(), ("every other benchmark", self.default_margin)]:
+            if not (margin > 0 and math.isfinite(margin)):
+                raise UsageError(f"the margin of {name} is {margin:g} points: it must be above 0")
+
+    def margin(self, endpoint: str) -> float:
+        """The margin of an endpoint, in points."""
+        return self.margins.get(endpoint, self.default_margin)
+
+    def endpoints(self, table: ScoreTable) -> list[Endpoint]:
+        """The composite where there are weights, then every benchmark of the table."""
+        whole = [] if self.weights is None else [composite(self.weights, self.scales)]
+        return whole + [single(name) for name in table.benchmarks]
+
+    def family(self, endpoint: str) -> str:
+        """The family of tests that an endpoint belongs to."""
+        primary = self.primary
+        if primary is None:
+            primary = None if self.weights is None else (COMPOSITE,)
+        return "primary" if primary is None or endpoint in primary else "secondary"
+
+    def check(self, table: ScoreTable) -> None:
+        """Whether all that the rules name is in the table.
+
+        Raises:
+            DataError: The control has no scores, or a benchmark has the composite's name.
+            UsageError: An arm or a benchmark is named that is not there.
+        """
+        if self.control not in table.arms:
+            have = ", ".join(table.arms)
+            raise DataError(f"no scores of the control {self.control!r} (the arms are {have}): name the control")
+        if COMPOSITE in table.benchmarks:
+            raise DataError(f"a benchmark is called {COMPOSITE!r}, the name of the weighted mean: rename it")
+        arms = {*table.arms, *(gap.arm for gap in self.gaps)}
+        for arm in [*(self.arms or ()), *(name for pair in self.pairs for name in pair)]:
+            if arm not in arms:
+                raise UsageError(f"there is no arm {arm!r}: the arms are {', '.join(sorted(arms))}")
+        known = {*table.benchmarks} | (set() if self.weights is None else {COMPOSITE})
+        for name in [*self.margins, *(self.primary or ()), *(self.weights or ())]:
+            if name not in known:
+                raise UsageError(f"there is no benchmark {name!r}: the benchmarks are {', '.join(sorted(known))}")
