@@ -1,0 +1,23 @@
+"""``selkit init``: a commented spec for the user's own pool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from selkit.cli import options
+
+
+@click.command("init")
+@click.argument("pool", required=False, default="my-pool.jsonl")
+@options.output("File to write the spec to.")
+@options.force
+@options.verbosity
+def command(pool: str, output: str | None, force: bool) -> None:
+    """Write a commented experiment spec for POOL."""
+    from selkit.console import get_console
+    from selkit.experiment import write_spec
+
+    path = write_spec(pool, Path(output or "experiment.yaml"), force=force)
+    get_console().result(f"{path}: look it over, then `selkit run --dry-run {path}` and `selkit run {path}`")

@@ -1,0 +1,49 @@
+"""``selkit run``: a whole experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from selkit.cli import options
+
+
+@click.command("run")
+@click.argument("spec", required=False, metavar="[FILE]")
+@options.output("Folder for report/, scores.parquet and the per-item data; default runs/NAME.")
+@options.store
+@options.as_json
+@options.dry_run
+@options.verbosity
+def command(spec: str | None, output: str | None, store: str | None, as_json: bool, dry_run: bool) -> None:
+    """Run the experiment in FILE: select, train, answer, judge, compare, report.
+
+    Without FILE the embedded quickstart runs: a planted pool and a small Llama, in a few minutes. The same command
+    again takes up what is finished.
+    """
+    import json
+
+    from selkit.console import get_console
+    from selkit.experiment import PLAN_COLUMNS, load_spec, plan, quickstart_spec, run_experiment
+    from selkit.report import VERDICT_COLUMNS, verdict_rows
+    from selkit.store import Store
+
+    console = get_console()
+    loaded = load_spec(Path(spec)) if spec else quickstart_spec()
+    where = Store(None if store is None else Path(store))
+    if dry_run:
+        planned = plan(loaded, where)
+        console.table(loaded.name, PLAN_COLUMNS, planned.rows())
+        return
+    folder = Path(output) if output else Path("runs") / loaded.name
+    document = run_experiment(loaded, folder, store=where)
+    if as_json:
+        console.result(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    console.table(
+        f"{loaded.name}: verdicts against {loaded.control}", VERDICT_COLUMNS, verdict_rows(document["verdicts"])
+    )
+    for line in [*document["sentences"], *document["claims"]]:
+        console.result(line.rstrip(".") + ".")
+    console.result(f"report: {folder / 'report' / 'report.md'}")

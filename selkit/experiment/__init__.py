@@ -1,0 +1,20 @@
+"""Experiments: the spec, its plan, and the run from pools to a report."""
+
+from selkit.experiment.run import Plan, plan, read_document, run_experiment
+from selkit.experiment.spec import Spec, load_spec, parse_spec
+from selkit.experiment.starter import quickstart_spec, write_spec
+
+PLAN_COLUMNS = ("pool", "budget", "arm", "run", "rows", "state")
+
+__all__ = [
+    "PLAN_COLUMNS",
+    "Plan",
+    "Spec",
+    "load_spec",
+    "parse_spec",
+    "plan",
+    "quickstart_spec",
+    "read_document",
+    "run_experiment",
+    "write_spec",
+]

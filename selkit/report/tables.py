@@ -1,0 +1,80 @@
+"""Tables of a report as rows of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+VERDICT_COLUMNS = (
+    "pool",
+    "budget",
+    "on",
+    "arm",
+    "verdict",
+    "effect",
+    "95% interval",
+    "simultaneous",
+    "Holm p",
+    "runs",
+    "items",
+    "detectable",
+    "flags",
+)
+"""Headings of the verdict table; effects and intervals in points of 100 over the control."""
+
+
+def verdict_rows(verdicts: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    """One row of text per verdict, in the order of :data:`VERDICT_COLUMNS`."""
+    return [
+        [
+            text(row["pool"]),
+            text(row["budget"]),
+            row["benchmark"],
+            row["arm"],
+            row["verdict"],
+            signed(row["effect"]),
+            interval(row["ci_low"], row["ci_high"]),
+            interval(row["simultaneous_low"], row["simultaneous_high"]),
+            number(row["p_holm"], 3),
+            f"{row['runs']} vs {row['control_runs']}",
+            str(row["items"]),
+            number(row["mde"], 1),
+            ", ".join(flag.replace("_", " ") for flag in row["flags"]),
+        ]
+        for row in verdicts
+    ]
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; bars in cells are escaped."""
+    lines = [_line(columns), _line(["---"] * len(columns))]
+    return "\n".join([*lines, *(_line(row) for row in rows)])
+
+
+def text(value: Any) -> str:
+    """A value as a cell; nothing for None."""
+    return "" if value is None else str(value)
+
+
+def number(value: float | None, digits: int) -> str:
+    """A number with a fixed count of decimals; nothing for None."""
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign, one decimal."""
+    return "" if value is None else f"{value:+.1f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """An interval of differences."""
+    return "" if low is None or high is None else f"{low:+.1f} to {high:+.1f}"
+
+
+def percent(value: float | None) -> str:
+    """A share as a percentage, one decimal."""
+    return "" if value is None else f"{100 * value:.1f}%"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
