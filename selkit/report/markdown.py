@@ -78,9 +78,9 @@ def _win_rates(document: Mapping[str, Any]) -> str:
         for row in document["win_rates"]
     ]
     explanation = (
-        "Win rates in percent against the anchor, both orders averaged, all runs of an arm pooled. The length-controlled "
-        "rate is what the model says at equal length; where fewer than 5% of the answers are on the other side of the "
-        "anchor's length it cannot be told from these data."
+        "Win rates in percent against the anchor, both orders averaged, all runs of an arm pooled. The "
+        "length-controlled rate is the model's estimate at equal length; where fewer than 5% of the answers are on the "
+        "other side of the anchor's length, these data cannot give it."
     )
     return f"## Win rates\n\n{table(columns, rows)}\n\n{explanation}"
 
