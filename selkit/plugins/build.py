@@ -49,9 +49,17 @@ class Builder:
             return self._component(parameter, annotation, value, owner)
         item = item_annotation(annotation)
         if item is not None and component_class(item) is not None:
-            parts = split(value) if isinstance(value, str) else value
-            value = [self._component(parameter, item, part, owner) for part in parts]
+            return self._components(parameter, item, value, owner)
         return convert(parameter, value, owner)
+
+    def _components(self, parameter: Parameter, item: Any, value: Any, owner: str) -> tuple[Any, ...] | None:
+        """Several components as the value of a parameter, from 'a,b' or a list of names and mappings."""
+        if optional(parameter.annotation) and (value is None or (isinstance(value, str) and value.lower() in _NONE)):
+            return None
+        parts = split(value) if isinstance(value, str) else value
+        if not isinstance(parts, (list, tuple)):
+            raise _wrong(parameter, value, owner)
+        return tuple(self._component(parameter, item, part, owner) for part in parts)
 
     def _component(self, parameter: Parameter, annotation: Any, value: Any, owner: str) -> Any:
         """A component as the value of a parameter: from its name, from a mapping with ``name``, or as it is."""
@@ -68,7 +76,9 @@ class Builder:
         if isinstance(value, Mapping):
             value = self._nested(parameter, cls, value, place)
         if not isinstance(value, cls):
-            given = f"'{value.name}' is a {noun(type(value))}" if isinstance(value, Component) else f"not {value!r:.80}"
+            given = (
+                f"and '{value.name}' is a {noun(type(value))}" if isinstance(value, Component) else f"not {value!r:.80}"
+            )
             raise UsageError(f"{place} takes a {noun(cls)}, {given}")
         return value
 
