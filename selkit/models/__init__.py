@@ -7,15 +7,20 @@ from selkit.models.context import HostContext, default_device
 from selkit.models.folder import ModelFolder
 from selkit.models.load import forget_models, load_model, load_tokenizer
 from selkit.models.refs import check_model, models_cache, resolve
+from selkit.models.templates import ChatTemplate, check_template, has_chat_template, prompt_template
 
 __all__ = [
+    "ChatTemplate",
     "HostContext",
     "ModelFolder",
     "check_model",
+    "check_template",
     "default_device",
     "forget_models",
+    "has_chat_template",
     "load_model",
     "load_tokenizer",
     "models_cache",
+    "prompt_template",
     "resolve",
 ]
