@@ -16,6 +16,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "select": ("selkit.cli.select", "Choose rows of a pool with a selector, within a budget."),
     "overlap": ("selkit.cli.overlap", "Print how many rows selections share."),
     "stats": ("selkit.cli.stats", "Say of every arm in a score table whether it beats random."),
+    "train": ("selkit.cli.train", "Fine-tune a model on rows, under a recipe."),
+    "recipes": ("selkit.cli.recipes", "Show the training recipes that have a name."),
     "plugins": ("selkit.cli.plugins", "What is installed, from which package, in what state."),
     "completion": ("selkit.cli.completion", "Print the script that completes commands in your shell."),
 }

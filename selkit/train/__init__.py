@@ -1,0 +1,23 @@
+"""Training: recipes, their presets, and supervised fine-tuning through TRL.
+
+Importing this package imports neither torch nor the libraries that train: those load when a training starts.
+"""
+
+from selkit.train.preflight import TrainCheck, check_training
+from selkit.train.presets import RECIPES
+from selkit.train.recipes import Lora, Recipe, load_recipe
+from selkit.train.report import TrainReport
+from selkit.train.sft import train
+from selkit.train.workplace import check_output
+
+__all__ = [
+    "RECIPES",
+    "Lora",
+    "Recipe",
+    "TrainCheck",
+    "TrainReport",
+    "check_output",
+    "check_training",
+    "load_recipe",
+    "train",
+]
