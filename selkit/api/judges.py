@@ -71,9 +71,9 @@ class Judgement:
         return cls(comparison.id, comparison.order, Outcome.OK, preference, raw, usage=usage)
 
     @classmethod
-    def failed(cls, comparison: Comparison, outcome: Outcome, reason: str, raw: str = "") -> Judgement:
-        """A judgement without a verdict."""
-        return cls(comparison.id, comparison.order, outcome, None, raw, reason)
+    def failed(cls, comparison: Comparison, outcome: Outcome, reason: str, raw: str = "", **usage: float) -> Judgement:
+        """A judgement without a verdict; it may have cost something all the same."""
+        return cls(comparison.id, comparison.order, outcome, None, raw, reason, usage)
 
 
 class PairwiseJudge(Component, ABC):
@@ -129,10 +129,11 @@ class PromptJudge(PairwiseJudge):
         replies = chat.complete((self.messages(comparison) for comparison in comparisons), decoding=self.decoding)
         for comparison, reply in zip(comparisons, replies, strict=True):
             if reply.outcome != Outcome.OK:
-                yield Judgement.failed(comparison, Outcome(reply.outcome), reply.reason, reply.text)
+                yield Judgement.failed(comparison, Outcome(reply.outcome), reply.reason, reply.text, **reply.usage)
                 continue
             preference = self.parse(reply.text)
             if preference is None:
-                yield Judgement.failed(comparison, Outcome.MALFORMED, "no verdict in the judge's answer", reply.text)
+                reason = "no verdict in the judge's answer"
+                yield Judgement.failed(comparison, Outcome.MALFORMED, reason, reply.text, **reply.usage)
             else:
                 yield Judgement.of(comparison, preference, reply.text, **reply.usage)
