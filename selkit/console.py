@@ -67,9 +67,7 @@ class Console:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(
-            title=printable(title) or None, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False
-        )
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
         body = [list(row) for row in rows]
         for position, heading in enumerate(columns):
             numeric = bool(body) and all(_is_number(row[position]) for row in body)
@@ -80,6 +78,8 @@ class Console:
         console = RichConsole(file=sys.stdout, width=width, highlight=False)
         with console.capture() as captured:
             console.print(table)
+        if title:  # not the table's own title, which rich wraps at the table's width
+            self.result(printable(title))
         self.result("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
     def track(self, items: Iterable[T], total: int | None = None, description: str = "") -> Iterator[T]:
