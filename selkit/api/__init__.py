@@ -94,6 +94,7 @@ __all__ = [
     "Selection",
     "Selector",
     "SelkitError",
+    "StartToken",
     "Template",
     "TokenLosses",
     "Tokenizer",

@@ -14,6 +14,9 @@ from selkit.api.decoding import Decoding
 
 Pooling = Literal["mean", "last", "cls"]
 
+StartToken = Literal["auto", "always", "never"]
+"""Whether a text begins with the model's start token: as its tokenizer has it, in any case, or not at all."""
+
 
 class Continuation(NamedTuple):
     """A text in two parts; the model is asked about the second given the first. ``prompt`` may be empty."""
@@ -60,7 +63,9 @@ class LanguageModel(Protocol):
     def digest(self) -> str:
         """Digest of the weights and the tokenizer."""
 
-    def token_losses(self, pairs: Iterable[Continuation], *, max_length: int | None = None) -> Iterator[TokenLosses]:
+    def token_losses(
+        self, pairs: Iterable[Continuation], *, max_length: int | None = None, start: StartToken = "auto"
+    ) -> Iterator[TokenLosses]:
         """Losses of each completion given its prompt; ``max_length`` in tokens, by default the model's context."""
 
     def label_probabilities(self, prompts: Iterable[str], labels: Sequence[str]) -> Iterator[NDArray[np.float64]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selkit.api import Continuation
+from selkit.api import Continuation, DataError, StartToken
 
 _BLOCK = 64
 
@@ -36,22 +36,28 @@ class TextEncoder:
 
     Args:
         inner: A tokenizer of the ``tokenizers`` library.
+        start_id: Id of the model's start token, None where it has none.
     """
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, start_id: int | None = None) -> None:
         self.inner = inner
+        self.start_id = start_id
         inner.no_padding()
         inner.no_truncation()
 
-    def pairs(self, pairs: Iterable[Continuation], limit: int) -> Iterator[EncodedPair]:
+    def pairs(self, pairs: Iterable[Continuation], limit: int, start: StartToken = "auto") -> Iterator[EncodedPair]:
         """Each prompt and completion tokenised together, cut at the end to ``limit`` tokens.
 
         Where a token spans the boundary it belongs to the completion, as in TRL: the model has to predict it.
+
+        Raises:
+            DataError: ``start`` is 'always' and the model has no start token.
         """
+        before = self._start_ids(start)
         for block in _blocks(pairs):
-            encodings = self._encode([prompt + completion for prompt, completion in block])
+            encodings = self._encode([prompt + completion for prompt, completion in block], special=start != "never")
             for (prompt, _), encoding in zip(block, encodings, strict=True):
-                yield _pair(encoding, len(prompt), limit)
+                yield _pair(encoding, len(prompt), limit, before)
 
     def ids(self, texts: Iterable[str]) -> Iterator[list[int]]:
         """The ids of each text, with the model's special tokens."""
@@ -73,18 +79,28 @@ class TextEncoder:
         ids = self.inner.encode(text, add_special_tokens=False).ids
         return int(ids[0]) if len(ids) == 1 else None
 
-    def _encode(self, texts: Sequence[str]) -> list[Any]:
+    def _start_ids(self, start: StartToken) -> list[int]:
+        """What has to stand before what the tokenizer makes of a text."""
+        if start != "always":
+            return []
+        if self.start_id is None:
+            raise DataError("the model has no start token: choose another anchor or another model")
+        return [] if self.inner.encode("a").ids[0] == self.start_id else [self.start_id]
+
+    def _encode(self, texts: Sequence[str], *, special: bool = True) -> list[Any]:
         try:
-            return list(self.inner.encode_batch(texts))
+            return list(self.inner.encode_batch(texts, add_special_tokens=special))
         except (UnicodeEncodeError, TypeError):  # lone surrogates, which are no text: a question mark for each
-            return list(self.inner.encode_batch([text.encode("utf-8", "replace").decode() for text in texts]))
+            clean = [text.encode("utf-8", "replace").decode() for text in texts]
+            return list(self.inner.encode_batch(clean, add_special_tokens=special))
 
 
-def _pair(encoding: Any, boundary: int, limit: int) -> EncodedPair:
+def _pair(encoding: Any, boundary: int, limit: int, before: list[int]) -> EncodedPair:
     end = _end(encoding)
     start = next((i for i, (_, stop) in enumerate(encoding.offsets[:end]) if stop > boundary), end)
-    kept = min(end, limit)
-    return EncodedPair(tuple(encoding.ids[:kept]), min(start, kept), end > limit)
+    ids = (*before, *encoding.ids[:end])
+    kept = min(len(ids), limit)
+    return EncodedPair(ids[:kept], min(start + len(before), kept), len(ids) > limit)
 
 
 def _end(encoding: Any) -> int:

@@ -18,6 +18,7 @@ from selkit.api import (
     Decoding,
     Generation,
     Pooling,
+    StartToken,
     TokenLosses,
 )
 from selkit.console import get_console
@@ -67,7 +68,7 @@ class HFModel:
     def __init__(self, folder: ModelFolder, model: Any, tokenizer: Any, limits: Limits | None = None) -> None:
         self.model = model
         self.tokenizer = tokenizer
-        self.encoder = TextEncoder(tokenizer.backend_tokenizer)
+        self.encoder = TextEncoder(tokenizer.backend_tokenizer, tokenizer.bos_token_id)
         self.limits = limits or (CPU if str(model.device).startswith("cpu") else GPU)
         self.causal = model.get_output_embeddings() is not None
         self.context = _context(model.config, tokenizer, folder)
@@ -91,11 +92,13 @@ class HFModel:
         """Digest of the weights and the tokenizer."""
         return self._folder.digest
 
-    def token_losses(self, pairs: Iterable[Continuation], *, max_length: int | None = None) -> Iterator[TokenLosses]:
+    def token_losses(
+        self, pairs: Iterable[Continuation], *, max_length: int | None = None, start: StartToken = "auto"
+    ) -> Iterator[TokenLosses]:
         """Losses of the tokens of each completion given its prompt, in nats.
 
-        Prompt and completion are tokenised together, with the start token that the tokenizer adds; a token that spans
-        the boundary belongs to the completion. ``prompt_tokens`` counts the start token. Texts over ``max_length``
+        Prompt and completion are tokenised together, by default with the start token that the tokenizer adds; a token
+        that spans the boundary belongs to the completion. ``prompt_tokens`` counts the start token. Texts over ``max_length``
         tokens (by default the model's context) lose their end and are flagged. Rows that come again are computed once.
         Results appear window by window (:class:`Limits`), in the order of ``pairs``.
 
@@ -104,7 +107,7 @@ class HFModel:
             WorkFailed: One row alone does not fit into memory.
         """
         forward = self._causal_forward("token losses")
-        encoded = self.encoder.pairs(pairs, min(max_length or self.context, self.context))
+        encoded = self.encoder.pairs(pairs, min(max_length or self.context, self.context), start)
         known: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
         for window in windows(encoded, lambda pair: len(pair.ids), self.limits.window_tokens):
             keys = [pair.key for pair in window]
