@@ -1,10 +1,12 @@
-"""The planted pool: small word tasks with a right answer that a program knows, some of them answered wrongly on purpose.
+"""The planted pool: small word tasks with a right answer that a program knows; some are answered wrongly on purpose.
 
 Nothing is downloaded and the truth is known, so that a selector, a training run, or the whole of selkit can be tried
 on it: a model that learns from the clean rows gets held-out tasks right, one that learns from corrupted rows does not.
-The vocabulary is closed (:data:`WORDS`, their capitals, number words, the words of the instructions and of the filler),
-so a tokenizer of whole words serves. Prompts are unique; a tenth of all possible ones, told by their digest, never
-stands in a pool and is what test sets are drawn from.
+Clean answers are short and most kinds of corruption make them longer, so that 'longest' is a bad idea here.
+
+The vocabulary is closed (see :func:`vocabulary`), so a tokenizer of whole words serves. Prompts are unique; a tenth of
+all possible ones, told by their digest, never stands in a pool and is what test sets are drawn from. Every draw takes
+what has the smallest SHA-256 of seed and prompt, so that it is the same everywhere.
 """
 
 from __future__ import annotations
@@ -13,20 +15,29 @@ import hashlib
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import cycle, permutations
+from typing import NamedTuple
 
-from selkit.api.data import Example, Pool
+import pyarrow as pa
+
+from selkit.api.data import CORE_SCHEMA, Example, Pool
 from selkit.api.errors import UsageError
 from selkit.pools.fields import Fields
-from selkit.pools.ids import text_digest
+from selkit.pools.ids import text_digest, unique_ids
 
-WORDS = tuple(["apple", "bird", "cloud", "door", "eagle", "fish", "garden", "house", "island", "jungle", "kite", "lamp", "moon", "nest", "ocean", "pearl"])
+WORDS = ("apple", "bird", "cloud", "door", "eagle", "fish", "garden", "house", "island", "lamp", "moon", "river")
 """The words that tasks are about."""
 
-FILLER = tuple(["well", "you", "see", "this", "is", "indeed", "a", "very", "good", "question", "and", "so", "on", "as", "always"])
+FILLER = ("well", "you", "see", "this", "is", "indeed", "very", "good", "question", "and", "so", "on", "as", "always")
 """The words that padding and off-topic answers are made of."""
 
-NUMBERS = ("zero", "one", "two", "three", "four", "five", "six")
-_LENGTHS = (3, 4, 5)
+HELD_OUT = 10
+"""One prompt in so many is kept for test sets."""
+
+_LENGTHS = (3, 4, 5, 6)  # words in a task; the shortest that gives enough prompts, since short ones are learnt sooner
+
+Words = Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ class Task:
     """One kind of word task: what it says, and the program that knows the answer."""
 
     instruction: str
-    answer: Callable[[Sequence[str]], Sequence[str]]
+    answer: Callable[[Words], Words]
 
 
 TASKS = {
@@ -43,123 +54,182 @@ TASKS = {
     "capitals": Task("Write the words in capitals.", lambda words: [word.upper() for word in words]),
     "swap": Task("Swap the first and the last word.", lambda words: [words[-1], *words[1:-1], words[0]]),
     "rest": Task("Leave out the first word.", lambda words: words[1:]),
-    "ends": Task("Keep the first and the last word.", lambda words: [words[0], words[-1]]),
     "last": Task("Write the last word.", lambda words: words[-1:]),
-    "count": Task("Count the words.", lambda words: [NUMBERS[len(words)]]),
 }
+"""The tasks by name."""
 
 
-def _other(words: Sequence[str], draw: random.Random) -> list[str]:
-    return [draw.choice([w for w in WORDS if w != word.lower()]) for word in words]
+def _wrong(answer: Words, rng: random.Random) -> Words:
+    return rng.sample([word for word in WORDS if word not in answer], len(answer))
 
 
-def _shuffled(words: Sequence[str], draw: random.Random) -> list[str]:
-    order = list(words)
-    while order == list(words) and len(set(words)) > 1:
-        draw.shuffle(order)
-    return order if order != list(words) else _other(words, draw)
+def _truncated(answer: Words, rng: random.Random) -> Words:
+    return answer[: rng.randrange(1, len(answer))] if len(answer) > 1 else answer
 
 
-def _padded(words: Sequence[str], draw: random.Random) -> list[str]:
-    # Padding around an answer that is wrong too: a pool in which the longest responses are bad ones.
-    before = [draw.choice(FILLER) for _ in range(draw.randint(6, 9))]
-    after = [draw.choice(FILLER) for _ in range(draw.randint(3, 5))]
-    return [*before, *_other(words, draw), *after]
+def _shuffled(answer: Words, rng: random.Random) -> Words:
+    orders = [order for order in permutations(answer) if list(order) != list(answer)]
+    return rng.choice(orders) if orders else answer
 
 
-CORRUPTIONS: dict[str, Callable[[Sequence[str], random.Random], Sequence[str]]] = {
-    "wrong": _other,
-    "truncated": lambda words, draw: words[: len(words) // 2] or _other(words, draw),
+def _empty(answer: Words, rng: random.Random) -> Words:
+    return ()
+
+
+def _duplicated(answer: Words, rng: random.Random) -> Words:
+    return list(answer) * (1 + -(-4 // len(answer)))
+
+
+def _off_topic(answer: Words, rng: random.Random) -> Words:
+    return [rng.choice(FILLER + WORDS) for _ in range(rng.randrange(8, 13))]
+
+
+def _padded(answer: Words, rng: random.Random) -> Words:
+    return [*answer, *(rng.choice(FILLER) for _ in range(rng.randrange(8, 15)))]
+
+
+CORRUPTIONS: dict[str, Callable[[Words, random.Random], Words]] = {
+    "wrong-answer": _wrong,
+    "truncated": _truncated,
     "shuffled": _shuffled,
-    "duplicated": lambda words, draw: [*words, *words, *words],
-    "off-topic": lambda words, draw: [draw.choice(FILLER) for _ in range(draw.randint(4, 7))],
+    "empty": _empty,
+    "duplicated": _duplicated,
+    "off-topic": _off_topic,
     "padded": _padded,
-    "empty": lambda words, draw: (),
 }
-"""Ways to corrupt a right answer, by name. 'empty' is left out unless asked for: readers of files drop such rows."""
+"""What is done to the right answer, by kind. One that changes nothing, as shuffling a single word, is not applied."""
 
-KINDS = tuple(kind for kind in CORRUPTIONS if kind != "empty")
-"""The kinds that a planted pool has by default, in equal parts."""
-
-_HELD_OUT = 10
-"""One prompt in this many is kept for test sets."""
+DEFAULT_KINDS = tuple(kind for kind in CORRUPTIONS if kind != "empty")
+"""Every kind but 'empty', which no pool that is read from a file contains."""
 
 
-def planted_pool(
-    rows: int = 1000, corrupted: float = 0.5, kinds: Sequence[str] = KINDS, seed: int = 0, name: str = "planted"
-) -> Pool:
+class _Prompt(NamedTuple):
+    task: str
+    words: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"{TASKS[self.task].instruction} {' '.join(self.words)}"
+
+    def answer(self) -> Words:
+        return TASKS[self.task].answer(self.words)
+
+
+def planted_pool(rows: int = 1000, corrupted: float = 0.5, kinds: Sequence[str] = DEFAULT_KINDS, seed: int = 0) -> Pool:
     """A pool whose truth is known.
 
     Args:
-        rows: Number of rows; no prompt comes twice.
-        corrupted: Share of the rows whose response is wrong; the number of such rows is exact, rounded half up.
-        kinds: How they are wrong (names of :data:`CORRUPTIONS`), in equal parts as far as they go.
-        seed: Seed of everything that is drawn.
-        name: What people call the pool.
+        rows: How many rows.
+        corrupted: The share of rows with a corrupted response, in [0, 1]; rounded to whole rows.
+        kinds: Kinds of corruption, from :data:`CORRUPTIONS`, which the corrupted rows take in turn; a row that a kind
+            does not change takes the next one that does.
+        seed: Another seed gives other rows.
 
     Returns:
-        Rows with the further columns ``truth`` (whether the response is right), ``corruption`` (its kind, or 'none'),
-        ``answer`` (the right response) and ``task``.
+        A pool with the further columns ``truth`` (whether the response is the right answer), ``corruption`` (its kind,
+        or 'none'), ``answer`` (the right answer) and ``task``.
 
     Raises:
-        UsageError: A share outside [0, 1], an unknown kind, or more rows than there are prompts.
+        UsageError: More rows than there are prompts, or an option that makes no sense.
     """
-    _check(rows, corrupted, kinds)
-    draw = random.Random(seed)
-    bad = int(corrupted * rows + 0.5)
-    ways = ["none"] * (rows - bad) + [kinds[i % len(kinds)] for i in range(bad)]
-    draw.shuffle(ways)
-    prompts = _prompts(draw, held_out=False)
-    return Pool.from_examples((_example(next(prompts), way, draw) for way in ways), name=name)
+    _check(rows, corrupted, kinds, seed)
+    prompts = _draw(rows, seed, held_out=False)
+    bad = nsmallest(round(rows * corrupted), prompts, key=lambda prompt: _digest("corrupt", seed, prompt))
+    done = dict(_corrupt(bad, kinds, seed))
+    return _pool([(prompt, *done.get(prompt, (prompt.answer(), "none"))) for prompt in prompts])
 
 
-def planted_prompts(count: int, seed: int = 0) -> list[Example]:
-    """Prompts that no planted pool holds, each with its right answer as the response."""
-    draw = random.Random(seed)
-    prompts = _prompts(draw, held_out=True)
-    return [_example(next(prompts), "none", draw) for _ in range(count)]
+def planted_examples(n: int, seed: int = 0) -> list[Example]:
+    """Held-out tasks with their right answers as responses: prompts that stand in no planted pool of up to 4,000 rows.
+
+    Larger pools have longer tasks, on which a model trained on them should be tried with care.
+
+    Raises:
+        UsageError: ``n`` is more than there are.
+    """
+    _check(n, 0.0, DEFAULT_KINDS, seed)
+    prompts = _draw(n, seed, held_out=True)
+    pool = _pool([(prompt, prompt.answer(), "none") for prompt in prompts])
+    return list(pool)
 
 
 def planted_vocabulary() -> list[str]:
-    """Every word that can stand in a planted prompt or response, sorted."""
-    words = {*WORDS, *(word.upper() for word in WORDS), *FILLER, *NUMBERS}
-    words |= {word for task in TASKS.values() for word in task.instruction.split()}
-    return sorted(words)
+    """Every word, mark and capitalised word that occurs in planted pools and test sets, sorted."""
+    said = " ".join(task.instruction for task in TASKS.values()).replace(".", " .").split()
+    return sorted({*WORDS, *(word.upper() for word in WORDS), *FILLER, *said})
 
 
-def _check(rows: int, corrupted: float, kinds: Sequence[str]) -> None:
-    if not 0 <= corrupted <= 1:
-        raise UsageError(f"the corrupted share of a planted pool is {corrupted}: it must lie between 0 and 1")
-    unknown = [kind for kind in kinds if kind not in CORRUPTIONS]
-    if unknown or (not kinds and corrupted):
-        raise UsageError(
-            f"a planted pool has no corruption {unknown or kinds!r}: take some of {', '.join(CORRUPTIONS)}"
-        )
-    if not 1 <= rows <= MOST_ROWS:
-        raise UsageError(f"a planted pool has between 1 and {MOST_ROWS} rows, not {rows}")
+def _check(rows: int, corrupted: float, kinds: Sequence[str], seed: int) -> None:
+    if not _is_whole(rows) or rows < 1:
+        raise UsageError(f"rows: {rows!r} is no number of rows of at least 1")
+    if not _is_whole(seed):
+        raise UsageError(f"seed: {seed!r} is no whole number")
+    if not isinstance(corrupted, (int, float)) or isinstance(corrupted, bool) or not 0 <= corrupted <= 1:
+        raise UsageError(f"corrupted: {corrupted!r} is no share between 0 and 1")
+    if isinstance(kinds, str) or not kinds or not set(kinds) <= set(CORRUPTIONS):
+        raise UsageError(f"kinds: {kinds!r} is no list of kinds of corruption; there are {', '.join(CORRUPTIONS)}")
 
 
-MOST_ROWS = 1_000_000
-"""There are several million prompts; beyond this, drawing new ones gets slow."""
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _prompts(draw: random.Random, *, held_out: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Distinct (task, words), without end, from the part of all prompts that is held out or from the other."""
-    seen: set[tuple[str, tuple[str, ...]]] = set()
-    names = list(TASKS)
-    while True:
-        prompt = (draw.choice(names), tuple(draw.sample(WORDS, draw.choice(_LENGTHS))))
-        digest = hashlib.sha256(repr(prompt).encode()).digest()
-        if prompt not in seen and (digest[0] % _HELD_OUT == 0) == held_out:
-            seen.add(prompt)
-            yield prompt
+def _digest(purpose: str, seed: int, prompt: _Prompt) -> bytes:
+    return hashlib.sha256(f"{purpose}\x00{seed}\x00{prompt.text}".encode()).digest()
 
 
-def _example(prompt: tuple[str, tuple[str, ...]], way: str, draw: random.Random) -> Example:
-    task, words = prompt
-    right = list(TASKS[task].answer(words))
-    said = right if way == "none" else list(CORRUPTIONS[way](right, draw))
-    instruction, given, response = TASKS[task].instruction, " ".join(words), " ".join(said)
-    extra = {"truth": way == "none", "corruption": way, "answer": " ".join(right), "task": task}
-    row_id = text_digest(Fields(instruction, given, response))
-    return Example(row_id, instruction, given, response, source="planted", extra=extra)
+def _is_held_out(prompt: _Prompt) -> bool:
+    return int.from_bytes(hashlib.sha256(prompt.text.encode()).digest()[:8]) % HELD_OUT == 0
+
+
+def _all_prompts(length: int) -> Iterator[_Prompt]:
+    return (_Prompt(task, words) for task in TASKS for words in permutations(WORDS, length))
+
+
+def _draw(count: int, seed: int, *, held_out: bool) -> list[_Prompt]:
+    length = _length_for(count, held_out=held_out)
+    known = (prompt for prompt in _all_prompts(length) if _is_held_out(prompt) == held_out)
+    return nsmallest(count, known, key=lambda prompt: _digest("row", seed, prompt))
+
+
+def _length_for(count: int, *, held_out: bool) -> int:
+    share = 1 / HELD_OUT if held_out else 1 - 1 / HELD_OUT
+    for length in _LENGTHS:
+        prompts = len(TASKS)
+        for used in range(length):
+            prompts *= len(WORDS) - used
+        if count <= 0.6 * share * prompts:  # so that another seed has other rows
+            return length
+    raise UsageError(f"a planted pool cannot have {count} rows, there are not so many word tasks: ask for fewer")
+
+
+def _corrupt(
+    prompts: Sequence[_Prompt], kinds: Sequence[str], seed: int
+) -> Iterator[tuple[_Prompt, tuple[Words, str]]]:
+    turns = cycle(range(len(kinds)))
+    for prompt in prompts:
+        first = next(turns)
+        rng = random.Random(f"{seed} {prompt.text}")
+        for kind in (*kinds[first:], *kinds[:first], "wrong-answer"):
+            words = CORRUPTIONS[kind](prompt.answer(), rng)
+            if list(words) != list(prompt.answer()):
+                yield prompt, (words, kind)
+                break
+
+
+def _pool(rows: Sequence[tuple[_Prompt, Words, str]]) -> Pool:
+    fields = [Fields(TASKS[p.task].instruction, " ".join(p.words), " ".join(said)) for p, said, _ in rows]
+    digests = pa.array([text_digest(field) for field in fields], pa.string())
+    ids = unique_ids(pa.nulls(len(rows), pa.string()), digests)
+    instruction, input_, response, history = zip(*fields, strict=True)
+    core = (ids, instruction, input_, response, [list(turns) for turns in history], ["planted"] * len(rows))
+    table = pa.table(dict(zip(CORE_SCHEMA.names, core, strict=True)), schema=CORE_SCHEMA)
+    further = {
+        "truth": [kind == "none" for *_, kind in rows],
+        "corruption": [kind for *_, kind in rows],
+        "answer": [" ".join(prompt.answer()) for prompt, *_ in rows],
+        "task": [prompt.task for prompt, *_ in rows],
+    }
+    for name, values in further.items():
+        table = table.append_column(name, pa.array(values))
+    return Pool(table, name="planted")

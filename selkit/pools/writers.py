@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from selkit.api.data import CORE_SCHEMA, Example, Pool
+from selkit.api.data import Example, Pool
 from selkit.store.files import atomic_open, atomic_write_text
 
 LLAMA_FACTORY_DATA = "llama_factory.json"
@@ -48,7 +48,8 @@ def _rows(pool: Pool, scores: Mapping[str, float]) -> Iterator[dict[str, Any]]:
                 first["score"] = scores[first["id"]]
             if not row["history"]:
                 del row["history"]
-            row.pop("score", None) if "score" in first else None
+            if "score" in first:
+                row.pop("score", None)
             yield first | row
 
 
@@ -58,7 +59,3 @@ def _llama_factory_row(example: Example) -> dict[str, Any]:
     turns = [turn for turn in example.history if turn.role != "system"]
     pairs = [[a.content, b.content] for a, b in zip(turns[::2], turns[1::2], strict=False)]
     return row | ({"system": system} if system else {}) | ({"history": pairs} if pairs else {})
-
-
-CORE_COLUMNS = tuple(CORE_SCHEMA.names)
-"""The columns that every written pool has."""
