@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "overlap": ("selkit.cli.overlap", "Print how many rows selections share."),
     "stats": ("selkit.cli.stats", "Say of every arm in a score table whether it beats random."),
     "train": ("selkit.cli.train", "Fine-tune a model on rows, under a recipe."),
+    "generate": ("selkit.cli.generate", "Let a model answer prompts."),
     "recipes": ("selkit.cli.recipes", "Show the training recipes that have a name."),
     "plugins": ("selkit.cli.plugins", "What is installed, from which package, in what state."),
     "completion": ("selkit.cli.completion", "Print the script that completes commands in your shell."),

@@ -98,9 +98,9 @@ class HFModel:
         """Losses of the tokens of each completion given its prompt, in nats.
 
         Prompt and completion are tokenised together, by default with the start token that the tokenizer adds; a token
-        that spans the boundary belongs to the completion. ``prompt_tokens`` counts the start token. Texts over ``max_length``
-        tokens (by default the model's context) lose their end and are flagged. Rows that come again are computed once.
-        Results appear window by window (:class:`Limits`), in the order of ``pairs``.
+        that spans the boundary belongs to the completion. ``prompt_tokens`` counts the start token. Texts over
+        ``max_length`` tokens (by default the model's context) lose their end and are flagged. Rows that come again are
+        computed once. Results appear window by window (:class:`Limits`), in the order of ``pairs``.
 
         Raises:
             DataError: The model is an encoder.

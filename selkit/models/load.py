@@ -90,8 +90,7 @@ def load_model(ref: str, *, device: str | None = None, dtype: str | None = None)
         MissingExtra: torch or transformers is not installed.
         DataError: There is no such model, or it cannot be loaded.
     """
-    if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
-        raise MissingExtra.of("running a language model", "train")
+    check_engine()
     from selkit.models.hf import HFModel
 
     device = device or default_device()
@@ -104,6 +103,12 @@ def load_model(ref: str, *, device: str | None = None, dtype: str | None = None)
         _loaded[key] = HFModel.load(folder, device, dtype)
     _loaded.move_to_end(key)
     return _loaded[key]
+
+
+def check_engine() -> None:
+    """Raises MissingExtra where torch or transformers is not installed."""
+    if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
+        raise MissingExtra.of("running a language model", "train")
 
 
 def forget_models() -> None:

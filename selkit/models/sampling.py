@@ -121,7 +121,7 @@ def _noise(seeds: Sequence[int], device: Any) -> Any:
 
     generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
 
-    class GumbelNoise(LogitsProcessor):
+    class GumbelNoise(LogitsProcessor):  # type: ignore[misc]
         """Adds each row's own noise."""
 
         def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:

@@ -115,7 +115,7 @@ def build(spec: TinyModel, target: Path) -> None:
 
     inner = build_tokenizer(spec.vocab)
     special = {"bos_token": START, "eos_token": END, "pad_token": PAD, "unk_token": UNKNOWN}
-    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=inner, model_max_length=spec.context, clean_up_tokenization_spaces=False, **special
     )
     config = LlamaConfig(
@@ -141,9 +141,10 @@ def _words() -> list[str]:
     """Words and signs of the planted pool and the templates, each once, in order."""
     from tokenizers.pre_tokenizers import Whitespace
 
-    from selkit.pools.planted import planted_vocabulary
+    from selkit.pools.planted import FILLER, TASKS, WORDS
 
+    planted = [*WORDS, *(word.upper() for word in WORDS), *FILLER, *(task.instruction for task in TASKS.values())]
     texts = [text for template in TEMPLATES.values() for text in asdict(template).values()]
     cut = Whitespace()
-    words = {word for text in (*texts, *planted_vocabulary()) for word, _ in cut.pre_tokenize_str(text)}
+    words = {word for text in (*texts, *planted) for word, _ in cut.pre_tokenize_str(text)}
     return sorted(words - set(_SPECIAL))

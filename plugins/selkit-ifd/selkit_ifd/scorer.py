@@ -1,6 +1,6 @@
 """The score of 'From Quantity to Quality' (Li et al., NAACL 2024; its code is Cherry_LLM).
 
-A response whose tokens the prompt hardly makes likelier is hard to follow from the instruction, and is worth training on.
+A response that the prompt hardly makes likelier is hard to follow from the instruction, and worth training on.
 """
 
 from __future__ import annotations

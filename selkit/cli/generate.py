@@ -1,0 +1,70 @@
+"""``selkit generate``: let a model answer prompts."""
+
+from __future__ import annotations
+
+import click
+
+from selkit.cli import options
+
+
+@click.command("generate")
+@click.argument("model")
+@click.option("--prompts", required=True, metavar="FILE|TESTSET", help="The prompts: a file, or a named test set.")
+@click.option("-o", "--output", required=True, metavar="FILE", help="The file of responses to write (JSON Lines).")
+@click.option("--decoding", default="greedy", show_default=True, metavar="NAME", help="greedy or car.")
+@click.option("--samples", type=click.IntRange(min=1), metavar="S", help="Answers per prompt.")
+@click.option("--max-new-tokens", type=click.IntRange(min=1), metavar="N", help="Longest answer, in tokens.")
+@click.option(
+    "--template", default="alpaca", show_default=True, metavar="NAME", help="alpaca, wizardlm, plain, or chat."
+)
+@click.option("--device", metavar="NAME", help="cpu or cuda; by default a GPU where there is one.")
+@options.seed
+@options.store
+@options.as_json
+@options.dry_run
+@options.force
+@options.verbosity
+def command(
+    model: str,
+    prompts: str,
+    output: str,
+    decoding: str,
+    samples: int | None,
+    max_new_tokens: int | None,
+    template: str,
+    device: str | None,
+    seed: int,
+    store: str | None,
+    as_json: bool,
+    dry_run: bool,
+    force: bool,
+) -> None:
+    """Let MODEL answer prompts, one line of JSON per answer.
+
+    MODEL is a folder, hub:NAME[@REVISION], pypi:NAME==VERSION or tiny:NAME. The same command again, after a kill, goes
+    on with the prompts that have no answer yet.
+    """
+    import json
+    from pathlib import Path
+
+    from selkit.console import get_console
+    from selkit.models.generate import GenerationJob, run_generation
+    from selkit.store import Store
+
+    job = GenerationJob.prepare(
+        model,
+        prompts,
+        decoding=decoding,
+        samples=samples,
+        max_new_tokens=max_new_tokens,
+        template=template,
+        seed=seed,
+        device=device,
+    )
+    if dry_run:
+        count = len(job.testset.prompts) * job.decoding.samples
+        get_console().result(f"would write {count} answers of {model} to {job.testset.name} into {output}")
+        return
+    report = run_generation(job, Path(output), store=Store(Path(store) if store else None), force=force)
+    get_console().note(f"{report.answers} answers, {report.tokens} tokens, {report.cut} cut at the limit")
+    get_console().result(json.dumps(report.as_dict(), indent=2) if as_json else str(report.output))
