@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from selkit.api import Component, PluginFailed, SelkitError, UsageError
+from selkit.api import Component, PluginFailed, UsageError
 from selkit.plugins.annotations import choices, component_class, item_annotation, members, optional
 from selkit.plugins.kinds import kind_of, noun
 from selkit.plugins.parameters import Parameter, parameters_of
@@ -38,8 +38,6 @@ class Builder:
         values = {name: self._value(known[name], value, owner) for name, value in parameters.items()}
         try:
             return cls(**values)
-        except SelkitError:
-            raise
         except (ValueError, TypeError) as error:
             raise UsageError(f"{owner} does not accept these parameters: {error}") from error
 

@@ -82,6 +82,13 @@ class PluginManager:
         others = [provided.cls.name for provided in self._provided() if provided.kind == kind]
         return list(dict.fromkeys([*self._builtins[kind], *others]))
 
+    def owner_of(self, package: str) -> tuple[str, str] | None:
+        """Distribution and version of the plugin that brings the import package ``package``, from metadata alone."""
+        for candidate in self._candidates:
+            if candidate.entry_point.value.partition(":")[0].partition(".")[0] == package:
+                return candidate.distribution, candidate.version
+        return None
+
     def installed(self) -> list[PluginInfo]:
         """Every component and every package that should provide one, with its state; imports all of them."""
         loaded = self._load(self._candidates)

@@ -83,6 +83,17 @@ def documented_arguments(cls: type[Component]) -> dict[str, str]:
     return found
 
 
+def nested_components(component: Component) -> list[Component]:
+    """The components that are parameters of this one, in the order of its fields."""
+    found: list[Component] = []
+    for field in fields(component):  # type: ignore[arg-type]
+        value = getattr(component, field.name)
+        found += [
+            part for part in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(part, Component)
+        ]
+    return found
+
+
 def _arguments_in(text: str) -> dict[str, str]:
     section = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)*)", text, re.MULTILINE)
     found: dict[str, str] = {}

@@ -7,14 +7,14 @@ import inspect
 import sys
 import uuid
 from collections.abc import Iterable
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from selkit import __version__
 from selkit.api import Component
-from selkit.plugins.discovery import candidates
+from selkit.plugins.manager import manager
+from selkit.plugins.parameters import nested_components
 from selkit.plugins.records import HOST
 
 _NO_SOURCE = uuid.uuid4().hex
@@ -26,28 +26,22 @@ def provenance(component: Component | type[Component]) -> dict[str, str]:
 
     ``code`` is the component's ``code_version`` where it has one. Otherwise it is the SHA-256 of the Python files of
     the component's top-level package (of the folder of its module for the host's own), and of those of the classes it
-    derives from, selkit.api apart: the interface is versioned.
+    derives from, selkit.api apart: the interface is versioned. The code of components that are parameters of this one
+    is mixed in.
     """
     cls = component if isinstance(component, type) else type(component)
     distribution, version = _package(cls)
-    declared = getattr(cls, "code_version", None)
-    return {"distribution": distribution, "version": version, "code": declared or _code(cls)}
+    code = getattr(cls, "code_version", None) or _code(cls)
+    if isinstance(component, Component) and (parts := nested_components(component)):
+        code = hashlib.sha256("\n".join([code, *(provenance(part)["code"] for part in parts)]).encode()).hexdigest()
+    return {"distribution": distribution, "version": version, "code": code}
 
 
 def _package(cls: type) -> tuple[str, str]:
     top = cls.__module__.partition(".")[0]
     if top == "selkit":
         return HOST, __version__
-    return _owners().get(top, (top, "unpackaged"))
-
-
-@cache
-def _owners() -> dict[str, tuple[str, str]]:
-    """Top-level module -> (distribution, version) of every plugin package, known without importing any."""
-    owners: dict[str, tuple[str, str]] = {}
-    for candidate in candidates():
-        owners.setdefault(candidate.entry_point.module.partition(".")[0], (candidate.distribution, candidate.version))
-    return owners
+    return manager().owner_of(top) or (top, "unpackaged")
 
 
 def _code(cls: type) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from importlib.util import find_spec
 
 from selkit.api import Component, MissingExtra
 from selkit.plugins.kinds import kind_of
+from selkit.plugins.parameters import nested_components
 
 
 def check_requirements(component: Component | type[Component]) -> None:
@@ -24,11 +24,8 @@ def check_requirements(component: Component | type[Component]) -> None:
             f"not installed: pip install {install}"
         )
     if isinstance(component, Component):
-        for field in fields(component):  # type: ignore[arg-type]
-            value = getattr(component, field.name)
-            for part in value if isinstance(value, (list, tuple)) else (value,):
-                if isinstance(part, Component):
-                    check_requirements(part)
+        for part in nested_components(component):
+            check_requirements(part)
 
 
 def missing_requirements(cls: type[Component]) -> list[str]:

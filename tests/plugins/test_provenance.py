@@ -10,13 +10,6 @@ from fake_packages import SCORER, FakePackages
 
 from selkit import __version__
 from selkit.plugins import find, provenance
-from selkit.plugins.provenance import _owners
-
-
-@pytest.fixture(autouse=True)
-def _fresh_owners() -> None:
-    """Which package owns a module is looked up once a process; here packages come and go."""
-    _owners.cache_clear()
 
 
 def _package(packages: FakePackages) -> None:
@@ -90,6 +83,20 @@ def test_what_a_class_derives_from_counts(packages: FakePackages) -> None:
     base = path.with_name("acme_base.py")
     base.write_text(base.read_text() + "# changed\n")
     assert provenance(cls)["code"] != first
+
+
+def test_the_code_of_nested_components_counts(packages: FakePackages) -> None:
+    """A component that holds another one's changes with it, and with which one it holds."""
+    source = SCORER.format(name="holder").replace("floor: int = 3", "inner: Scorer | None = None")
+    packages.install("acme-holder", source)
+    path = packages.works("acme-good", "good")
+    plugins = packages.manager()
+    alone, held = plugins.build("selector", "holder", {}), plugins.build("selector", "holder", {"inner": "good"})
+    assert provenance(alone) == provenance(type(alone))
+    first = provenance(held)["code"]
+    assert first != provenance(alone)["code"]
+    path.write_text(path.read_text() + "# changed\n")
+    assert provenance(held)["code"] != first
 
 
 def test_code_version_stands_in_for_the_digest() -> None:
