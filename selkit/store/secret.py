@@ -17,7 +17,7 @@ _SECRET_NAME = re.compile(
 _TOKEN_NAME = re.compile(r"(^|[_-])token$")
 _LOOKS_RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9_.~+/=-]{16,}")
 _SECRET_VARIABLE = re.compile(r"_(API_KEY|TOKEN|SECRET|PASSWORD|ACCESS_KEY)$")
-_USER_IN_URL = re.compile(r"(?<=://)[^/@\s:]+:[^/@\s]+(?=@)")
+_IN_URL = re.compile(r"(?<=://)[^/@\s:]+:[^/@\s]+(?=@)|(?<=[?&])(api[_-]?key|access_token|sig)=[^&\s]+", re.I)
 _SHORTEST = 8  # shorter values ('EMPTY', 'none') are stand-ins for a key, and stand in ordinary text
 
 
@@ -30,8 +30,8 @@ def secret_reason(value: Any) -> str:
         for variable, secret in secrets.items():
             if secret in item:
                 return f"the value of {path!r} holds the secret in ${variable}"
-        if _USER_IN_URL.search(item):
-            return f"the address in {path!r} holds a user name and password"
+        if _IN_URL.search(item):
+            return f"the address in {path!r} holds a login or a key"
     return ""
 
 
@@ -41,7 +41,7 @@ def redact(value: Any) -> Any:
 
 
 def redact_text(text: str) -> str:
-    """``text`` with :data:`REDACTED` in the place of values of secret environment variables and of logins in URLs."""
+    """``text`` with :data:`REDACTED` in the place of values of secret environment variables and of logins and keys in URLs."""
     return _redact_text(text, tuple(_environment_secrets().values()))
 
 
@@ -62,7 +62,7 @@ def _redact(value: Any, name: str, secrets: tuple[str, ...]) -> Any:
 def _redact_text(text: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
         text = text.replace(secret, REDACTED)
-    return _USER_IN_URL.sub(REDACTED, text)
+    return _IN_URL.sub(REDACTED, text)
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:

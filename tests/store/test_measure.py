@@ -1,0 +1,73 @@
+"""What a stage took: its own time and memory, not those of the stages it needed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from selkit.store import Draft, Key, Store, measured_since
+
+
+def burn(seconds: float) -> None:
+    """Uses the processor for a while."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def test_nested_stages_answer_for_themselves(store: Store) -> None:
+    """Time that a stage waits for another is the other's; the sum is what passed."""
+
+    def inner(draft: Draft) -> None:
+        burn(0.15)
+
+    def middle(draft: Draft) -> None:
+        store.obtain(Key("inner"), inner)
+        time.sleep(0.1)
+
+    def outer(draft: Draft) -> None:
+        store.obtain(Key("middle"), middle)
+        store.obtain(Key("inner"), inner)
+        time.sleep(0.05)
+
+    start = time.perf_counter()
+    store.obtain(Key("outer"), outer)
+    passed = time.perf_counter() - start
+    took = {a.manifest["stage"]: a.manifest["measured"] for a in store.artifacts()}
+    assert took["middle"]["wall_seconds"] == pytest.approx(0.1, abs=0.04)
+    assert took["outer"]["wall_seconds"] == pytest.approx(0.05, abs=0.04)
+    assert took["inner"]["cpu_seconds"] == pytest.approx(0.15, abs=0.04)
+    assert took["middle"]["cpu_seconds"] < 0.05
+    assert sum(m["wall_seconds"] for m in took.values()) <= passed
+
+
+MEMORY = """
+import sys
+from selkit.store import Key, Store
+store = Store(sys.argv[1])
+for number, size in enumerate((0, 80_000_000, 0)):
+    artifact = store.obtain(Key("s", parameters={"n": number}), lambda draft: len(b"x" * size))
+    measured = artifact.manifest["measured"]
+    print(measured["peak_memory_before_bytes"], measured["peak_memory_bytes"])
+"""
+
+
+def test_peak_memory_tells_which_stage_raised_it(store: Store, start: Any) -> None:
+    """A stage that holds 80 MB raises the peak by about that; the one after it starts from there and does not."""
+    out, err = start(MEMORY, store.root).communicate()
+    (_, first), (before, second), (start_of_last, last) = [map(int, line.split()) for line in out.splitlines()]
+    assert 70e6 < second - before < 90e6, err
+    assert first <= before
+    assert start_of_last == second
+    assert last - second < 10e6
+
+
+def test_a_command_measures_itself() -> None:
+    """The time since a start, with the machine, Python and selkit."""
+    measured = measured_since(time.time() - 5)
+    assert measured["wall_seconds"] == pytest.approx(5, abs=0.5)
+    assert measured["cpu_seconds"] > 0
+    assert measured["machine"]["cores"] >= 1
+    assert measured["started"].endswith("Z")
