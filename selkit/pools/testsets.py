@@ -15,7 +15,7 @@ import numpy as np
 
 from selkit.api.data import Example
 from selkit.api.errors import DataError
-from selkit.pools.planted import planted_examples
+from selkit.pools.planted import planted_prompts
 from selkit.store.jsonl import iter_jsonl
 
 if TYPE_CHECKING:
@@ -137,6 +137,6 @@ def _turns(row: Mapping[str, Any]) -> list[Any]:
 
 
 def _planted() -> Iterator[TestPrompt]:
-    for example in planted_examples(PLANTED_PROMPTS):
+    for example in planted_prompts(PLANTED_PROMPTS):
         bare = Example(example.id, example.instruction, example.input)
         yield TestPrompt(example.id, bare, example.response, example.extra["task"])
