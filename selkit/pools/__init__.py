@@ -4,7 +4,7 @@ from selkit.pools.combine import capped, mix
 from selkit.pools.facts import PoolFacts, describe
 from selkit.pools.load import load_pool
 from selkit.pools.named import POOLS, NamedPool
-from selkit.pools.planted import CORRUPTIONS, planted_prompts, planted_pool, planted_vocabulary
+from selkit.pools.planted import CORRUPTIONS, planted_pool, planted_prompts, planted_vocabulary
 from selkit.pools.spec import Cap
 from selkit.pools.testsets import TestPrompt, TestSet, load_testset
 from selkit.pools.writers import write_jsonl, write_llama_factory, write_parquet
@@ -22,8 +22,8 @@ __all__ = [
     "load_pool",
     "load_testset",
     "mix",
-    "planted_prompts",
     "planted_pool",
+    "planted_prompts",
     "planted_vocabulary",
     "write_jsonl",
     "write_llama_factory",

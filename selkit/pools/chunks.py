@@ -32,7 +32,7 @@ class Chunk(Protocol):
         """The rows; at least their ``needed`` columns."""
 
     def column(self, name: str, kept: Sequence[int], as_text: bool) -> pa.Array:
-        """One column of the rows at the positions ``kept``. Raises Conflict where it has no type and not ``as_text``."""
+        """One column of the rows at positions ``kept``. Raises Conflict where it has no type and not ``as_text``."""
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def to_json(value: Any) -> str:
 def cell_array(cells: Sequence[str]) -> pa.Array:
     """The cells of one column of a CSV file, typed where all of them are whole numbers, numbers, or true and false.
 
-    Empty cells and NaN are null. A number that is not written as a number usually is, e.g. '007', makes the column text.
+    Empty cells and NaN are null. A number that is not written as numbers usually are, e.g. '007', makes it text.
     """
     values = [None if cell in _NOTHING else cell for cell in cells]
     for pattern, make, kind in ((_WHOLE, int, pa.int64()), (_NUMBER, float, pa.float64())):

@@ -4,9 +4,9 @@ Nothing is downloaded and the truth is known, so that a selector, a training run
 on it: a model that learns from the clean rows gets held-out tasks right, one that learns from corrupted rows does not.
 Clean answers are short and most kinds of corruption make them longer, so that 'longest' is a bad idea here.
 
-The vocabulary is closed (see :func:`vocabulary`), so a tokenizer of whole words serves. Prompts are unique; a tenth of
-all possible ones, told by their digest, never stands in a pool and is what test sets are drawn from. Every draw takes
-what has the smallest SHA-256 of seed and prompt, so that it is the same everywhere.
+The vocabulary is closed (see :func:`planted_vocabulary`), so a tokenizer of whole words serves. Prompts are unique; a
+tenth of all possible ones, told by their digest, never stands in a pool and is what test sets are drawn from. Every
+draw takes what has the smallest SHA-256 of seed and prompt, so that it is the same everywhere.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import cycle, permutations
+from math import perm
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -24,7 +25,7 @@ import pyarrow as pa
 from selkit.api.data import CORE_SCHEMA, Example, Pool
 from selkit.api.errors import UsageError
 from selkit.pools.fields import Fields
-from selkit.pools.ids import text_digest, unique_ids
+from selkit.pools.ids import text_digest
 
 WORDS = ("apple", "bird", "cloud", "door", "eagle", "fish", "garden", "house", "island", "lamp", "moon", "river")
 """The words that tasks are about."""
@@ -36,6 +37,7 @@ HELD_OUT = 10
 """One prompt in so many is kept for test sets."""
 
 _LENGTHS = (3, 4, 5, 6)  # words in a task; the shortest that gives enough prompts, since short ones are learnt sooner
+_SPARE = 0.55  # share of all prompts that a pool uses at most, so that another seed has other rows
 
 Words = Sequence[str]
 
@@ -99,7 +101,7 @@ CORRUPTIONS: dict[str, Callable[[Words, random.Random], Words]] = {
 }
 """What is done to the right answer, by kind. One that changes nothing, as shuffling a single word, is not applied."""
 
-DEFAULT_KINDS = tuple(kind for kind in CORRUPTIONS if kind != "empty")
+KINDS = tuple(kind for kind in CORRUPTIONS if kind != "empty")
 """Every kind but 'empty', which no pool that is read from a file contains."""
 
 
@@ -115,7 +117,9 @@ class _Prompt(NamedTuple):
         return TASKS[self.task].answer(self.words)
 
 
-def planted_pool(rows: int = 1000, corrupted: float = 0.5, kinds: Sequence[str] = DEFAULT_KINDS, seed: int = 0) -> Pool:
+def planted_pool(
+    rows: int = 1000, corrupted: float = 0.5, kinds: Sequence[str] = KINDS, seed: int = 0, name: str = "planted"
+) -> Pool:
     """A pool whose truth is known.
 
     Args:
@@ -124,6 +128,7 @@ def planted_pool(rows: int = 1000, corrupted: float = 0.5, kinds: Sequence[str] 
         kinds: Kinds of corruption, from :data:`CORRUPTIONS`, which the corrupted rows take in turn; a row that a kind
             does not change takes the next one that does.
         seed: Another seed gives other rows.
+        name: What people call the pool.
 
     Returns:
         A pool with the further columns ``truth`` (whether the response is the right answer), ``corruption`` (its kind,
@@ -133,28 +138,30 @@ def planted_pool(rows: int = 1000, corrupted: float = 0.5, kinds: Sequence[str] 
         UsageError: More rows than there are prompts, or an option that makes no sense.
     """
     _check(rows, corrupted, kinds, seed)
-    prompts = _draw(rows, seed, held_out=False)
+    prompts = _smallest(rows, seed, _length_for(rows), held_out=False)
     bad = nsmallest(round(rows * corrupted), prompts, key=lambda prompt: _digest("corrupt", seed, prompt))
     done = dict(_corrupt(bad, kinds, seed))
-    return _pool([(prompt, *done.get(prompt, (prompt.answer(), "none"))) for prompt in prompts])
+    return _pool([(prompt, *done.get(prompt, (prompt.answer(), "none"))) for prompt in prompts], name)
 
 
-def planted_examples(n: int, seed: int = 0) -> list[Example]:
-    """Held-out tasks with their right answers as responses: prompts that stand in no planted pool of up to 4,000 rows.
+def planted_prompts(count: int, seed: int = 0, *, words: int = _LENGTHS[0]) -> list[Example]:
+    """Prompts that stand in no planted pool, each with its right answer as the response.
 
-    Larger pools have longer tasks, on which a model trained on them should be tried with care.
+    Args:
+        count: How many.
+        seed: Another seed gives other prompts.
+        words: Words in a task: 3 as in pools of up to 4,000 rows; larger ones need longer tasks.
 
     Raises:
-        UsageError: ``n`` is more than there are.
+        UsageError: There are not so many.
     """
-    _check(n, 0.0, DEFAULT_KINDS, seed)
-    prompts = _draw(n, seed, held_out=True)
-    pool = _pool([(prompt, prompt.answer(), "none") for prompt in prompts])
-    return list(pool)
+    _check(count, 0.0, KINDS, seed)
+    prompts = _smallest(count, seed, words, held_out=True)
+    return list(_pool([(prompt, prompt.answer(), "none") for prompt in prompts], "planted"))
 
 
 def planted_vocabulary() -> list[str]:
-    """Every word, mark and capitalised word that occurs in planted pools and test sets, sorted."""
+    """Every word and mark that occurs in planted pools and test sets, sorted."""
     said = " ".join(task.instruction for task in TASKS.values()).replace(".", " .").split()
     return sorted({*WORDS, *(word.upper() for word in WORDS), *FILLER, *said})
 
@@ -186,21 +193,19 @@ def _all_prompts(length: int) -> Iterator[_Prompt]:
     return (_Prompt(task, words) for task in TASKS for words in permutations(WORDS, length))
 
 
-def _draw(count: int, seed: int, *, held_out: bool) -> list[_Prompt]:
-    length = _length_for(count, held_out=held_out)
+def _smallest(count: int, seed: int, length: int, *, held_out: bool) -> list[_Prompt]:
     known = (prompt for prompt in _all_prompts(length) if _is_held_out(prompt) == held_out)
-    return nsmallest(count, known, key=lambda prompt: _digest("row", seed, prompt))
+    found = nsmallest(count, known, key=lambda prompt: _digest("row", seed, prompt))
+    if len(found) < count:
+        raise UsageError(f"there are only {len(found)} planted prompts of {length} words, not {count}: ask for fewer")
+    return found
 
 
-def _length_for(count: int, *, held_out: bool) -> int:
-    share = 1 / HELD_OUT if held_out else 1 - 1 / HELD_OUT
+def _length_for(rows: int) -> int:
     for length in _LENGTHS:
-        prompts = len(TASKS)
-        for used in range(length):
-            prompts *= len(WORDS) - used
-        if count <= 0.6 * share * prompts:  # so that another seed has other rows
+        if rows <= _SPARE * perm(len(WORDS), length) * len(TASKS):
             return length
-    raise UsageError(f"a planted pool cannot have {count} rows, there are not so many word tasks: ask for fewer")
+    raise UsageError(f"a planted pool cannot have {rows} rows, there are not so many word tasks: ask for fewer")
 
 
 def _corrupt(
@@ -217,10 +222,9 @@ def _corrupt(
                 break
 
 
-def _pool(rows: Sequence[tuple[_Prompt, Words, str]]) -> Pool:
+def _pool(rows: Sequence[tuple[_Prompt, Words, str]], name: str) -> Pool:
     fields = [Fields(TASKS[p.task].instruction, " ".join(p.words), " ".join(said)) for p, said, _ in rows]
-    digests = pa.array([text_digest(field) for field in fields], pa.string())
-    ids = unique_ids(pa.nulls(len(rows), pa.string()), digests)
+    ids = pa.array([text_digest(field) for field in fields], pa.string())  # prompts are unique, so these are
     instruction, input_, response, history = zip(*fields, strict=True)
     core = (ids, instruction, input_, response, [list(turns) for turns in history], ["planted"] * len(rows))
     table = pa.table(dict(zip(CORE_SCHEMA.names, core, strict=True)), schema=CORE_SCHEMA)
@@ -230,6 +234,6 @@ def _pool(rows: Sequence[tuple[_Prompt, Words, str]]) -> Pool:
         "answer": [" ".join(prompt.answer()) for prompt, *_ in rows],
         "task": [prompt.task for prompt, *_ in rows],
     }
-    for name, values in further.items():
-        table = table.append_column(name, pa.array(values))
-    return Pool(table, name="planted")
+    for column, values in further.items():
+        table = table.append_column(column, pa.array(values))
+    return Pool(table, name=name)
