@@ -82,7 +82,8 @@ class ArrowChunk:
     def rows(self, needed: Iterable[str]) -> list[dict[str, Any]]:
         """The rows' needed columns as Python objects."""
         wanted = [name for name in self.names if name in set(needed)]
-        return self.batch.select(wanted).to_pylist()
+        rows: list[dict[str, Any]] = self.batch.select(wanted).to_pylist()
+        return rows
 
     def column(self, name: str, kept: Sequence[int], as_text: bool) -> pa.Array:
         """One column with the type it has in the file."""

@@ -230,7 +230,7 @@ def _text_lines(file: Any, path: Path) -> Iterator[str]:
 
 def _header(reader: Any, path: Path) -> list[str]:
     try:
-        header = next(reader, [])
+        header: list[str] = next(reader, [])
     except csv.Error as error:
         raise DataError(
             f"{path}, line 1, is not valid CSV ({error}): its first line should name the columns"

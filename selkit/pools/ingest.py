@@ -98,6 +98,7 @@ class _Segments:
         self.digests: list[pa.Array] = []
         self.files: list[Path] = []
         self.seen = 0
+        self._schema: pa.Schema | None = None
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
         self._stack = ExitStack()
 

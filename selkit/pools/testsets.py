@@ -6,23 +6,34 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
-from selkit.api.data import Example
+from selkit.api.data import Dropped, Example
 from selkit.api.errors import DataError
+from selkit.console import get_console
+from selkit.pools.drops import DropLog, row_id, summary
+from selkit.pools.fields import Fields, Unusable, optional_text, required_text
+from selkit.pools.files import iter_json_lines
+from selkit.pools.formats import INPUT, INSTRUCTION, RESPONSE, own_id
+from selkit.pools.ids import text_digest, unique_ids
+from selkit.pools.named import PLANTED
 from selkit.pools.planted import planted_prompts
-from selkit.store.jsonl import iter_jsonl
+from selkit.pools.turns import history_turns
 
 if TYPE_CHECKING:
     from selkit.store import Store
 
 FOLDER_VARIABLE = "SELKIT_TESTSETS"
 """Environment variable: a folder of test sets, NAME.jsonl each."""
+
+SHARED_VARIABLE = "SELKIT_SHARED_DATA"
+"""Environment variable: a folder with a folder 'testsets' of the same kind."""
 
 SIZES = {
     "vicuna": 80,
@@ -37,11 +48,22 @@ SIZES = {
 """Rows of the published test sets."""
 
 PLANTED_PROMPTS = 200
+"""Rows of the test set 'planted'."""
+
+_REFERENCE = ("reference", *RESPONSE)
 
 
 @dataclass(frozen=True)
 class TestPrompt:
-    """One prompt. ``prompt`` has no response; ``turns`` are further user turns, as in MT-Bench."""
+    """One prompt.
+
+    Args:
+        id: Its id in the test set.
+        prompt: What the model is shown; it has no response.
+        reference: The test set's own answer.
+        category: The test set's own category.
+        turns: Further user turns, as in MT-Bench; the prompt is the first.
+    """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
 
@@ -54,12 +76,13 @@ class TestPrompt:
 
 @dataclass(frozen=True)
 class TestSet:
-    """Prompts under a name."""
+    """Prompts under a name; ``dropped`` are the rows that had none."""
 
     __test__ = False
 
     name: str
     prompts: tuple[TestPrompt, ...]
+    dropped: tuple[Dropped, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -68,7 +91,8 @@ class TestSet:
     def digest(self) -> str:
         """SHA-256 over everything that a model or a judge is shown, 64 hex digits."""
         shown = [
-            [p.id, p.prompt.instruction, p.prompt.input, p.reference, p.category, list(p.turns)] for p in self.prompts
+            [*(p.id, p.prompt.instruction, p.prompt.input, p.prompt.history), p.reference, p.category, p.turns]
+            for p in self.prompts
         ]
         return hashlib.sha256(json.dumps(shown, ensure_ascii=True).encode()).hexdigest()
 
@@ -77,39 +101,40 @@ class TestSet:
         if count >= len(self.prompts):
             return self
         chosen = np.sort(np.random.default_rng(seed).choice(len(self.prompts), size=count, replace=False))
-        return TestSet(self.name, tuple(self.prompts[i] for i in chosen))
+        return TestSet(self.name, tuple(self.prompts[i] for i in chosen), self.dropped)
 
 
 def load_testset(source: str | Path, *, store: Store | None = None) -> TestSet:
     """The test set of a file, or of a name.
 
     Args:
-        source: A JSON Lines file with ``instruction`` (or ``prompt``, or ``turns``) and, where the set has them, id,
-            input, reference and category; a name, looked up as NAME.jsonl in the folders of SELKIT_TESTSETS and of
-            SELKIT_SHARED_DATA; or 'planted'.
+        source: A JSON Lines file with ``instruction`` (or prompt, question, or ``turns``, a list of user turns) and,
+            where the set has them, id, input (context), reference (response, output, completion, answer), history and
+            category; a name, looked up as NAME.jsonl in the folder SELKIT_TESTSETS and in testsets/ of the folder
+            SELKIT_SHARED_DATA; or 'planted'. Ids follow the rule for rows of pools.
         store: Not needed; accepted as by the other loaders.
 
     Raises:
-        DataError: There is no such file, it is empty, or a row has no prompt or an id that another row has.
+        DataError: There is no such file, a line of it is not valid JSON, or it holds no prompt.
     """
-    if str(source) == "planted":
-        return TestSet("planted", tuple(_planted()))
+    if str(source) == PLANTED:
+        return TestSet(PLANTED, tuple(_planted()))
     path = _find(str(source))
-    prompts = tuple(_prompt(row, path, number) for number, row in enumerate(iter_jsonl(path), 1))
-    if not prompts:
-        raise DataError(f"test set {path} holds no prompt")
-    ids = [prompt.id for prompt in prompts]
-    if len(set(ids)) < len(ids):
-        twice = next(i for i in ids if ids.count(i) > 1)
-        raise DataError(f"test set {path}: the id {twice!r} comes twice")
-    return TestSet(path.stem, prompts)
+    log = DropLog(str(path))
+    rows = list(_read(path, log))
+    if not rows:
+        said = f" that can be used: {summary(log.counts, log.listed)}" if log.counts else ""
+        raise DataError(f"test set {path} holds no prompt{said}")
+    if log.counts:
+        get_console().note(f"{path}: {log.counts.total()} rows left out: {summary(log.counts, log.listed)}")
+    return TestSet(path.stem, tuple(_with_ids(rows)), tuple(log.listed))
 
 
 def _find(source: str) -> Path:
     path = Path(source)
     if path.is_file():
         return path
-    shared = os.environ.get("SELKIT_SHARED_DATA")
+    shared = os.environ.get(SHARED_VARIABLE)
     folders = [os.environ.get(FOLDER_VARIABLE), str(Path(shared) / "testsets") if shared else None]
     for folder in folders:
         if folder and (found := Path(folder) / f"{source}.jsonl").is_file():
@@ -120,20 +145,46 @@ def _find(source: str) -> Path:
     raise DataError(f"there is no test set {source!r}: {known}, or give a JSON Lines file")
 
 
-def _prompt(row: Any, path: Path, number: int) -> TestPrompt:
-    if not isinstance(row, Mapping):
-        raise DataError(f"test set {path}, line {number}: a prompt is an object with an instruction")
-    first, *later = _turns(row)
-    if not isinstance(first, str) or not first.strip():
-        raise DataError(f"test set {path}, line {number}: there is no instruction")
-    row_id = str(row["id"]) if row.get("id") not in (None, "") else hashlib.sha256(first.encode()).hexdigest()[:16]
-    example = Example(row_id, first, str(row.get("input") or ""))
-    return TestPrompt(row_id, example, row.get("reference") or None, row.get("category"), tuple(later))
+def _read(path: Path, log: DropLog) -> Iterator[tuple[str | None, TestPrompt]]:
+    """Each usable row's own id and prompt, whose id is not settled yet."""
+    try:
+        for line, row, _ in iter_json_lines(path, log):
+            try:
+                yield own_id(row.get("id")), _prompt(row)
+            except Unusable as reason:
+                log.drop(row_id(row.get("id"), json.dumps(row)), str(reason), line)
+    except OSError as error:
+        raise DataError(f"cannot read {path} ({error.strerror or error}): check its permissions") from error
 
 
-def _turns(row: Mapping[str, Any]) -> list[Any]:
-    turns = row.get("turns")
-    return list(turns) if isinstance(turns, list) and turns else [row.get("instruction") or row.get("prompt")]
+def _prompt(row: Mapping[str, Any]) -> TestPrompt:
+    first, *later = row["turns"] if isinstance(row.get("turns"), list) and row["turns"] else [_first(row, INSTRUCTION)]
+    example = Example(
+        id="",
+        instruction=required_text(first, "instruction"),
+        input=optional_text(_first(row, INPUT), "input"),
+        history=history_turns(row.get("history")),
+    )
+    return TestPrompt(
+        id="",
+        prompt=example,
+        reference=optional_text(_first(row, _REFERENCE), "reference") or None,
+        category=None if row.get("category") is None else str(row["category"]),
+        turns=tuple(required_text(turn, "further turn") for turn in later),
+    )
+
+
+def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def _with_ids(rows: list[tuple[str | None, TestPrompt]]) -> Iterator[TestPrompt]:
+    texts = [(p.prompt.instruction, p.prompt.input, p.reference or "", p.prompt.history) for _, p in rows]
+    own = pa.array([one for one, _ in rows], pa.string())
+    ids = unique_ids(own, pa.array([text_digest(Fields(*text)) for text in texts], pa.string()))
+    for one, (_, p) in zip(ids.to_pylist(), rows, strict=True):
+        example = Example(one, p.prompt.instruction, p.prompt.input, history=p.prompt.history)
+        yield TestPrompt(one, example, p.reference, p.category, p.turns)
 
 
 def _planted() -> Iterator[TestPrompt]:
