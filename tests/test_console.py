@@ -154,6 +154,7 @@ def test_a_terminal_has_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) ->
     assert "outer work" in shown
     assert shown.count("a note") == 2
     assert shown.index("\x1b[?25l") < shown.rindex("\x1b[?25h")  # the cursor is hidden, and shown again
+    assert shown.count("\x1b[?25l") == 1  # one display for both
     console.note("after")
     assert terminal.getvalue().endswith("after\n")
 

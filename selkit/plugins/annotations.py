@@ -74,11 +74,7 @@ def describe(annotation: Any) -> str:
     """The annotation in words: ``int | None`` is 'a whole number or none'."""
     named = choices(annotation)
     words = [f"one of {', '.join(repr(name) for name in named)}"] if named else []
-    for member in members(annotation):
-        word = _word(member)
-        if word and word not in words:
-            words.append(word)
-    return " or ".join(words)
+    return " or ".join([*words, *filter(None, map(_word, members(annotation)))])
 
 
 def _word(member: Any) -> str:

@@ -338,6 +338,7 @@ def test_parameters_are_described() -> None:
     assert found["unit"].choices == ("tokens", "words", "none")
     assert found["some"].type == "a list, each a number or none"
     assert found["numbers"].default == []
+    assert found["limit"].type == "a whole number or text"
     needy = parameters_of(Needy)
     assert [p.required for p in needy.values()] == [True, True]
     assert needy["scorer"].type == "the name of a scorer"

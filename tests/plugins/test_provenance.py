@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -113,8 +115,11 @@ def test_code_version_stands_in_for_the_digest() -> None:
 
 
 def test_code_without_source_never_passes_for_other_code() -> None:
-    """A class typed into a prompt has a digest, which differs from that of real source."""
-    space: dict[str, object] = {"__name__": "nowhere_at_all"}
-    exec("class Typed: name = 'typed'", space)
-    found = provenance(space["Typed"])  # type: ignore[arg-type]
-    assert (found["distribution"], found["version"], len(found["code"])) == ("nowhere_at_all", "unpackaged", 64)
+    """A class typed at a prompt has a digest that no other process has: its scores are not found again."""
+    script = (
+        "from selkit.plugins import provenance; space = {'__name__': 'nowhere_at_all'}; "
+        "exec('class Typed: pass', space); print(*provenance(space['Typed']).values())"
+    )
+    said = [subprocess.check_output([sys.executable, "-c", script], text=True).split() for _ in range(2)]
+    assert [words[:2] for words in said] == [["nowhere_at_all", "unpackaged"]] * 2
+    assert said[0][2] != said[1][2]
