@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LOGITS_BYTES = 64 * 2**20
-_WORTH_SHARING = 16  # a shared prefix of fewer tokens is not worth a forward pass of its own
+WORTH_SHARING = 16
+"""A shared prefix of fewer tokens is not worth a forward pass of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class CausalForward:
             return 0
         limit = min(row.first for row in rows)
         shared = common_prefix([row.ids[:limit] for row in rows])
-        return shared if shared >= _WORTH_SHARING else 0
+        return shared if shared >= WORTH_SHARING else 0
 
     def _after_prefix(self, rows: Sequence[Row], shared: int) -> torch.Tensor:
         prefix = self.base(input_ids=self._padded([rows[0].ids[:shared]]), use_cache=True)

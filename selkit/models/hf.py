@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,12 @@ from selkit.console import get_console
 from selkit.models.batches import pack, windows
 from selkit.models.encode import EncodedPair, TextEncoder
 from selkit.models.folder import ModelFolder
-from selkit.models.forward import CausalForward, Row, with_less_memory
+from selkit.models.forward import WORTH_SHARING, CausalForward, Row, with_less_memory
 from selkit.models.pooling import pool_states
 from selkit.models.sampling import Request, check_decoding, request_seed, write
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _REMEMBERED = 20_000
 """Results kept for rows that come again; pools hold duplicates, and short answers stand in many rows."""
@@ -130,7 +133,12 @@ class HFModel:
         ids = self._label_ids(labels)
         rows = (self._fitting(prompt) for prompt in self.encoder.prompts(prompts))
         for window in windows(rows, lambda row: len(row.ids), self.limits.window_tokens):
-            yield from self._grouped(window, lambda group: _label_probabilities(forward, group, ids))
+            yield from self._grouped(
+                window,
+                lambda group: _label_probabilities(forward, group, ids),
+                size=lambda row: len(row.ids),
+                opening=lambda row: row.ids[: min(WORTH_SHARING, row.first)],
+            )
 
     def embed(
         self, texts: Iterable[str], *, pooling: Pooling = "mean", max_length: int | None = None
@@ -146,7 +154,7 @@ class HFModel:
         for window in windows(encoded, lambda pair: len(pair.ids), self.limits.window_tokens):
             cut += sum(pair.cut for pair in window)
             rows = [pair.ids for pair in window]
-            yield from self._grouped(rows, lambda group: pool_states(self.model, group, pooling))
+            yield from self._grouped(rows, lambda group: pool_states(self.model, group, pooling), size=len)
         if cut:
             get_console().note(f"{self.ref}: {cut} texts were longer than {limit} tokens and lost their end")
 
@@ -176,21 +184,36 @@ class HFModel:
             yield list(islice(answers, decoding.samples))
 
     def _losses(self, forward: CausalForward, pairs: list[EncodedPair]) -> Iterator[NDArray[np.float32]]:
-        scored = [(pair.ids, max(pair.start, 1)) for pair in pairs]  # a first token has nothing to be predicted from
-        return self._grouped(scored, lambda group: _token_losses(forward, group), size=lambda row: len(row[0]))
+        return self._grouped(
+            [(pair.ids, max(pair.start, 1)) for pair in pairs],  # nothing predicts a first token
+            lambda group: _token_losses(forward, group),
+            size=lambda row: len(row[0]),
+            opening=lambda row: row[0][: min(WORTH_SHARING, row[1])],
+        )
 
-    def _grouped(self, rows: Sequence[Any], run: Any, size: Any = None) -> Iterator[Any]:
-        """``run`` on groups of rows of similar length; the results in the order of ``rows``."""
+    def _grouped(
+        self,
+        rows: Sequence[T],
+        run: Callable[[Sequence[T]], list[R]],
+        *,
+        size: Callable[[T], int],
+        opening: Callable[[T], tuple[int, ...]] = lambda _: (),
+    ) -> Iterator[R]:
+        """``run`` on groups of rows of the same opening and of similar size; the results in the order of ``rows``."""
         import torch
 
-        length = size or (lambda row: len(row.ids) if isinstance(row, Row) else len(row))
-        results: list[Any] = [None] * len(rows)
-        for group in pack([length(row) for row in rows], self.limits.batch_tokens, self.limits.waste):
-            with torch.inference_mode():
-                found = with_less_memory(run, [rows[i] for i in group])
-            for index, result in zip(group, found, strict=True):
-                results[index] = result
-        return iter(results)
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for index, row in enumerate(rows):
+            alike.setdefault(opening(row), []).append(index)
+        results: dict[int, R] = {}
+        for members in alike.values():
+            lengths = [size(rows[index]) for index in members]
+            for group in pack(lengths, self.limits.batch_tokens, self.limits.waste):
+                chosen = [members[position] for position in group]
+                with torch.inference_mode():
+                    found = with_less_memory(run, [rows[index] for index in chosen])
+                results.update(zip(chosen, found, strict=True))
+        return (results[index] for index in range(len(rows)))
 
     def _answers(self, requests: list[Request], decoding: Decoding) -> Iterator[Generation]:
         start = 0
