@@ -17,6 +17,9 @@ from selkit.stats.table import ScoreTable
 from selkit.stats.variance import Estimate, Floats
 from selkit.stats.verdicts import Flag, VerdictRow, Word, points
 
+Settling = tuple[int | None, int | None]
+"""Runs of each arm, and items, either of which would settle an open comparison."""
+
 
 def compare(
     table: ScoreTable,
@@ -181,10 +184,8 @@ def _interval(name: str, effect: float, half: float) -> dict[str, Any]:
     return {f"{name}_low": _points(effect - half), f"{name}_high": _points(effect + half)}
 
 
-def _word(
-    draft: Draft, rules: Rules, numbers: Mapping[str, float], margin: float
-) -> tuple[Word, str, tuple[int | None, int | None]]:
-    """The word, why (empty where the numbers say it), and the runs and items that would settle an open question."""
+def _word(draft: Draft, rules: Rules, numbers: Mapping[str, float], margin: float) -> tuple[Word, str, Settling]:
+    """The word, why (empty where the numbers say it), and what would settle an open comparison."""
     control_runs, effect, delta = len(draft.control.runs), numbers["effect"], margin / 100
     nothing = (None, None)
     if draft.gap:
@@ -201,8 +202,7 @@ def _word(
         return Word.EQUIVALENT, "", nothing
     if -delta < low:
         return Word.NOT_WORSE, "", nothing
-    settle = _settle(draft, draft.estimate, delta, rules.alpha)
-    return Word.INCONCLUSIVE, _advice(settle, margin, numbers["mde"]), settle
+    return Word.INCONCLUSIVE, *_open(draft, draft.estimate, rules, numbers, margin)
 
 
 def _unknown(draft: Draft) -> str:
@@ -213,18 +213,26 @@ def _unknown(draft: Draft) -> str:
     return "no arm has two runs, so nothing tells how much runs differ"
 
 
-def _settle(draft: Draft, estimate: Estimate, target: float, alpha: float) -> tuple[int | None, int | None]:
+def _open(
+    draft: Draft, estimate: Estimate, rules: Rules, numbers: Mapping[str, float], margin: float
+) -> tuple[str, Settling]:
+    """What would settle a comparison that is open, in a sentence and in numbers."""
+    # Enough to find the margin and open all the same: the effect itself, or its distance from the margin, is smaller.
+    effect, delta, mde = abs(numbers["effect"]), margin / 100, numbers["mde"]
+    target = delta if mde > delta else max(effect, delta - effect)
     runs, control_runs = len(draft.arm.runs), len(draft.control.runs)
-    return (
-        inference.runs_to_settle(estimate, runs, control_runs, target, alpha),
-        inference.items_to_settle(estimate, draft.items, target, alpha),
-    )
+    plan = inference.Plan(estimate, runs, control_runs, draft.items, target, rules.alpha)
+    settling = plan.more_runs(), plan.more_items()
+    return f"as it stands {100 * mde:.1f} points would be found with 80% power; {_advice(plan, *settling)}", settling
 
 
-def _advice(settle: tuple[int | None, int | None], margin: float, mde: float) -> str:
-    ways = [f"{settle[0]} runs of each arm"] if settle[0] is not None else []
-    ways += [f"{settle[1]:,} items"] if settle[1] is not None else []
-    now = f"as it stands {100 * mde:.1f} points would be found"
+def _advice(plan: inference.Plan, runs: int | None, items: int | None) -> str:
+    goal = f"find {points(float(f'{100 * plan.target:.1f}'))}"
+    ways = [f"{runs} runs of each arm"] if runs is not None else []
+    ways += [f"{items:,} items"] if items is not None else []
     if ways:
-        return f"{now}; {' or '.join(ways)} would find {points(margin)}"
-    return f"{now}; finding {points(margin)} takes both more runs and more items"
+        return f"{' or '.join(ways)} would {goal}"
+    both = plan.more_of_both()
+    if both is None:
+        return f"no sensible number of runs and items would {goal}"
+    return f"{both[0]} runs of each arm on {both[1]:,} items would {goal}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -66,61 +66,73 @@ def holm(p: Floats) -> Floats:
     return np.where(np.isnan(p), np.nan, adjusted)
 
 
-def runs_to_settle(estimate: Estimate, runs: int, control_runs: int, target: float, alpha: float) -> int | None:
-    """The runs per arm, on the same items, from which a difference of ``target`` would be found with a power of 80%.
+@dataclass(frozen=True)
+class Plan:
+    """A comparison as it was made, from which a larger one is planned; its variances are taken as estimated.
 
-    The variances are taken as they were estimated (scalars). None where :data:`MOST_RUNS` runs are not enough.
+    Args:
+        estimate: The estimate (scalars).
+        runs: Runs of the arm.
+        control_runs: Runs of the control.
+        items: Items of each run.
+        target: The difference that should be found with a power of 80%.
+        alpha: Of the two-sided test.
     """
 
-    def reached(k: int) -> bool:
-        more, others = max(k, runs), max(k, control_runs)
-        larger = replace(
-            estimate,
-            arm_part=estimate.arm_part * runs / more,
-            arm_df=np.asarray(max(more - 1.0, 1.0)),
-            control_part=estimate.control_part * control_runs / others,
-            control_df=np.asarray(max(others - 1.0, 1.0)),
-            item_part=_interaction(estimate),
+    estimate: Estimate
+    runs: int
+    control_runs: int
+    items: int
+    target: float
+    alpha: float
+
+    def more_runs(self) -> int | None:
+        """The runs of each arm that suffice on the same items; None where :data:`MOST_RUNS` do not."""
+        return _smallest(lambda k: self._reached(k, self.items), 2, MOST_RUNS)
+
+    def more_items(self) -> int | None:
+        """The items that suffice in the same runs; None where :data:`MOST_ITEMS` times as many do not."""
+        return _smallest(lambda n: self._reached(1, n), self.items, MOST_ITEMS * self.items)
+
+    def more_of_both(self) -> tuple[int, int] | None:
+        """Runs of each arm and items, multiplied by the same number, that suffice; None where nothing sensible does."""
+        times = _smallest(lambda f: self._reached(f * self.runs, f * self.items), 2, MOST_RUNS // self.runs)
+        return None if times is None else (times * self.runs, times * self.items)
+
+    def _reached(self, k: int, items: int) -> bool:
+        larger = self._larger(max(k, self.runs), max(k, self.control_runs), self.items / items)
+        return bool(detectable(larger.se, larger.df, self.alpha) <= self.target)
+
+    def _larger(self, runs: int, control_runs: int, share: float) -> Estimate:
+        """The expected estimate with so many runs, and items of which the present ones are this share."""
+        now = self.estimate
+        # More runs make no item easier to tell apart, and more items leave the residual alone to fall with them.
+        interaction = np.maximum(now.variance - now.run_part, 0.0)
+        free = np.maximum(now.run_part - now.residual_part, 0.0)
+        left = (free + (now.run_part - free) * share) / np.where(now.run_part > 0, now.run_part, 1.0)
+        return Estimate(
+            effect=now.effect,
+            arm_part=now.arm_part * left * self.runs / runs,
+            arm_df=_grown(now.arm_df, self.runs, runs),
+            control_part=now.control_part * left * self.control_runs / control_runs,
+            control_df=_grown(now.control_df, self.control_runs, control_runs),
+            item_part=interaction * share,
+            item_df=now.item_df / share,
             residual_part=np.zeros(()),
-            shared=np.asarray(False),
+            shared=now.shared & np.asarray(runs == self.runs and control_runs == self.control_runs),
         )
-        return bool(detectable(larger.se, larger.df, alpha) <= target)
-
-    return _smallest(reached, 2, MOST_RUNS)
 
 
-def items_to_settle(estimate: Estimate, items: int, target: float, alpha: float) -> int | None:
-    """The items, in the same runs, from which a difference of ``target`` would be found with a power of 80%.
-
-    None where :data:`MOST_ITEMS` times the items are not enough, because runs differ too much.
-    """
-    free = np.maximum(estimate.run_part - estimate.residual_part, 0.0)
-    run_part = np.where(estimate.run_part > 0, estimate.run_part, 1.0)
-
-    def reached(n: int) -> bool:
-        share = items / n
-        left = (free + (estimate.run_part - free) * share) / run_part
-        larger = replace(
-            estimate,
-            arm_part=estimate.arm_part * left,
-            control_part=estimate.control_part * left,
-            item_part=_interaction(estimate) * share,
-            item_df=estimate.item_df / share,
-            residual_part=np.zeros(()),
-        )
-        return bool(detectable(larger.se, larger.df, alpha) <= target)
-
-    return _smallest(reached, items, items * MOST_ITEMS)
-
-
-def _interaction(estimate: Estimate) -> Floats:
-    """What the variance holds beyond the runs: how differently the arms fare from item to item."""
-    return np.maximum(estimate.variance - estimate.run_part, 0.0)
+def _grown(df: Floats, runs: int, more: int) -> Floats:
+    """Degrees of freedom after ``runs`` have become ``more``; a variance that was borrowed becomes the arm's own."""
+    if more == runs:
+        return df
+    return df * (more - 1) / (runs - 1) if runs > 1 else np.asarray(more - 1.0)
 
 
 def _smallest(reached: Callable[[int], bool], low: int, high: int) -> int | None:
     """The smallest whole number from ``low`` to ``high`` that reaches the goal, by halving; None where none does."""
-    if not reached(high):
+    if low > high or not reached(high):
         return None
     while low < high:
         middle = math.floor((low + high) / 2)
