@@ -109,7 +109,7 @@ def run_cell(job: CellJob) -> str:
     for benchmark in job.benchmarks:
         items(job, store, benchmark)
     if not job.keep:
-        store.remove(weights_key(job))
+        store.discard(weights_key(job))
     return job.label
 
 

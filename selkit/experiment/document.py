@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 
 from selkit import __version__
-from selkit.evals.length_control import direct_win_rate
 from selkit.experiment.cells import CellJob, cell_keys, training_record
 from selkit.experiment.plan import Cell
 from selkit.experiment.scores import Judged, Outcome
@@ -108,6 +107,8 @@ def _win_rates(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def _win_rate(group: list[Judged]) -> dict[str, Any]:
+    from selkit.evals.length_control import direct_win_rate
+
     prompts, preferences, ours, theirs = [], [], [], []
     for judged in group:
         scores = judged.scores

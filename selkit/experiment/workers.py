@@ -40,7 +40,7 @@ def run_cells(jobs: Sequence[CellJob], workers: int, threads: int) -> Iterator[C
     """
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(threads, os.getpid(), get_console().quiet)
+        workers, mp_context=context, initializer=_start_worker, initargs=(threads, os.getpid(), get_console().verbose)
     )
     try:
         futures = {executor.submit(run_cell, job): job.label for job in jobs}
@@ -66,12 +66,13 @@ def _outcome(future: Future[str], label: str) -> CellOutcome:
     return CellOutcome(label)
 
 
-def _start_worker(threads: int, parent: int, quiet: bool) -> None:
+def _start_worker(threads: int, parent: int, verbose: int) -> None:
     """Limits the threads of this process before torch loads, and ends it when the command is gone."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    get_console().quiet = True if quiet else get_console().quiet
+    # Cells side by side would write over each other's progress; the command itself counts finished cells.
+    get_console().quiet = not verbose
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
