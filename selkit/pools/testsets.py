@@ -60,7 +60,7 @@ class TestPrompt:
     Args:
         id: Its id in the test set.
         prompt: What the model is shown; it has no response.
-        reference: The test set's own answer.
+        reference: The test set's own answer (to the first turn).
         category: The test set's own category.
         turns: Further user turns, as in MT-Bench; the prompt is the first.
     """
@@ -159,19 +159,23 @@ def _read(path: Path, log: DropLog) -> Iterator[tuple[str | None, TestPrompt]]:
 
 def _prompt(row: Mapping[str, Any]) -> TestPrompt:
     first, *later = row["turns"] if isinstance(row.get("turns"), list) and row["turns"] else [_first(row, INSTRUCTION)]
-    example = Example(
-        id="",
-        instruction=required_text(first, "instruction"),
-        input=optional_text(_first(row, INPUT), "input"),
-        history=history_turns(row.get("history")),
-    )
+    given = optional_text(_first(row, INPUT), "input")
+    # Published sets have prompts that stand in the input alone; those count, so that nobody's set shrinks.
+    asked = first if given and isinstance(first, str) else required_text(first, "instruction")
+    example = Example(id="", instruction=asked, input=given, history=history_turns(row.get("history")))
     return TestPrompt(
         id="",
         prompt=example,
-        reference=optional_text(_first(row, _REFERENCE), "reference") or None,
+        reference=_reference(_first(row, _REFERENCE)),
         category=None if row.get("category") is None else str(row["category"]),
         turns=tuple(required_text(turn, "further turn") for turn in later),
     )
+
+
+def _reference(value: Any) -> str | None:
+    """The answer to the first turn; MT-Bench has a list with one for each turn."""
+    first = value[0] if isinstance(value, list) and value else value
+    return optional_text(None if isinstance(first, list) else first, "reference") or None
 
 
 def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
