@@ -1,0 +1,68 @@
+"""The conformance kit for authors of selectors and judges, with the pools and fixtures that it uses.
+
+Under pytest derive a class from :class:`SelectorConformance` or :class:`JudgeConformance`; anywhere else call
+:func:`check_component`. Both run the same checks. Importing this package does not import pytest.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from selkit.testing.chat import ScriptedChat
+    from selkit.testing.checks_judges import JUDGE_CHECKS
+    from selkit.testing.checks_selectors import SELECTOR_CHECKS
+    from selkit.testing.comparisons import awkward_comparisons, sample_comparisons
+    from selkit.testing.conformance import JudgeConformance, SelectorConformance
+    from selkit.testing.pools import awkward_pool, planted_pool, sample_pool
+    from selkit.testing.results import Check, CheckResult, Report
+    from selkit.testing.run import check_component
+    from selkit.testing.subjects import JudgeSubject, SelectorSubject, make_context
+
+_HOMES = {
+    "JUDGE_CHECKS": "checks_judges",
+    "SELECTOR_CHECKS": "checks_selectors",
+    "Check": "results",
+    "CheckResult": "results",
+    "JudgeConformance": "conformance",
+    "JudgeSubject": "subjects",
+    "Report": "results",
+    "ScriptedChat": "chat",
+    "SelectorConformance": "conformance",
+    "SelectorSubject": "subjects",
+    "awkward_comparisons": "comparisons",
+    "awkward_pool": "pools",
+    "check_component": "run",
+    "make_context": "subjects",
+    "planted_pool": "pools",
+    "sample_comparisons": "comparisons",
+    "sample_pool": "pools",
+}
+
+__all__ = [
+    "JUDGE_CHECKS",
+    "SELECTOR_CHECKS",
+    "Check",
+    "CheckResult",
+    "JudgeConformance",
+    "JudgeSubject",
+    "Report",
+    "ScriptedChat",
+    "SelectorConformance",
+    "SelectorSubject",
+    "awkward_comparisons",
+    "awkward_pool",
+    "check_component",
+    "make_context",
+    "planted_pool",
+    "sample_comparisons",
+    "sample_pool",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a name when it is first used: pytest is needed for the conformance classes alone."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault(name, getattr(import_module(f"{__name__}.{_HOMES[name]}"), name))

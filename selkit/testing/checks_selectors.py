@@ -1,0 +1,311 @@
+"""Checks of selectors: scorers, samplers and those with full control. The choice is made by the host's own engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from selkit.api import (
+    BaseSelector,
+    Budget,
+    BudgetError,
+    Context,
+    DataError,
+    Pool,
+    RowScore,
+    Sampler,
+    Scorer,
+    Selection,
+    Selector,
+)
+from selkit.testing.checks_common import DECLARATIONS, MANNERS, where_it_runs
+from selkit.testing.pools import awkward_pool
+from selkit.testing.results import Broken, Check, NotApplicable, check, expect
+from selkit.testing.subjects import SelectorSubject, as_row_score, scored
+
+SEEDS = 8
+"""Seeds under which a seeded selector must make at least two different choices."""
+
+RELATIVE, ABSOLUTE = 1e-4, 1e-6
+"""How far two computations of one score may lie apart: the rounding of a model's batches is no difference."""
+
+
+def takes_a_budget(subject: SelectorSubject) -> str:
+    """For checks of budgets."""
+    own = "" if subject.component.sized else "it takes no budget: its selection has a size of its own"
+    return where_it_runs(subject) or own
+
+
+def scores_rows(subject: SelectorSubject) -> str:
+    """For checks of scorers."""
+    return where_it_runs(subject) or ("" if isinstance(subject.component, Scorer) else "it is not a scorer")
+
+
+def scores_rows_alone(subject: SelectorSubject) -> str:
+    """For checks of scorers whose scores depend on the row alone."""
+    if reason := scores_rows(subject):
+        return reason
+    alone = getattr(subject.component, "independent", False)
+    return "" if alone else "it declares independent = False: an interrupted pass starts again"
+
+
+@check(takes_a_budget)
+def exact_budget(subject: SelectorSubject) -> None:
+    """It chooses exactly the budget, or fewer and says why."""
+    _expect_count(subject.choose(subject.third), subject.third)
+
+
+@check(where_it_runs)
+def ids_unique_and_from_pool(subject: SelectorSubject) -> None:
+    """The chosen ids are texts, are in the pool, and come once each."""
+    ids = subject.directly(_chosen_directly)
+    known = set(subject.pool.ids)
+    strange = [i for i in ids if not isinstance(i, str) or i not in known]
+    expect(not strange, f"{len(strange)} chosen ids are not in the pool, e.g. {strange[:1]!r}")
+    expect(len(set(ids)) == len(ids), f"{len(ids) - len(set(ids))} rows were chosen more than once")
+
+
+@check(where_it_runs)
+def same_seed_same_choice(subject: SelectorSubject) -> None:
+    """The same seed gives the same choice with the same scores, whatever ran before."""
+    first, second = (subject.choose(subject.third, seed=3) for _ in range(2))
+    expect(first.ids == second.ids, "two runs with the same seed chose differently: draw with ctx.rng alone")
+    changed = [i for i, score in first.scores.items() if not _close(score, second.scores.get(i))]
+    expect(not changed, f"two runs with the same seed gave different scores to {len(changed)} rows")
+
+
+@check(where_it_runs)
+def seed_as_declared(subject: SelectorSubject) -> None:
+    """A selector that declares ``seeded`` chooses differently under some seed; one that does not never does."""
+    if not subject.component.seeded:
+        choices = {subject.choose(subject.third, seed=seed).ids for seed in range(2)}
+        expect(len(choices) == 1, "it declares seeded = False, and its choice depends on the seed")
+        return
+    first = set(subject.choose(subject.third).ids)
+    differs = any(set(subject.choose(subject.third, seed=seed).ids) != first for seed in range(1, SEEDS))
+    expect(differs, f"{SEEDS} seeds gave the same choice: declare seeded = False")
+
+
+@check(where_it_runs)
+def pool_order_irrelevant(subject: SelectorSubject) -> None:
+    """The order of the pool's rows changes neither the choice nor a score."""
+    turned = shuffled(subject.pool)
+    one, other = subject.choose(subject.third), subject.choose(subject.third, pool=turned)
+    if isinstance(subject.component, Scorer):
+        scores = dict(zip(turned.ids, subject.scores(pool=turned), strict=True))
+        pairs = zip(subject.pool.ids, subject.scores(), strict=True)
+        changed = [i for i, score in pairs if not _same_score(score, scores[i])]
+        expect(
+            not changed, f"{len(changed)} rows have another score when the pool is in another order, e.g. {changed[:1]}"
+        )
+    expect(
+        set(one.ids) == set(other.ids),
+        "it chooses other rows when the pool is in another order: draw from pool.sorted_ids, break ties by id",
+    )
+
+
+@check(takes_a_budget)
+def budget_zero(subject: SelectorSubject) -> None:
+    """A budget of 0 selects nothing."""
+    expect(not subject.choose(0).ids, "it chose rows where the budget is 0")
+    ids = subject.directly(lambda component, pool, ctx: _ask(component, pool, 0, ctx))
+    expect(not ids, f"asked for 0 rows it chose {len(ids)}")
+
+
+@check(takes_a_budget)
+def budget_one(subject: SelectorSubject) -> None:
+    """A budget of 1 selects one row."""
+    _expect_count(subject.choose(1), 1)
+
+
+@check(takes_a_budget)
+def budget_all(subject: SelectorSubject) -> None:
+    """A budget of the whole pool selects every row, or fewer and says why, or is refused in a sentence."""
+    try:
+        selection = subject.choose(len(subject.pool))
+    except DataError as refusal:
+        expect(bool(str(refusal)), "it refused without a sentence")
+        return
+    _expect_count(selection, len(subject.pool))
+
+
+@check(takes_a_budget)
+def budget_too_large(subject: SelectorSubject) -> None:
+    """One row more than the pool has is refused, never filled up."""
+    size = len(subject.pool) + 1
+    try:
+        subject.choose(size)
+    except BudgetError:
+        pass
+    else:
+        expect(False, f"a budget of {size} was not refused for a pool of {size - 1} rows")
+    try:
+        ids = subject.directly(lambda component, pool, ctx: _ask(component, pool, size, ctx))
+    except Broken:
+        raise
+    except Exception:
+        return  # a refusal of any kind will do: the host has refused such a budget before it asks
+    expect(not ids, f"asked for {size} of {size - 1} rows it chose {len(ids)}: raise BudgetError")
+
+
+@check(where_it_runs)
+def awkward_rows(subject: SelectorSubject) -> None:
+    """Empty, blank, very long, duplicated and non-Latin rows, and control characters, do not stop it."""
+    pool = awkward_pool(subject.pool)
+    if isinstance(subject.component, Scorer):
+        subject.scores(pool=pool)
+    else:
+        subject.choose(len(pool) // 2, pool=pool)
+
+
+@check(scores_rows)
+def one_score_per_row(subject: SelectorSubject) -> None:
+    """A scorer gives one score per row, no more and no fewer."""
+    for pool in (subject.pool, awkward_pool(subject.pool)):
+        scores = subject.scores(pool=pool)
+        expect(len(scores) == len(pool), f"{len(scores)} scores came back for {len(pool)} rows")
+
+
+@check(scores_rows)
+def missing_scores_are_reported(subject: SelectorSubject) -> None:
+    """A row without a score has a status and a reason, or NaN, and no value in place of one."""
+    for pool in (subject.pool, awkward_pool(subject.pool)):
+        for row_id, score in zip(pool.ids, subject.scores(pool=pool), strict=False):
+            expect(not (wrong := _guessed(score)), f"row {row_id!r}: {wrong}")
+
+
+@check(scores_rows)
+def tracks_progress(subject: SelectorSubject) -> None:
+    """Scoring shows progress through ctx.track. A scorer that does not is not refused; the reason says so."""
+    tracked = subject.directly(_count_tracked)
+    if not tracked:
+        raise NotApplicable("it does not show progress: iterate over ctx.track(pool)")
+
+
+@check(scores_rows_alone)
+def killed_pass_resumes(subject: SelectorSubject) -> None:
+    """Scores of a pass that was stopped half-way and taken up again are those of one that was not."""
+    whole, resumed = subject.scores(), subject.directly(_in_two_parts)
+    expect(len(whole) == len(resumed), f"{len(resumed)} scores came back in two parts, {len(whole)} in one")
+    changed = [i for i, a, b in zip(subject.pool.ids, whole, resumed, strict=True) if not _same_score(a, b)]
+    expect(
+        not changed,
+        f"{len(changed)} rows have another score when the rows before them are missing, e.g. {changed[:1]}: "
+        "declare independent = False",
+    )
+
+
+@check(where_it_runs)
+def leaves_pool_alone(subject: SelectorSubject) -> None:
+    """It does not change the pool that it is given, nor the lists that the pool hands out."""
+    pool = subject.pool
+    table, name = pool.table, pool.name
+    copy = Pool(table, name=name, turns=pool.turns)
+    ids, ordered, fingerprint = list(pool.ids), list(pool.sorted_ids), pool.fingerprint
+    subject.choose(subject.third, pool=pool)
+    expect(pool.table is table and pool.name == name, "it put another table or name into the pool")
+    expect(pool.ids == ids == copy.ids and list(pool.sorted_ids) == ordered, "it changed the pool's list of ids")
+    expect(copy.fingerprint == pool.fingerprint == fingerprint, "it changed the pool's rows or fingerprint")
+
+
+SELECTOR_CHECKS: tuple[Check[Any], ...] = (
+    *DECLARATIONS,
+    exact_budget,
+    ids_unique_and_from_pool,
+    same_seed_same_choice,
+    seed_as_declared,
+    pool_order_irrelevant,
+    budget_zero,
+    budget_one,
+    budget_all,
+    budget_too_large,
+    awkward_rows,
+    one_score_per_row,
+    missing_scores_are_reported,
+    tracks_progress,
+    killed_pass_resumes,
+    leaves_pool_alone,
+    *MANNERS,
+)
+"""Every check of a selector."""
+
+
+def minimum_for_selector(component: BaseSelector) -> int:
+    """How many checks must run for a selector of this kind."""
+    if not component.sized:
+        return 12
+    return 20 if isinstance(component, Scorer) else 17
+
+
+def shuffled(pool: Pool) -> Pool:
+    """The same rows in another order, the same one every time."""
+    return pool.take([pool.ids[i] for i in np.random.default_rng(1).permutation(len(pool))])
+
+
+def _expect_count(selection: Selection, rows: int) -> None:
+    short = len(selection) < rows and bool(selection.shortfall)
+    expect(len(selection) == rows or short, f"it chose {len(selection)} rows where the budget is {rows}")
+
+
+def _chosen_directly(component: BaseSelector, pool: Pool, ctx: Context) -> list[Any]:
+    """What the component itself hands over for a third of the pool; a scorer hands over no ids."""
+    return list(_ask(component, pool, len(pool) // 3, ctx))
+
+
+def _ask(component: BaseSelector, pool: Pool, rows: int, ctx: Context) -> Sequence[Any]:
+    if isinstance(component, Sampler):
+        return list(component.sample(pool, rows, ctx))
+    if isinstance(component, Selector):
+        selection = component.select(pool, Budget(count=rows), ctx)
+        return selection.ids if rows <= len(pool) or not selection.shortfall else ()
+    return ()
+
+
+def _in_two_parts(component: BaseSelector, pool: Pool, ctx: Context) -> list[RowScore]:
+    assert isinstance(component, Scorer)
+    running = iter(component.score(pool, ctx))
+    before = [as_row_score(score) for score in islice(running, len(pool) // 2)]
+    if isinstance(running, Generator):
+        running.close()
+    return before + scored(component, pool.without(pool.ids[: len(before)]), ctx)
+
+
+def _count_tracked(component: BaseSelector, pool: Pool, ctx: Context) -> int:
+    count = 0
+
+    def track(items: Iterable[Any], *, total: int | None = None, description: str = "") -> Iterator[Any]:
+        nonlocal count
+        for item in items:
+            count += 1
+            yield item
+
+    ctx.track = track  # type: ignore[method-assign]
+    scored(component, pool, ctx)
+    return count
+
+
+def _guessed(score: RowScore) -> str:
+    """Why a score is a guess in place of a missing one; empty where it is not."""
+    if score.value is None:
+        if score.status == "ok":
+            return "no value, and the status is 'ok': use RowScore.excluded or RowScore.failed"
+        return "" if score.reason.strip() else f"status {score.status!r} without a reason"
+    if score.status != "ok":
+        return f"status {score.status!r} with the value {score.value}: a row without a score has none"
+    if math.isinf(score.value):
+        return f"the score {score.value}: use RowScore.excluded or RowScore.failed for rows without a score"
+    return ""
+
+
+def _same_score(one: RowScore, other: RowScore) -> bool:
+    return one.status == other.status and _close(one.value, other.value)
+
+
+def _close(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return (math.isnan(one) and math.isnan(other)) or math.isclose(one, other, rel_tol=RELATIVE, abs_tol=ABSOLUTE)

@@ -1,0 +1,163 @@
+"""What a check says, and what many of them say together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Literal, TypeVar
+
+S = TypeVar("S")
+Status = Literal["passed", "failed", "skipped"]
+
+OPTED_OUT = "opted out: "
+"""How the reason of a result begins whose failure the author has declared."""
+
+
+class Broken(AssertionError):
+    """A check found that the component breaks its contract; the text says how, in one sentence."""
+
+
+class NotApplicable(Exception):
+    """A check cannot say anything about this component; the text says why."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What one check says.
+
+    Args:
+        name: The check's name.
+        status: 'passed', 'failed' or 'skipped'.
+        reason: Why it failed or was skipped; empty where it passed.
+        error: The exception behind a failure.
+    """
+
+    name: str
+    status: Status
+    reason: str = ""
+    error: BaseException | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Check(Generic[S]):
+    """A check: call it with a subject to get its :class:`CheckResult`.
+
+    Args:
+        function: Raises :class:`Broken` where the component breaks its contract; anything else that it raises counts
+            as a failure too.
+        applies: Says why the check does not apply to a subject; empty where it does.
+    """
+
+    function: Callable[[S], None]
+    applies: Callable[[S], str]
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.function.__name__
+
+    @property
+    def about(self) -> str:
+        """What the check is about, in one line."""
+        return (self.function.__doc__ or "").partition("\n")[0]
+
+    def __call__(self, subject: S) -> CheckResult:
+        """Checks the subject; nothing that its component raises gets out."""
+        try:
+            if reason := self.applies(subject):
+                return CheckResult(self.name, "skipped", reason)
+            self.function(subject)
+        except NotApplicable as refusal:
+            return CheckResult(self.name, "skipped", str(refusal))
+        except Broken as broken:
+            return CheckResult(self.name, "failed", str(broken), broken)
+        except (Exception, SystemExit) as error:
+            return CheckResult(self.name, "failed", f"it raised {type(error).__name__}: {error}", error)
+        return CheckResult(self.name, "passed")
+
+
+def check(applies: Callable[[Any], str]) -> Callable[[Callable[[S], None]], Check[S]]:
+    """Makes a function a :class:`Check` that runs where ``applies`` finds nothing against it."""
+    return lambda function: Check(function, applies)
+
+
+def expect(condition: bool, otherwise: str) -> None:
+    """Raises :class:`Broken` with the sentence ``otherwise`` unless ``condition`` holds."""
+    if not condition:
+        raise Broken(otherwise)
+
+
+def with_opt_outs(result: CheckResult, xfails: Mapping[str, str]) -> CheckResult:
+    """The result where the author has declared that the check fails, and why.
+
+    A failure is then skipped with the author's reason. A check that passes all the same fails, so that an opt-out goes
+    as soon as it is no longer needed.
+    """
+    if result.name not in xfails or result.status == "skipped":
+        return result
+    if result.status == "passed":
+        return replace(result, status="failed", reason="it passes: take it out of xfails")
+    return replace(result, status="skipped", reason=f"{OPTED_OUT}{xfails[result.name]} ({result.reason})")
+
+
+def xfail_faults(xfails: Mapping[str, str], names: Sequence[str]) -> str:
+    """What is wrong with the opt-outs themselves, in one sentence; empty where nothing is."""
+    unknown = sorted(set(xfails) - set(names))
+    if unknown:
+        return f"xfails names checks that do not exist: {', '.join(unknown)}"
+    silent = sorted(name for name, reason in xfails.items() if not reason.strip())
+    return f"xfails gives no reason for {', '.join(silent)}" if silent else ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What all checks say of one component.
+
+    Args:
+        component: Its name.
+        kind: 'selector' or 'judge'.
+        results: One result per check.
+        minimum: How many checks must have run for the report to mean anything.
+    """
+
+    component: str
+    kind: str
+    results: tuple[CheckResult, ...]
+    minimum: int
+
+    def of_status(self, status: Status) -> tuple[CheckResult, ...]:
+        """The results of this status."""
+        return tuple(result for result in self.results if result.status == status)
+
+    @property
+    def ran(self) -> int:
+        """How many checks ran: passed or failed."""
+        return len(self.results) - len(self.of_status("skipped"))
+
+    @property
+    def ok(self) -> bool:
+        """Whether no check failed and enough of them ran."""
+        return not self.of_status("failed") and self.ran >= self.minimum
+
+    def summary(self) -> str:
+        """One line: how many checks ran, failed and were skipped."""
+        failed, skipped = len(self.of_status("failed")), len(self.of_status("skipped"))
+        few = f"; too few ran: at least {self.minimum} must" if self.ran < self.minimum else ""
+        return f"{self.component} ({self.kind}): {self.ran} checks ran, {failed} failed, {skipped} were skipped{few}"
+
+    def __str__(self) -> str:
+        lines = [f"  {r.status} {r.name}: {r.reason}" for r in self.results if r.status != "passed"]
+        return "\n".join([self.summary(), *lines])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data for JSON."""
+        return {
+            "component": self.component,
+            "kind": self.kind,
+            "ok": self.ok,
+            "ran": self.ran,
+            "failed": len(self.of_status("failed")),
+            "skipped": len(self.of_status("skipped")),
+            "minimum": self.minimum,
+            "checks": [{"name": r.name, "status": r.status, "reason": r.reason} for r in self.results],
+        }

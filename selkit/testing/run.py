@@ -1,0 +1,74 @@
+"""Runs every check on a component, without pytest."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from selkit.api import BaseSelector, ChatReply, Component, PairwiseJudge, UsageError
+from selkit.testing.checks_judges import JUDGE_CHECKS, minimum_for_judge
+from selkit.testing.checks_selectors import SELECTOR_CHECKS, minimum_for_selector
+from selkit.testing.results import Check, Report, with_opt_outs, xfail_faults
+from selkit.testing.subjects import JudgeSubject, SelectorSubject, Subject
+
+Completions = Mapping[str, float] | Sequence[tuple[str | ChatReply, float]]
+"""Answers of a judge's model, each with the preference for the first-shown response that it stands for."""
+
+
+def check_component(component: Component, *, xfails: Mapping[str, str] | None = None, **sample: Any) -> Report:
+    """Runs the conformance checks on a component.
+
+    Args:
+        component: A selector or a judge.
+        xfails: Checks that are known to fail, each with the reason.
+        **sample: What the component is tried on: ``pool``, ``base_model`` and ``arms`` of a
+            :class:`SelectorSubject`; ``comparisons`` and ``completions`` of a :class:`JudgeSubject`.
+
+    Raises:
+        UsageError: The component is of another kind, or an opt-out names no check or gives no reason.
+    """
+    xfails = xfails or {}
+    checks = checks_for(component)
+    if fault := xfail_faults(xfails, [check.name for check in checks]):
+        raise UsageError(fault)
+    with tempfile.TemporaryDirectory(prefix="selkit-check-") as folder:
+        subject = make_subject(component, Path(folder), **sample)
+        results = tuple(with_opt_outs(check(subject), xfails) for check in checks)
+    return Report(component.name, subject.kind, results, minimum_for(component))
+
+
+def checks_for(component: Component) -> tuple[Check[Any], ...]:
+    """Every check of the component's kind.
+
+    Raises:
+        UsageError: There are no checks for this kind.
+    """
+    if isinstance(component, BaseSelector):
+        return SELECTOR_CHECKS
+    if isinstance(component, PairwiseJudge):
+        return JUDGE_CHECKS
+    raise UsageError(f"there are no checks for {type(component).__name__}: it is neither a selector nor a judge")
+
+
+def minimum_for(component: Component) -> int:
+    """How many checks must run for a component of this kind."""
+    if isinstance(component, BaseSelector):
+        return minimum_for_selector(component)
+    assert isinstance(component, PairwiseJudge)
+    return minimum_for_judge(component)
+
+
+def make_subject(component: Component, folder: Path, **sample: Any) -> Subject:
+    """The component with what it is tried on; what is None takes the default."""
+    given = {name: value for name, value in sample.items() if value is not None}
+    if isinstance(component, PairwiseJudge):
+        given["completions"] = _completions(given.get("completions", ()))
+        return JudgeSubject(component, folder, **given)
+    assert isinstance(component, BaseSelector)
+    return SelectorSubject(component, folder, **given)
+
+
+def _completions(given: Completions) -> list[tuple[str | ChatReply, float]]:
+    return list(given.items() if isinstance(given, Mapping) else given)

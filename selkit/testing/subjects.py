@@ -1,0 +1,208 @@
+"""What checks work on: a component with all it takes to run it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from selkit.api import (
+    BaseSelector,
+    Budget,
+    ChatReply,
+    Comparison,
+    Component,
+    Context,
+    Judgement,
+    PairwiseJudge,
+    Pool,
+    RowScore,
+    Scorer,
+    Selection,
+    Selector,
+)
+from selkit.models import HostContext
+from selkit.plugins import check_requirements, missing_requirements
+from selkit.select import Arms, select
+from selkit.select.engine import fill_models
+from selkit.store import Store
+from selkit.testing.chat import ScriptedChat
+from selkit.testing.comparisons import sample_comparisons
+from selkit.testing.pools import sample_pool
+
+T = TypeVar("T")
+
+
+@dataclass
+class Subject(ABC):
+    """A component under test.
+
+    Args:
+        component: The component.
+        folder: An empty folder for everything that the host and the component write.
+    """
+
+    component: Component
+    folder: Path
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """'selector' or 'judge'."""
+
+    @abstractmethod
+    def run(self) -> None:
+        """Runs the component once on its sample data."""
+
+    def new_folder(self) -> Path:
+        """A folder that nothing else uses, so that no run finds what another one stored."""
+        self._folders = getattr(self, "_folders", 0) + 1
+        folder = self.folder / f"run-{self._folders}"
+        folder.mkdir(parents=True)
+        return folder
+
+    def cannot_run(self) -> str:
+        """Why the component cannot run on this machine; empty where it can."""
+        missing = missing_requirements(type(self.component))
+        return f"it needs {' and '.join(missing)}, not installed here" if missing else ""
+
+
+@dataclass
+class SelectorSubject(Subject):
+    """A selector under test.
+
+    Args:
+        component: The selector.
+        folder: An empty folder.
+        pool: A pool that the selector can work on, of at least 10 rows.
+        base_model: Reference of the model that fills its unset model parameters.
+        arms: The other arms, where the selector compares itself with them.
+    """
+
+    component: BaseSelector
+    pool: Pool = field(default_factory=sample_pool)
+    base_model: str | None = None
+    arms: Arms | None = None
+
+    @property
+    def kind(self) -> str:
+        """'selector'."""
+        return "selector"
+
+    @property
+    def third(self) -> int:
+        """A budget of a third of the pool."""
+        return len(self.pool) // 3
+
+    def run(self) -> None:
+        """Chooses a third of the pool."""
+        self.choose(self.third)
+
+    def choose(self, budget: int, *, pool: Pool | None = None, seed: int = 0) -> Selection:
+        """What the host's own engine makes of the selector, with a store of its own."""
+        return select(
+            self.pool if pool is None else pool,
+            self.component,
+            budget if self.component.sized else None,
+            seed=seed,
+            store=Store(self.new_folder()),
+            base_model=self.base_model,
+            arms=self.arms,
+        ).selection
+
+    def directly(self, work: Callable[[BaseSelector, Pool, Context], T], *, pool: Pool | None = None) -> T:
+        """What ``work`` returns for the selector, a pool and the context that the host's engine makes."""
+        component = fill_models(self.component, self.base_model)
+        found: list[T] = []
+
+        def inside(pool: Pool, ctx: Context) -> None:
+            check_requirements(component)
+            component.preflight(pool, ctx)
+            found.append(work(component, pool, ctx))
+
+        select(
+            self.pool if pool is None else pool,
+            _Inside(inside),
+            store=Store(self.new_folder()),
+            base_model=self.base_model,
+            arms=self.arms,
+        )
+        return found[0]
+
+    def scores(self, *, pool: Pool | None = None) -> list[RowScore]:
+        """What a scorer says of each row of a pool, in its order."""
+        return self.directly(lambda scorer, rows, ctx: scored(scorer, rows, ctx), pool=pool)
+
+
+@dataclass
+class JudgeSubject(Subject):
+    """A judge under test.
+
+    Args:
+        component: The judge.
+        folder: An empty folder.
+        comparisons: Comparisons that the judge can judge, with different responses.
+        completions: For a judge that is a prompt: answers of its model, each with the preference it stands for.
+    """
+
+    component: PairwiseJudge
+    comparisons: Sequence[Comparison] = field(default_factory=sample_comparisons)
+    completions: Sequence[tuple[str | ChatReply, float]] = ()
+
+    @property
+    def kind(self) -> str:
+        """'judge'."""
+        return "judge"
+
+    def run(self) -> None:
+        """Judges the sample comparisons."""
+        self.judge(self.comparisons)
+
+    def judge(self, comparisons: Sequence[Comparison], chat: ScriptedChat | None = None) -> list[Judgement]:
+        """What the judge says of these comparisons; a chat endpoint answers with the first of ``completions``."""
+        return list(self.component.compare(comparisons, self.context(chat)))
+
+    def context(self, chat: ScriptedChat | None = None) -> HostContext:
+        """A context of the host whose chat endpoints are all ``chat``."""
+        answer = self.completions[0][0] if self.completions else "no completion was given"
+        chosen = chat or ScriptedChat(answer)
+        return HostContext(seed=0, cache_dir=self.new_folder(), chat_service=lambda endpoint: chosen)
+
+
+def scored(scorer: BaseSelector, pool: Pool, ctx: Context) -> list[RowScore]:
+    """A scorer's scores of ``pool``, bare numbers wrapped."""
+    assert isinstance(scorer, Scorer)
+    return [as_row_score(score) for score in scorer.score(pool, ctx)]
+
+
+def as_row_score(score: float | RowScore) -> RowScore:
+    """A score as a :class:`RowScore`; NaN stays NaN."""
+    return score if isinstance(score, RowScore) else RowScore(float(score))
+
+
+@dataclass(init=False)
+class _Inside(Selector):
+    """Chooses nothing and runs a function with the context that the engine hands to selectors."""
+
+    name = "conformance-probe"
+    seeded = False
+    sized = False
+
+    def __init__(self, work: Callable[[Pool, Context], None]) -> None:
+        self._work = work
+
+    def select(self, pool: Pool, budget: Budget, ctx: Context) -> Selection:
+        self._work(pool, ctx)
+        return Selection(())
+
+
+def make_context(folder: Path, *, seed: int = 0, pool: Pool | None = None) -> Context:
+    """A context of the host for an author's own tests; it writes below ``folder``."""
+    return HostContext(seed=seed, cache_dir=folder, pool=pool)
+
+
+def ids_of(rows: Iterable[Comparison]) -> list[tuple[str, str]]:
+    """Id and order of each comparison."""
+    return [(row.id, row.order) for row in rows]

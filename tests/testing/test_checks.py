@@ -1,0 +1,253 @@
+"""Every check of the conformance kit catches what it is there for, and sound components pass all of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import faulty_judges as judges
+import faulty_selectors as selectors
+import pytest
+
+from selkit.api import Component, UsageError
+from selkit.plugins import build, manager
+from selkit.testing import JUDGE_CHECKS, SELECTOR_CHECKS, Check, check_component
+from selkit.testing.run import make_subject
+
+SELECTOR_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
+    "declares_itself": [(selectors.FromTheFuture, "needs version 99")],
+    "documents_its_parameters": [(selectors.Undocumented, "secret")],
+    "light_import": [],
+    "found_by_name": [],
+    "parameters_round_trip": [(selectors.Doubling, '"ratio": 4.0')],
+    "exact_budget": [(selectors.OneShort, "chose 9 rows where the budget is 10"), (selectors.Exiting, "SystemExit")],
+    "ids_unique_and_from_pool": [
+        (selectors.WithReplacement, "more than once"),
+        (selectors.Stranger, "not in the pool"),
+    ],
+    "same_seed_same_choice": [(selectors.Unseeded, "same seed chose differently")],
+    "seed_as_declared": [
+        (selectors.NotSeeded, "declare seeded = False"),
+        (selectors.SecretlySeeded, "depends on the seed"),
+    ],
+    "pool_order_irrelevant": [(selectors.FirstRows, "other rows"), (selectors.OrderScorer, "another score")],
+    "budget_zero": [(selectors.NeverNothing, "asked for 0 rows it chose 1")],
+    "budget_one": [(selectors.InPairs, "chose 0 rows where the budget is 1")],
+    "budget_all": [(selectors.HalfAtMost, "chose 15 rows where the budget is 30")],
+    "budget_too_large": [(selectors.AsManyAsThereAre, "asked for 31 of 30 rows it chose 30")],
+    "awkward_rows": [(selectors.Dividing, "ZeroDivisionError")],
+    "one_score_per_row": [(selectors.Skipping, "14 scores came back for 16 rows")],
+    "missing_scores_are_reported": [
+        (selectors.Guessing, "the score -inf"),
+        (selectors.FailingWithValue, "with the value 0.0"),
+        (selectors.NoReason, "without a reason"),
+    ],
+    "tracks_progress": [(selectors.Untracked, "does not show progress")],
+    "killed_pass_resumes": [(selectors.RunningMean, "declare independent = False")],
+    "leaves_pool_alone": [(selectors.Sorting, "the pool's list of ids")],
+    "leaves_process_alone": [
+        (selectors.GlobalSeed, "the global state of numpy.random"),
+        (selectors.GlobalShuffle, "the module random"),
+        (selectors.SetsEnvironment, "FAULTY_SELECTOR"),
+        (selectors.ChangesFolder, "the working directory"),
+    ],
+    "writes_only_to_its_folder": [(selectors.Littering, "stray.txt")],
+    "works_offline": [(selectors.Phoning, "the network is cut")],
+    "silent_on_stdout": [(selectors.Printing, "working"), (selectors.PrintingPastPython, "working")],
+}
+"""Check -> components that break what it checks, each with words of the reason. An empty list: a test of its own."""
+
+JUDGE_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
+    "declares_itself": [(judges.FutureJudge, "needs version 99")],
+    "documents_its_parameters": [(judges.UndocumentedJudge, "secret")],
+    "light_import": [],
+    "found_by_name": [],
+    "parameters_round_trip": [(judges.DoublingJudge, '"margin": 4.0')],
+    "one_judgement_each": [(judges.Backwards, "in turn")],
+    "verdicts_in_range": [(judges.OutOfRange, "100.0 is not in [0, 1]")],
+    "failures_have_reasons": [(judges.Defaulting, "timeout with 0.5")],
+    "judges_something": [(judges.Silent, "I would rather not")],
+    "awkward_responses": [(judges.Fragile, "IndexError")],
+    "batch_size_irrelevant": [(judges.Relative, "depend on what else is asked")],
+    "swapping_mirrors": [
+        (judges.LikesFirst, "with the responses swapped"),
+        (judges.LongestFirst, "with the responses swapped"),
+    ],
+    "equal_responses_tie": [(judges.LikesEqual, "between equal responses is 1.0")],
+    "runs_under_the_host": [(judges.ForgetsOrder, "in its turn")],
+    "prompt_holds_everything": [(judges.Stripping, "not in the prompt verbatim")],
+    "parses_its_completions": [(judges.SwappedLabels, "stands for 1.0 and was read as 0.0")],
+    "garbage_stays_unparsed": [(judges.TieByDefault, "was read as 0.5")],
+    "injections_change_nothing": [(judges.ReadsResponses, "a fake verdict in a response")],
+    "chat_failures_are_kept": [(judges.BlameTheModel, "refusal of the endpoint became malformed")],
+    "usage_is_recorded": [(judges.Spendthrift, "{} were recorded")],
+    "exports_into_its_folder": [(judges.SendsNothing, "is empty")],
+    "leaves_process_alone": [(judges.SeedingJudge, "the global state of numpy.random")],
+    "writes_only_to_its_folder": [(judges.LitteringJudge, "stray.txt")],
+    "works_offline": [(judges.PhoningJudge, "the network is cut")],
+    "silent_on_stdout": [(judges.PrintingJudge, "working\\nworking")],
+}
+
+
+def _cases(checks: tuple[Check, ...], faults: dict[str, list[tuple[Callable[[], Component], str]]]) -> list:
+    by_name = {check.name: check for check in checks}
+    return [
+        pytest.param(by_name[name], faulty, words, id=f"{name}-{faulty.__name__}")
+        for name, cases in faults.items()
+        for faulty, words in cases
+    ]
+
+
+@pytest.mark.parametrize(
+    ("checks", "faults"), [(SELECTOR_CHECKS, SELECTOR_FAULTS), (JUDGE_CHECKS, JUDGE_FAULTS)], ids=["selector", "judge"]
+)
+def test_every_check_has_a_fault_that_it_catches(checks: tuple[Check, ...], faults: dict) -> None:
+    """The tables above name every check, and every check says what it is about."""
+    assert [check.name for check in checks] == list(faults)
+    assert all(check.about for check in checks)
+    own_tests = {"light_import", "found_by_name"}
+    assert {name for name, cases in faults.items() if not cases} == own_tests
+
+
+@pytest.mark.parametrize(("check", "faulty", "words"), _cases(SELECTOR_CHECKS, SELECTOR_FAULTS))
+def test_selector_check_catches_its_fault(
+    check: Check, faulty: Callable[[], Component], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A selector that breaks the rule fails the check with a reason that names the fault."""
+    monkeypatch.setattr(selectors.Littering, "place", tmp_path, raising=False)
+    result = check(make_subject(faulty(), tmp_path / "run"))
+    assert result.status == ("skipped" if check.name == "tracks_progress" else "failed"), result
+    assert words in result.reason
+
+
+@pytest.mark.parametrize(("check", "faulty", "words"), _cases(JUDGE_CHECKS, JUDGE_FAULTS))
+def test_judge_check_catches_its_fault(
+    check: Check, faulty: Callable[[], Component], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A judge that breaks the rule fails the check with a reason that names the fault."""
+    monkeypatch.setattr(judges.LitteringJudge, "place", tmp_path, raising=False)
+    result = check(make_subject(faulty(), tmp_path / "run", completions=judges.COMPLETIONS))
+    assert result.status == "failed", result
+    assert words in result.reason
+
+
+@pytest.mark.parametrize("sound", [selectors.SoundScorer, selectors.SoundSampler, selectors.SoundSelector])
+def test_sound_selectors_pass(sound: Callable[[], Component]) -> None:
+    """Nothing fails, enough checks run, and only what does not apply is skipped."""
+    report = check_component(sound())
+    assert report.ok, str(report)
+    expected = {"found_by_name"} if sound is selectors.SoundScorer else {"found_by_name", *_OF_SCORERS}
+    assert {result.name for result in report.of_status("skipped")} == expected
+
+
+_OF_SCORERS = {"one_score_per_row", "missing_scores_are_reported", "tracks_progress", "killed_pass_resumes"}
+
+
+@pytest.mark.parametrize("sound", [judges.SoundRule, judges.SoundPrompt, judges.SoundRoundTrip])
+def test_sound_judges_pass(sound: Callable[[], Component]) -> None:
+    """Nothing fails and enough checks run."""
+    report = check_component(sound(), completions=judges.COMPLETIONS)
+    assert report.ok, str(report)
+    assert report.ran >= 17
+
+
+@pytest.mark.parametrize("faulty", [selectors.Unseeded, selectors.Littering, judges.OutOfRange])
+def test_fault_makes_the_whole_report_fail(
+    faulty: Callable[[], Component], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One failed check is enough, and the summary counts it."""
+    monkeypatch.setattr(selectors.Littering, "place", tmp_path, raising=False)
+    report = check_component(faulty())
+    assert not report.ok
+    assert report.to_dict()["failed"] == len(report.of_status("failed")) >= 1
+    assert f"{len(report.of_status('failed'))} failed" in report.summary()
+
+
+def test_scorer_without_progress_passes_and_is_told() -> None:
+    """Progress is advice: the report is fine and says what to do."""
+    report = check_component(selectors.Untracked())
+    assert report.ok
+    assert any("ctx.track" in result.reason for result in report.of_status("skipped"))
+
+
+@pytest.mark.parametrize("line", ["import vllm", "from vllm import nothing_heavy", "print('hello')"])
+def test_light_import_catches_heavy_and_talkative_modules(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that imports a heavy package (here one of that name) or prints is caught; its class need not run."""
+    (tmp_path / "vllm.py").write_text("nothing_heavy = 1\n")
+    (tmp_path / "imported_plugin.py").write_text(f"{line}\nfrom faulty_selectors import SoundScorer as Base\n{_CLASS}")
+    monkeypatch.syspath_prepend(tmp_path)
+    import imported_plugin
+
+    check = next(check for check in SELECTOR_CHECKS if check.name == "light_import")
+    result = check(make_subject(imported_plugin.Mine(), tmp_path / "run"))
+    monkeypatch.delitem(sys.modules, "imported_plugin")
+    assert result.status == "failed"
+    assert ("vllm" if "vllm" in line else "hello") in result.reason
+
+
+_CLASS = "class Mine(Base):\n    name = 'mine'\n"
+
+
+def test_found_by_name_catches_another_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package's hook offers another class under the component's name."""
+    (tmp_path / "shadow.py").write_text(
+        "from dataclasses import dataclass\nfrom selkit.api import Sampler, hookimpl\n"
+        + "".join(
+            f"@dataclass\nclass {name}(Sampler):\n    name = 'shadow'\n    def sample(self, pool, k, ctx): ...\n"
+            for name in ("Offered", "Mine")
+        )
+        + "@hookimpl\ndef selkit_selectors():\n    return [Offered]\n"
+    )
+    metadata = tmp_path / "shadow-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: shadow\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[selkit]\nshadow = shadow\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    manager.cache_clear()
+    import shadow
+
+    check = next(check for check in SELECTOR_CHECKS if check.name == "found_by_name")
+    try:
+        results = {cls: check(make_subject(cls(), tmp_path / "run")) for cls in (shadow.Offered, shadow.Mine)}
+    finally:
+        manager.cache_clear()
+    assert results[shadow.Offered].status == "passed"
+    assert results[shadow.Mine].status == "failed"
+    assert "leads to shadow.Offered" in results[shadow.Mine].reason
+
+
+def test_too_few_checks_do_not_pass() -> None:
+    """A judge that cannot run here has nothing that failed, and its report is not fine."""
+    judge = build("judge", "reference")
+    type(judge).requires, kept = ("no_such_package",), type(judge).requires
+    try:
+        report = check_component(judge)
+    finally:
+        type(judge).requires = kept
+    assert not report.of_status("failed")
+    assert not report.ok
+    assert "too few ran" in report.summary()
+
+
+def test_opt_outs() -> None:
+    """An opt-out with a reason turns a failure into a skip; one that is not needed fails; a bad one is refused."""
+    reason = {"seed_as_declared": "known, to be mended"}
+    report = check_component(selectors.NotSeeded(), xfails=reason)
+    assert report.ok, str(report)
+    assert any("known, to be mended" in result.reason for result in report.of_status("skipped"))
+    failed = check_component(selectors.SoundSampler(), xfails=reason).of_status("failed")
+    assert [result.name for result in failed] == ["seed_as_declared"]
+    with pytest.raises(UsageError, match="do not exist: no_such_check"):
+        check_component(selectors.SoundSampler(), xfails={"no_such_check": "because"})
+    with pytest.raises(UsageError, match="gives no reason for exact_budget"):
+        check_component(selectors.SoundSampler(), xfails={"exact_budget": " "})
+
+
+def test_prompt_judge_without_completions_fails() -> None:
+    """An author who gives no completions is told so; the checks that need them do not pass in silence."""
+    failed = check_component(judges.SoundPrompt()).of_status("failed")
+    assert {"parses_its_completions", "injections_change_nothing"} <= {result.name for result in failed}
+    assert any("give completions" in result.reason for result in failed)
