@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 
 HEAVY = (
     "torch",
@@ -58,14 +59,18 @@ class Imported:
 
 
 def import_alone(cls: type) -> Imported:
-    """Imports the module of ``cls`` in a fresh interpreter.
+    """Imports the module of ``cls`` in a fresh interpreter, once per module.
 
     A module that cannot be found by its name there, such as a test file, is run from its file.
     """
-    place = getattr(sys.modules[cls.__module__], "__file__", None) or ""
+    return _import(cls.__module__, getattr(sys.modules[cls.__module__], "__file__", None) or "")
+
+
+@cache
+def _import(module: str, place: str) -> Imported:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, cls.__module__, place, ",".join(HEAVY)],
+        [sys.executable, "-c", _PROGRAM, module, place, ",".join(HEAVY)],
         capture_output=True,
         text=True,
         encoding="utf-8",

@@ -183,7 +183,7 @@ def test_light_import_catches_heavy_and_talkative_modules(
 
     check = next(check for check in SELECTOR_CHECKS if check.name == "light_import")
     result = check(make_subject(imported_plugin.Mine(), tmp_path / "run"))
-    monkeypatch.delitem(sys.modules, "imported_plugin")
+    del sys.modules["imported_plugin"]
     assert result.status == "failed"
     assert ("vllm" if "vllm" in line else "hello") in result.reason
 
@@ -214,6 +214,7 @@ def test_found_by_name_catches_another_class(tmp_path: Path, monkeypatch: pytest
         results = {cls: check(make_subject(cls(), tmp_path / "run")) for cls in (shadow.Offered, shadow.Mine)}
     finally:
         manager.cache_clear()
+        del sys.modules["shadow"]
     assert results[shadow.Offered].status == "passed"
     assert results[shadow.Mine].status == "failed"
     assert "leads to shadow.Offered" in results[shadow.Mine].reason
