@@ -15,6 +15,7 @@ from selkit import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("selkit.cli.run", "Run an experiment: select, train, answer, judge, compare, report."),
     "init": ("selkit.cli.init", "Write a commented experiment spec for your own pool."),
+    "pool": ("selkit.cli.pool", "Look at a pool, or write it in selkit's own columns."),
     "select": ("selkit.cli.select", "Choose rows of a pool with a selector, within a budget."),
     "overlap": ("selkit.cli.overlap", "Print how many rows selections share."),
     "stats": ("selkit.cli.stats", "Say of every arm in a score table whether it beats random."),

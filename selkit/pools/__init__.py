@@ -5,9 +5,9 @@ from selkit.pools.facts import PoolFacts, describe
 from selkit.pools.load import load_pool
 from selkit.pools.named import POOLS, NamedPool
 from selkit.pools.planted import CORRUPTIONS, planted_pool, planted_prompts, planted_vocabulary
-from selkit.pools.spec import Cap
+from selkit.pools.spec import Cap, PoolSpec, parse_source
 from selkit.pools.testsets import TestPrompt, TestSet, load_testset
-from selkit.pools.writers import write_jsonl, write_llama_factory, write_parquet
+from selkit.pools.writers import write_jsonl, write_llama_factory, write_parquet, write_pool
 
 __all__ = [
     "CORRUPTIONS",
@@ -15,6 +15,7 @@ __all__ = [
     "Cap",
     "NamedPool",
     "PoolFacts",
+    "PoolSpec",
     "TestPrompt",
     "TestSet",
     "capped",
@@ -22,10 +23,12 @@ __all__ = [
     "load_pool",
     "load_testset",
     "mix",
+    "parse_source",
     "planted_pool",
     "planted_prompts",
     "planted_vocabulary",
     "write_jsonl",
     "write_llama_factory",
     "write_parquet",
+    "write_pool",
 ]

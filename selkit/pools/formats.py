@@ -116,7 +116,7 @@ def _unknown(columns: Sequence[str], label: str, wanted: str | None) -> str:
     known = "; ".join(f"{name}: {needs}" for name, needs in FORMATS.items())
     return (
         f"{label} is in no known format: {found}, and known are {known}; "
-        "say which columns to read with columns: {instruction: ..., response: ...}"
+        "say which columns to read with --columns FIELD=COLUMN (columns: {instruction: ..., response: ...})"
     )
 
 

@@ -35,7 +35,7 @@ SELECTION_FILE = "selection.jsonl"
 
 
 def load_pool(
-    source: str | Path | Mapping[str, Any] | Sequence[Any],
+    source: str | Path | Mapping[str, Any] | Sequence[Any] | PoolSpec,
     *,
     store: Store | None = None,
     turns: Turns = "last",
@@ -46,7 +46,8 @@ def load_pool(
     Args:
         source: A file (.jsonl, .json, .csv, .tsv, .parquet); a folder written by ``datasets`` or by ``selkit select``;
             the name of a pool (see :data:`selkit.pools.POOLS`, or 'planted'); ``NAME=FILE`` where a file stands in for
-            a named pool; ``hub:NAME[@REVISION]``; or a mapping with the keys of :data:`selkit.pools.spec.KEYS`.
+            a named pool; ``hub:NAME[@REVISION]``; a mapping with the keys of :data:`selkit.pools.spec.KEYS`; a list of
+            these, which is a mix; or what :func:`selkit.pools.parse_source` made of one.
         store: Where the imported rows are kept, so that the next time they are only mapped into memory; without one
             they live in a temporary folder as long as the pool does.
         turns: Which assistant turns training uses, 'last' or 'all', where ``source`` does not say.
@@ -86,6 +87,7 @@ class _Place:
     name: str
     open_chunks: OpenChunks
     digest: Callable[[], str]
+    split: str | None = None
 
 
 def _place(spec: PoolSpec) -> _Place:
@@ -114,8 +116,13 @@ def _path_place(spec: PoolSpec, path: Path, name: str) -> _Place:
     if not path.is_dir():
         return _Place(str(path), name, lambda log: read_chunks(path, log), lambda: digest_file(path))
     if hub.is_saved_dataset(path):
-        dataset = hub.open_folder(path, spec.split)
-        return _Place(str(path), name, lambda log: hub.dataset_chunks(dataset), lambda: hub.folder_digest(path))
+        return _Place(
+            label=str(path),
+            name=name,
+            open_chunks=lambda log: hub.dataset_chunks(hub.open_folder(path, spec.split)),
+            digest=lambda: hub.folder_digest(path),
+            split=spec.split,
+        )
     raise DataError(
         f"the folder {path} holds no pool: name a file, or a folder written by datasets' save_to_disk or selkit select"
     )
@@ -125,7 +132,7 @@ def _hub_place(spec: PoolSpec, hub_id: str, revision: str | None, name: str, oth
     split = spec.split or (POOLS[name].split if name in POOLS else None)
     dataset = hub.open_hub(hub_id, revision, split, spec.config, name, otherwise)
     label = f"{hub_id}@{revision or 'main'}"
-    return _Place(label, name, lambda log: hub.dataset_chunks(dataset), lambda: hub.cached_digest(dataset))
+    return _Place(label, name, lambda log: hub.dataset_chunks(dataset), lambda: hub.cached_digest(dataset), split)
 
 
 def _imported(place: _Place, spec: PoolSpec, store: Store | None) -> Pool:
@@ -152,12 +159,12 @@ def _stored(job: Import, place: _Place, store: Store) -> Pool:
         fingerprint = _opened(draft.directory, job.source, facts).fingerprint
         draft.record(**facts, fingerprint=fingerprint)
 
-    artifact = store.obtain(_key(job, _digest(place)), make)
+    artifact = store.obtain(_key(job, place), make)
     facts = artifact.manifest["facts"]
     return _opened(artifact.directory, job.source, facts)
 
 
-def _key(job: Import, digest: str) -> Key:
+def _key(job: Import, place: _Place) -> Key:
     from selkit.store import Key
 
     parameters = {
@@ -166,8 +173,9 @@ def _key(job: Import, digest: str) -> Key:
         "columns": dict(job.columns),
         "usual": dict(job.usual),
         "skip_bad_lines": job.skip_bad_lines,
+        "split": place.split,
     }
-    return Key("pool", parameters=parameters, inputs={"rows": digest}, schema=SCHEMA)
+    return Key("pool", parameters=parameters, inputs={"rows": _digest(place)}, schema=SCHEMA)
 
 
 def _digest(place: _Place) -> str:

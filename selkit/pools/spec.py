@@ -67,7 +67,10 @@ class PoolSpec:
 
 
 def parse_source(
-    source: str | Path | Mapping[str, Any] | Sequence[Any], *, turns: Turns = "last", skip_bad_lines: bool = False
+    source: str | Path | Mapping[str, Any] | Sequence[Any] | PoolSpec,
+    *,
+    turns: Turns = "last",
+    skip_bad_lines: bool = False,
 ) -> PoolSpec:
     """The pool that ``source`` asks for.
 
@@ -81,6 +84,8 @@ def parse_source(
         UsageError: An unknown key, a value of the wrong type, or no or more than one place to read from.
         DataError: A word that is neither a file nor a known pool.
     """
+    if isinstance(source, PoolSpec):
+        return source
     base = PoolSpec(turns=_turns(turns), skip_bad_lines=_flag("skip_bad_lines", skip_bad_lines))
     if isinstance(source, Path):
         return replace(base, path=source)

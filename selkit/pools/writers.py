@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from selkit.api.data import Example, Pool, Turn
+from selkit.api.errors import DataError, UsageError
 from selkit.store.files import atomic_open, atomic_write_text
 
 LLAMA_FACTORY_DATA = "llama_factory.json"
@@ -53,6 +54,22 @@ def write_parquet(pool: Pool, path: str | Path) -> None:
 
     with atomic_open(path) as file:
         pq.write_table(pool.table, file)
+
+
+def write_pool(pool: Pool, path: str | Path, *, force: bool = False) -> None:
+    """Writes a pool as JSON Lines or Parquet, by what the file's name ends in (.jsonl, .parquet).
+
+    Raises:
+        UsageError: It ends in something else.
+        DataError: The file is there already and ``force`` is not set, or the place cannot be written to.
+    """
+    path = Path(path)
+    writer = {".jsonl": write_jsonl, ".parquet": write_parquet}.get(path.suffix.lower())
+    if writer is None:
+        raise UsageError(f"cannot tell how to write {path}: its name should end in .jsonl or .parquet")
+    if path.exists() and not force:
+        raise DataError(f"{path} is there already: choose another name, or add --force to replace it")
+    writer(pool, path)
 
 
 def write_llama_factory(pool: Pool, directory: str | Path, name: str) -> None:
