@@ -36,7 +36,7 @@ def make_report(job: Job, finished: Finished) -> TrainReport:
         supervised_tokens=prepared.supervised_tokens,
         total_tokens=prepared.total_tokens,
         steps=state.global_step,
-        epochs=float(state.epoch or 0.0),
+        epochs=passes(state.global_step, recipe.batch_size, len(finished.trainer.train_dataset)),
         loss_curve=thinned(curve),
         final_loss=curve[-1][1],
         batch_size=recipe.batch_size,
@@ -52,6 +52,12 @@ def make_report(job: Job, finished: Finished) -> TrainReport:
         resumed_from=finished.resumed_from,
         halvings=finished.halvings,
     )
+
+
+def passes(steps: int, batch_size: int, sequences: int) -> float:
+    """Passes over the data in ``steps`` steps; the last step of a pass takes what is left of it."""
+    whole, more = divmod(steps, -(-sequences // batch_size))
+    return whole + min(more * batch_size, sequences) / sequences
 
 
 def thinned(curve: Sequence[tuple[int, float]], points: int = _CURVE_POINTS) -> tuple[tuple[int, float], ...]:

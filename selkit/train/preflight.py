@@ -60,6 +60,7 @@ def check_training(model: str, data: Pool, recipe: Recipe, *, device: str | None
     template = prompt_template(recipe.template, model)
     folder = resolve(model).path
     config = model_config(folder)
+    _check_causal(config, model)
     _check_lora(recipe, folder, model)
     if plan_batches(recipe.batch_size, recipe.micro_batch or 1, world) is None:
         raise UsageError(f"a batch of {recipe.batch_size} cannot be shared evenly by {world} processes")
@@ -96,6 +97,12 @@ def model_config(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}); copy the model again") from error
     return config
+
+
+def _check_causal(config: Mapping[str, Any], ref: str) -> None:
+    kinds = config.get("architectures") or []
+    if kinds and not any(kind.endswith(("ForCausalLM", "LMHeadModel")) for kind in kinds):
+        raise DataError(f"model {ref!r} is a {kinds[0]}, which does not write text: take a causal language model")
 
 
 def _check_device(recipe: Recipe, device: str) -> None:

@@ -46,7 +46,7 @@ class Recipe:
     Args:
         name: What people call the recipe.
         learning_rate: Peak learning rate.
-        batch_size: Rows of an optimiser step over all devices; gradient accumulation is derived from it.
+        batch_size: Sequences of an optimiser step over all devices; gradient accumulation is derived from it.
         epochs: Passes over the data; None where max_steps is set.
         max_steps: Optimiser steps; None where epochs is set.
         scheduler: How the learning rate falls after the warmup.
@@ -58,7 +58,7 @@ class Recipe:
         max_grad_norm: Gradients are scaled down to this norm; 0 leaves them as they are.
         max_length: Tokens of prompt, response and end mark together; what lies beyond is cut off.
         template: The prompt template, or 'chat' for the model's own.
-        packing: Whether several rows share a sequence of max_length tokens.
+        packing: Whether several rows share a sequence of max_length tokens; attention keeps them apart.
         lora: Adapters in place of full fine-tuning.
         neftune_alpha: Noise on the embeddings (NEFTune), or None.
         gradient_checkpointing: Whether activations are computed twice to save memory.

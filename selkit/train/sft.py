@@ -120,9 +120,9 @@ def _train(
 
 
 def _load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
+    from selkit.models.load import read_tokenizer
 
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder.path, local_files_only=True)
+    tokenizer: PreTrainedTokenizerBase = read_tokenizer(folder)
     if tokenizer.eos_token is None:
         raise DataError(f"the tokenizer of model {folder.ref!r} has no end-of-sequence token: set its eos_token")
     return tokenizer

@@ -15,7 +15,7 @@ from selkit.console import get_console
 from selkit.train.workplace import mark_checkpoint
 
 
-class Watch(TrainerCallback):
+class Watch(TrainerCallback):  # type: ignore[misc]  # transformers loads its names lazily, past mypy
     """Shows progress, asks for checkpoints, and stops a training whose loss is no longer a number.
 
     Args:
