@@ -7,11 +7,13 @@ as it is; a GGUF file is dequantised once into an ordinary model folder in float
 from __future__ import annotations
 
 import importlib.util
+import io
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stderr
 from pathlib import Path
 
 from selkit.api import DataError, MissingExtra, UsageError
@@ -61,8 +63,12 @@ def convert_gguf(file: Path, target: Path, ref: str) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from selkit.models.quiet import hush_libraries
+
+    hush_libraries()
     try:
-        loaded = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+        with redirect_stderr(io.StringIO()):  # a progress bar that cannot be turned off
+            loaded = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     except (ValueError, OSError, RuntimeError, KeyError) as error:
         raise DataError(f"model {ref!r}: {file.name} cannot be converted ({error}); give a model folder") from error

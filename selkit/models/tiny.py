@@ -113,6 +113,9 @@ def build(spec: TinyModel, target: Path) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+    from selkit.models.quiet import hush_libraries
+
+    hush_libraries()
     inner = build_tokenizer(spec.vocab)
     special = {"bos_token": START, "eos_token": END, "pad_token": PAD, "unk_token": UNKNOWN}
     tokenizer = PreTrainedTokenizerFast(
