@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -39,7 +39,9 @@ def command(file: str, control: str, alpha: float, margins: tuple[str, ...], int
     from selkit.stats import ScoreTable, compare, sentence, to_json
 
     wanted = parse_margins(margins)
-    rows = compare(ScoreTable.read(file), control, alpha=alpha, margins=wanted, intersect=intersect)
+    table = ScoreTable.read(file)
+    _check_margins(wanted, table.benchmarks)
+    rows = compare(table, control, alpha=alpha, margins=wanted, intersect=intersect)
     console = get_console()
     if as_json:
         console.result(json.dumps(to_json(rows), indent=2, allow_nan=False))
@@ -71,6 +73,18 @@ def parse_margins(assignments: Sequence[str]) -> dict[str, float]:
         if not name:
             raise UsageError(f"--margin {assignment!r} is not BENCHMARK=POINTS, such as ifeval=1.5")
     return margins
+
+
+def _check_margins(margins: Collection[str], benchmarks: Sequence[str]) -> None:
+    from selkit.api.errors import UsageError
+    from selkit.plugins.suggest import did_you_mean
+
+    for name in margins:
+        if name not in benchmarks:
+            have = ", ".join(benchmarks)
+            raise UsageError(
+                f"there is no benchmark {name!r}: the benchmarks are {have}.{did_you_mean(name, benchmarks)}"
+            )
 
 
 def verdict_table(rows: Sequence[VerdictRow]) -> tuple[list[str], list[list[str]]]:

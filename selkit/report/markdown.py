@@ -71,7 +71,7 @@ def _win_rates(document: Mapping[str, Any]) -> str:
             row["arm"],
             number(row["win_rate"], 1),
             number(row["lc_win_rate"], 1) if row["identified"] else "not identified",
-            f"{row['lc_low']:.1f} to {row['lc_high']:.1f}" if row["identified"] else "",
+            f"{row['lc_low']:.1f} to {row['lc_high']:.1f}" if row["lc_low"] is not None else "",
             percent(row["overlap"]),
             number(row["words"], 1),
         ]

@@ -44,7 +44,8 @@ def compare(
         table: The scores.
         control: The arm that all others are compared with.
         alpha: Family-wise error rate of BEATS and WORSE.
-        margins: Points of 100 below which a difference does not matter, by benchmark ('composite' for the composite).
+        margins: Points of 100 below which a difference does not matter, by benchmark ('composite' for the composite);
+            benchmarks that are not in the table may be among them.
         default_margin: The margin where ``margins`` has none.
         weights: Weights of the composite by benchmark; without them there is none.
         scales: What one unit of a benchmark is worth in the composite; 1 where not given.

@@ -84,7 +84,7 @@ class Rules:
         return "primary" if primary is None or endpoint in primary else "secondary"
 
     def check(self, table: ScoreTable) -> None:
-        """Whether all that the rules name is in the table.
+        """Whether all that the rules name is in the table; margins may name more, being declared before the run.
 
         Raises:
             DataError: The control has no scores, or a benchmark has the composite's name.
@@ -100,6 +100,6 @@ class Rules:
             if arm not in arms:
                 raise UsageError(f"there is no arm {arm!r}: the arms are {', '.join(sorted(arms))}")
         known = {*table.benchmarks} | (set() if self.weights is None else {COMPOSITE})
-        for name in [*self.margins, *(self.primary or ()), *(self.weights or ())]:
+        for name in [*(self.primary or ()), *(self.weights or ())]:
             if name not in known:
                 raise UsageError(f"there is no benchmark {name!r}: the benchmarks are {', '.join(sorted(known))}")

@@ -79,7 +79,11 @@ def test_another_control_and_alpha(scores: Path, run: Callable) -> None:
         (["scores.csv", "--control", "rand"], 4, "no scores of the control 'rand'"),
         (["scores.csv", "--margin", "bench"], 2, "not BENCHMARK=POINTS"),
         (["scores.csv", "--margin", "=1"], 2, "not BENCHMARK=POINTS"),
-        (["scores.csv", "--margin", "other=1"], 2, "no benchmark 'other'"),
+        (
+            ["scores.csv", "--margin", "bnech=1"],
+            2,
+            "no benchmark 'bnech': the benchmarks are bench. Did you mean 'bench'?",
+        ),
         (["scores.csv", "--alpha", "5"], 2, "alpha is 5"),
     ],
 )

@@ -342,7 +342,7 @@ def test_bad_options(table: Callable, noisy: Callable) -> None:
     """Names that are not there and numbers out of range are refused before anything is computed."""
     scores = table({"arm": noisy(0.5, 3, seed=1), "random": noisy(0.5, 3, seed=2)})
     for options, match in [
-        ({"margins": {"benhc": 1}}, "no benchmark 'benhc'"),
+        ({"weights": {"benhc": 1}}, "no benchmark 'benhc'"),
         ({"primary": ["composite"]}, "no benchmark 'composite'"),
         ({"arms": ["amr"]}, "no arm 'amr'"),
         ({"alpha": 1.5}, "alpha is 1.5"),
