@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -129,9 +130,8 @@ def test_settings_leave_out_labels() -> None:
 )
 def test_refusals_say_what_is_wrong(source: Any, said: str) -> None:
     """Unknown names and keys are refused with the nearest known one, bad values with what they must be."""
-    with pytest.raises(UsageError, match="recipe|setting|preset") as refusal:
+    with pytest.raises(UsageError, match=re.escape(said)):
         load_recipe(source)
-    assert said in str(refusal.value)
 
 
 def test_a_missing_length_of_training_is_refused() -> None:

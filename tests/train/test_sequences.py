@@ -23,6 +23,7 @@ class Letters:
     eos_token: str = "$"
 
     def __call__(self, texts: Sequence[str]) -> dict[str, list[list[int]]]:
+        """Ids of several texts, as tokenizers give them."""
         return {"input_ids": [self.encode(text) for text in texts]}
 
     def encode(self, text: str) -> list[int]:

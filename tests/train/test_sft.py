@@ -272,7 +272,7 @@ def test_a_full_output_needs_force(model: str, rows: Pool, recipe: Make, tmp_pat
     """A trained model is not overwritten unless asked for, and then replaced as a whole."""
     fit(model, rows, recipe(), tmp_path / "out", seed=1)
     first = digest(tmp_path / "out")
-    with pytest.raises(DataError, match="is not empty.*--force"):
+    with pytest.raises(DataError, match=r"is not empty.*--force"):
         fit(model, rows, recipe(), tmp_path / "out", seed=2)
     (tmp_path / "out" / "stray.txt").write_text("old")
     fit(model, rows, recipe(), tmp_path / "out", seed=2, force=True)

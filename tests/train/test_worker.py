@@ -92,7 +92,10 @@ def test_plain_progress_lines_where_stderr_is_no_terminal(
 
 def test_an_orphan_ends(tmp_path: Path) -> None:
     """A worker whose parent was killed does not train on for nobody."""
-    child = "from selkit.train.worker import follow_parent as f; import os, time; f(); print(os.getpid(), flush=True); time.sleep(60)"
+    child = (
+        "from selkit.train.worker import follow_parent; import os, time; "
+        "follow_parent(); print(os.getpid(), flush=True); time.sleep(60)"
+    )
     parent = f"import subprocess, sys, os; subprocess.Popen([sys.executable, '-c', {child!r}]).wait(); os._exit(0)"
     process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

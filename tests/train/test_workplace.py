@@ -52,17 +52,20 @@ def test_without_resume_it_starts_again(tmp_path: Path) -> None:
         assert place.begin(JOB, resume=False) is None
 
 
-def test_a_checkpoint_outlives_a_failure_and_an_empty_folder_does_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_checkpoint_outlives_a_failure_and_an_empty_folder_does_not(tmp_path: Path, kept: bool) -> None:
     """What can be resumed stays in the hidden folder; without a checkpoint nothing stays."""
-    for kept in (True, False):
-        with pytest.raises(KeyboardInterrupt), claimed(tmp_path / "out", None, force=False) as place:
+
+    def fail() -> None:
+        with claimed(tmp_path / "out", None, force=False) as place:
             place.begin(JOB, resume=True)
             if kept:
                 checkpoint(place.checkpoints, 3)
-            else:
-                place.clear()
             raise KeyboardInterrupt
-        assert (tmp_path / ".out.partial").exists() == kept
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert (tmp_path / ".out.partial").exists() == kept
 
 
 def test_the_output_appears_by_renaming(tmp_path: Path) -> None:
