@@ -22,9 +22,6 @@ def question_set(count: int = 6) -> TestSet:
     return TestSet("six", tuple(TestPrompt(f"p{n}", Example(f"p{n}", text)) for n, text in enumerate(texts)))
 
 
-testset.__test__ = False  # type: ignore[attr-defined]
-
-
 class Echo:
     """A model that answers with its prompt, and fails after a given number of prompts."""
 
