@@ -1,9 +1,9 @@
 """Text in spreadsheet cells: nothing a spreadsheet would run or rewrite, and the text itself comes back unchanged.
 
 A cell, or a line within one, that begins with a character that starts a formula (OWASP's list: = + - @, tab and
-carriage return, and their full-width forms; also after blanks) gets an apostrophe in front. So does a short text with
-a digit, which a spreadsheet would turn into a number or a date. A text that begins with apostrophes before such a
-character gets one more, so that taking one away always gives the original.
+carriage return, and their full-width forms; also after blanks) gets an apostrophe in front. So does a short text with a
+digit and hardly a word, which a spreadsheet would turn into a number or a date. Where such a text begins with
+apostrophes it gets one more, so that taking one away always gives the original.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ LONGEST_CELL = 32_767
 _BLANK = r"[^\S\r\n\t]*"  # blanks within a line: no-break and wide spaces too, but not the tab, which is a trigger
 _FORMULA = rf"{_BLANK}[=+\-@\t＝＋－＠]"
 _GUARDED = re.compile(rf"(?:\A|(?<=[\r\n]))'*(?={_FORMULA})|\A'*(?=[\r\n])")
-_REWRITTEN = re.compile(r"'*(?=.*\d|\s*(?:true|false)\s*\Z)[^\r\n]{1,32}\Z", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d_]+")
+_LONGEST_DATE = 32
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -49,4 +50,10 @@ def row_check(row: str, *texts: str) -> str:
 
 def _is_rewritten(text: str) -> bool:
     """Whether a spreadsheet would take the text for a number, a date or a truth value."""
-    return _REWRITTEN.match(text) is not None
+    body = text.lstrip("'")
+    if len(body) > _LONGEST_DATE or "\n" in body or "\r" in body:
+        return False
+    if body.strip().lower() in ("true", "false"):
+        return True
+    # A date has the names of a day and a month at most; more words are a sentence.
+    return any(character.isdigit() for character in body) and len(_WORD.findall(body)) <= 2

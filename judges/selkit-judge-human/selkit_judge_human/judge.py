@@ -89,7 +89,7 @@ class Human(RoundTripJudge):
             return
         self._told = True
         if labels.problems:
-            ctx.log(f"{len(labels.problems)} problems with the labels, the first: {labels.problems[0]}")
+            ctx.log(f"{_counted(labels.problems)} with the labels, the first: {labels.problems[0]}")
         several = [list(votes.values()) for votes in labels.by_row.values() if len(votes) > 1]
         if (share := agreement(several)) is not None:
             ctx.log(f"{len(several)} comparisons have several labels; {share:.1%} of the pairs of labels agree")
@@ -115,10 +115,14 @@ def _preference(label: str, left: str, order: str) -> float:
     return 1.0 if winner == order else 0.0
 
 
+def _counted(problems: Sequence[Problem]) -> str:
+    return f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+
+
 def _listed(problems: Sequence[Problem]) -> str:
     more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
     listed = "; ".join(str(problem) for problem in problems[:_SHOWN])
     return (
-        f"{len(problems)} problems with the labels ({listed}{more}): mend these rows, "
+        f"{_counted(problems)} with the labels ({listed}{more}): mend these rows, "
         "or take the others alone with -p lenient=true"
     )

@@ -123,10 +123,10 @@ def _misplaced(cells: Mapping[str, str], row: Row | None) -> str:
 
 def _unusable(name: str, found: Sequence[_Line]) -> list[Problem]:
     """Why the lines of one row and annotator give no label: there are several, or it is missing or no label."""
-    if len(found) > 1:
-        first = f"{found[0].file}, row {found[0].number}"
-        return [Problem(line.file, line.number, f"{name} is labelled twice, first in {first}", name) for line in found]
-    line = found[0]
+    line, *more = found
+    if more:
+        reason = f"{name} stands already in {line.file}, row {line.number}"
+        return [Problem(repeated.file, repeated.number, reason, name) for repeated in more]
     label = line.cells["better"].strip()
     if not label:
         return [Problem(line.file, line.number, "no label", name)]
