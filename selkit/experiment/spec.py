@@ -198,7 +198,12 @@ def _sentence(error: ValidationError) -> str:
 
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     model: type[BaseModel] = Spec
-    nested = {"pools": PoolSpec, "selectors": SelectorSpec, "testsets": TestsetSpec, "benchmarks": BenchmarkSpec}
+    nested: dict[str, type[BaseModel]] = {
+        "pools": PoolSpec,
+        "selectors": SelectorSpec,
+        "testsets": TestsetSpec,
+        "benchmarks": BenchmarkSpec,
+    }
     if location and location[0] in nested:
         model = nested[str(location[0])]
     return [field.alias or name for name, field in model.model_fields.items()]

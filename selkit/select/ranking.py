@@ -25,7 +25,8 @@ def rank(
     if tie_seed is not None:
         by_id = by_id[np.random.default_rng(tie_seed).permutation(len(by_id))]
     directed = -scores if higher_is_better else scores
-    return by_id[np.argsort(directed[by_id], kind="stable")].astype(np.int64)
+    order: NDArray[np.int64] = by_id[np.argsort(directed[by_id], kind="stable")].astype(np.int64)
+    return order
 
 
 def ties_at_cut(ranked: Sequence[float], k: int) -> int:

@@ -71,7 +71,8 @@ def lengths(pool: Pool, unit: Unit, tokenizer: str | None, ctx: Context) -> NDAr
             raise UsageError("counting tokens takes a tokenizer: name one with -p tokenizer=MODEL, or take unit=words")
         return ctx.tokenizer(tokenizer).count(responses.to_pylist())
     counted = pc.utf8_length(responses) if unit == "characters" else _words(responses)
-    return counted.to_numpy().astype(np.int64)
+    result: NDArray[np.int64] = counted.to_numpy().astype(np.int64)
+    return result
 
 
 def _words(texts: pa.ChunkedArray) -> pa.ChunkedArray:

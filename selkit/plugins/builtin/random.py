@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from selkit.api import Context, DataError, Pool, Sampler, UsageError
 
 
@@ -59,7 +62,7 @@ class RandomLowOverlap(Sampler):
         )
 
 
-def draw(ids: Sequence[str], k: int, ctx: Context) -> list[str]:
+def draw(ids: Sequence[str] | NDArray[np.object_], k: int, ctx: Context) -> list[str]:
     """``k`` of ``ids`` (which are in a fixed order), uniform and without replacement."""
     return [ids[i] for i in ctx.rng.choice(len(ids), size=k, replace=False)]
 
