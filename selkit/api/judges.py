@@ -96,7 +96,8 @@ class PairwiseJudge(Component, ABC):
 class RoundTripJudge(PairwiseJudge):
     """A judge that answers later: comparisons go out as files, labels come back as files.
 
-    Subclasses have a field ``labels`` (the files or folders that came back; empty until then).
+    Subclasses have a field ``labels``: empty until something comes back; then the folder that was exported to, with the
+    labels filled in there, or that folder and the files that came back.
     """
 
     labels: tuple[Path, ...]

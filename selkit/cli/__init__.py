@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stats": ("selkit.cli.stats", "Say of every arm in a score table whether it beats random."),
     "train": ("selkit.cli.train", "Fine-tune a model on rows, under a recipe."),
     "generate": ("selkit.cli.generate", "Let a model answer prompts."),
+    "judge": ("selkit.cli.judge", "Say which of two responses is better."),
     "recipes": ("selkit.cli.recipes", "Show the training recipes that have a name."),
     "plugins": ("selkit.cli.plugins", "What is installed, from which package, in what state."),
     "completion": ("selkit.cli.completion", "Print the script that completes commands in your shell."),

@@ -18,9 +18,11 @@ from selkit.store import (
     Store,
     atomic_write_text,
     canonical_json,
+    digest_file,
     digest_text,
     read_jsonl,
 )
+from selkit.store.files import tree_files
 
 PASSES = "passes.jsonl"
 BATCH = 64
@@ -57,7 +59,18 @@ def judging_key(judge: PairwiseJudge, asked: Sequence[Comparison]) -> Key:
     for name in judge.model_parameters():
         if (ref := getattr(judge, name)) is not None:
             inputs[name] = resolve(ref).digest
-    return Key("judgement", judge.name, judge.parameters(), provenance(judge), inputs)
+    return Key("judgement", judge.name, judge.parameters(), provenance(judge), inputs | _files_read(judge))
+
+
+def _files_read(judge: PairwiseJudge) -> dict[str, str]:
+    """Digests of the files and folders that the judge's parameters name: other labels make another judgement."""
+    digests: dict[str, str] = {}
+    for name, value in vars(judge).items():
+        for path in value if isinstance(value, tuple) else (value,):
+            if isinstance(path, Path):
+                files = tree_files(path) if path.is_dir() else [path]
+                digests |= {f"{name}:{file}": digest_file(file) for file in files if file.is_file()}
+    return digests
 
 
 def _orders(comparison: Comparison, orders: Orders) -> tuple[Comparison, ...]:
@@ -68,7 +81,7 @@ def _judge_all(judge: PairwiseJudge, asked: Sequence[Comparison], draft: Draft, 
     partial = draft.partial / PASSES
     done = {(j.id, j.order): j for j in _stored(partial)}
     with JsonlWriter(partial) as writer:
-        for judgement in _passes(judge, [c for c in asked if (c.id, c.order) not in done], ctx):
+        for judgement in passes_of(judge, [c for c in asked if (c.id, c.order) not in done], ctx):
             done[judgement.id, judgement.order] = judgement
             writer.append(pass_row(judge.name, judgement))
     rows = (canonical_json(pass_row(judge.name, done[c.id, c.order])) for c in asked)
@@ -80,7 +93,12 @@ def _stored(path: Path) -> Iterator[Judgement]:
         yield from (pass_from_row(row) for row in read_jsonl(path))
 
 
-def _passes(judge: PairwiseJudge, asked: Sequence[Comparison], ctx: Context) -> Iterator[Judgement]:
+def passes_of(judge: PairwiseJudge, asked: Sequence[Comparison], ctx: Context) -> Iterator[Judgement]:
+    """The judge's answers, each checked against the contract; those on equal responses (a tie, not asked) come first.
+
+    Raises:
+        ContractViolation: The judge's answers do not match what it was asked.
+    """
     different = [c for c in asked if c.first != c.second]
     yield from (Judgement.of(c, 0.5, "equal responses") for c in asked if c.first == c.second)
     for start in range(0, len(different), BATCH):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,14 +56,17 @@ class _Line:
     cells: Mapping[str, str]
 
 
-def label_files(given: Iterable[Path]) -> list[Path]:
+def label_files(given: Sequence[Path]) -> list[Path]:
     """The files that ``given`` names: files as they are, and of a folder the CSV files in it or else in its 'send'.
+
+    The folder of the export counts only where nothing else is given: its own sheets are blank then.
 
     Raises:
         DataError: A path is not there, or a folder holds no CSV file.
     """
     files: list[Path] = []
-    for path in given:
+    returned = [path for path in given if not (path / KEY).is_file()]
+    for path in returned or given:
         if not path.exists():
             raise DataError(f"there is no file or folder {path}: check the path of the labels")
         found = [path] if path.is_file() else sorted(path.glob("*.csv")) or sorted(path.glob("send/*.csv"))
