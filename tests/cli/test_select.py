@@ -1,0 +1,196 @@
+"""`selkit select` as people run it: files, exit codes, one sentence on stderr, and a kill in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SCORER = '''
+"""A scorer that is slow on purpose and writes down every row it scores."""
+import os, time
+from dataclasses import dataclass
+from selkit.api import Scorer, hookimpl
+
+
+@dataclass
+class Slow(Scorer):
+    """Length of the response, a few milliseconds a row."""
+
+    name = "slow"
+
+    def score(self, pool, ctx):
+        with open(os.environ["SLOW_LOG"], "a") as log:
+            for example in ctx.track(pool):
+                time.sleep(0.004)
+                log.write(example.id + "\\n")
+                log.flush()
+                yield len(example.response)
+
+
+@hookimpl
+def selkit_selectors():
+    return [Slow]
+'''
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with a pool of 300 rows and an installed plugin package `slow`."""
+    rows = [{"id": f"r{i:03d}", "instruction": f"do {i}", "output": "x" * (i * 7 % 101 + 1)} for i in range(300)]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    site = tmp_path / "site"
+    (site / "slow_plugin-1.0.dist-info").mkdir(parents=True)
+    (site / "slow_plugin.py").write_text(SCORER, encoding="utf-8")
+    metadata = site / "slow_plugin-1.0.dist-info"
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: slow-plugin\nVersion: 1.0\n", encoding="utf-8")
+    (metadata / "entry_points.txt").write_text("[selkit]\nslow = slow_plugin\n", encoding="utf-8")
+    return tmp_path
+
+
+def environment(place: Path, store: str = "store") -> dict[str, str]:
+    """The environment of a command that runs in ``place``."""
+    return os.environ | {
+        "PYTHONPATH": str(place / "site"),
+        "SELKIT_STORE": str(place / store),
+        "SLOW_LOG": str(place / "scored.log"),
+    }
+
+
+def selkit(place: Path, *arguments: str, store: str = "store") -> subprocess.CompletedProcess[str]:
+    """Runs `selkit select ARGUMENTS` in ``place``."""
+    command = [sys.executable, "-m", "selkit", "select", *arguments]
+    return subprocess.run(
+        command, cwd=place, env=environment(place, store), capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_writes_a_selection_and_its_manifest(place: Path) -> None:
+    """Rows in rank order with their scores; the manifest says how to do it again and holds no key."""
+    done = selkit(place, "pool.jsonl", "-s", "longest", "-p", "unit=characters", "-b", "5%", "-o", "out")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (place / "out/selection.jsonl").read_text("utf-8").splitlines()]
+    assert len(rows) == 15
+    assert [(-row["score"], row["id"]) for row in rows] == sorted((-row["score"], row["id"]) for row in rows)
+    assert all(len(row["response"]) == row["score"] for row in rows)
+    manifest = json.loads((place / "out/manifest.json").read_text("utf-8"))
+    assert manifest["component"] == "longest"
+    assert manifest["parameters"] == {"unit": "characters", "tokenizer": None}
+    assert manifest["budget"] == "5%"
+    assert manifest["facts"]["selected"] == 15
+    assert {"name", "size", "sha256"} == set(manifest["files"][0])
+
+
+def test_ids_go_to_stdout_and_nothing_else(place: Path) -> None:
+    """`-o -` prints one id a line; notes stay on stderr."""
+    done = selkit(place, "pool.jsonl", "-s", "random", "-b", "4", "--seed", "7", "-o", "-")
+    again = selkit(place, "pool.jsonl", "-s", "random", "-b", "4", "--seed", "7", "-o", "-")
+    assert len(done.stdout.split()) == 4
+    assert done.stdout == again.stdout
+    assert selkit(place, "pool.jsonl", "-s", "random", "-b", "4", "--seed", "8", "-o", "-").stdout != done.stdout
+
+
+def test_the_same_command_writes_the_same_bytes_and_another_one_asks_for_force(place: Path) -> None:
+    """A folder is not overwritten by a different selection unless told so."""
+    command = ["pool.jsonl", "-s", "random", "-b", "9", "-o", "out"]
+    selkit(place, *command)
+    first = (place / "out/selection.jsonl").read_bytes()
+    assert selkit(place, *command).returncode == 0
+    assert (place / "out/selection.jsonl").read_bytes() == first
+    other = selkit(place, *command, "--seed", "1")
+    assert other.returncode == 4
+    assert "--force" in other.stderr
+    assert (place / "out/selection.jsonl").read_bytes() == first
+    assert selkit(place, *command, "--seed", "1", "--force").returncode == 0
+    assert (place / "out/selection.jsonl").read_bytes() != first
+
+
+def test_dry_run_does_nothing(place: Path) -> None:
+    """It says what would be selected; no folder holds a selection afterwards."""
+    done = selkit(place, "pool.jsonl", "-s", "slow", "-b", "9", "-o", "out", "--dry-run")
+    assert "9 of 300 rows with slow" in done.stdout
+    assert not (place / "out/selection.jsonl").exists()
+    assert not (place / "scored.log").exists()
+
+
+def test_llama_factory_finds_its_data(place: Path) -> None:
+    """dataset_info.json names the data file and the columns that its rows have."""
+    selkit(place, "pool.jsonl", "-s", "random", "-b", "3", "-o", "out", "--llama-factory")
+    info = json.loads((place / "out/dataset_info.json").read_text("utf-8"))
+    (entry,) = info.values()
+    rows = json.loads((place / "out" / entry["file_name"]).read_text("utf-8"))
+    assert len(rows) == 3
+    assert set(entry["columns"].values()) <= set(rows[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["none.jsonl", "-s", "random", "-b", "3"], 4, "none.jsonl"),
+        (["empty.jsonl", "-s", "random", "-b", "3"], 4, "empty.jsonl"),
+        (["broken.jsonl", "-s", "random", "-b", "3"], 4, "line 2"),
+        (["pool.jsonl", "-s", "random", "-b", "301"], 4, "more than the 300 rows"),
+        (["pool.jsonl", "-s", "random", "-b", "many"], 2, "neither a number of rows"),
+        (["pool.jsonl", "-s", "random"], 2, "needs a budget"),
+        (["pool.jsonl", "-s", "rndom", "-b", "3"], 3, "Did you mean 'random'"),
+        (["pool.jsonl", "-s", "longest", "-p", "unit=miles", "-b", "3"], 2, "unit"),
+        (["pool.jsonl", "-s", "longest", "-p", "units=words", "-b", "3"], 2, "Did you mean 'unit'"),
+        (["pool.jsonl", "-s", "longest", "-b", "3"], 2, "unit=words"),
+        (["pool.jsonl", "-s", "longest", "-p", "tokenizer=empty-model", "-b", "3"], 4, "empty-model"),
+        (["pool.jsonl", "-s", "random", "-b", "3", "--sede", "1"], 2, "--sede"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_an_exit_code(place: Path, arguments: list[str], code: int, word: str) -> None:
+    """What, why, what to do; nothing on stdout, nothing written."""
+    (place / "empty.jsonl").touch()
+    (place / "broken.jsonl").write_text('{"instruction": "a", "output": "b"}\n{"instruction": \n', encoding="utf-8")
+    (place / "empty-model").mkdir()
+    (place / "empty-model/config.json").write_text("{}", encoding="utf-8")
+    done = selkit(place, *arguments, "-o", "out")
+    assert done.returncode == code, done.stderr
+    assert word in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+    assert not (place / "out/selection.jsonl").exists()
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_read(place: Path) -> None:
+    """A file stands where the folder should be."""
+    (place / "taken").write_text("mine", encoding="utf-8")
+    done = selkit(place, "none.jsonl", "-s", "random", "-b", "3", "-o", "taken/out")
+    assert done.returncode == 4
+    assert "taken/out cannot be written" in done.stderr
+    assert (place / "taken").read_text("utf-8") == "mine"
+
+
+def test_kill_nine_in_a_scoring_pass_costs_at_most_the_row_in_flight(place: Path) -> None:
+    """Killed twice at different moments, then finished: at most one row scored again a kill, and the same bytes."""
+    command = ["pool.jsonl", "-s", "slow", "-b", "20", "-o", "out"]
+    log = place / "scored.log"
+    for rows in (60, 150):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "selkit", "select", *command],
+            cwd=place,
+            env=environment(place),
+            stderr=subprocess.PIPE,
+        )
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and (not log.exists() or log.read_text().count("\n") < rows):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not (place / "out/manifest.json").exists()
+    assert selkit(place, *command).returncode == 0
+    scored = log.read_text().split()
+    assert len(set(scored)) == 300
+    assert len(scored) <= 302
+    log.unlink()
+    undisturbed = selkit(place, *command[:-1], "calm", store="another")
+    assert undisturbed.returncode == 0
+    assert (place / "out/selection.jsonl").read_bytes() == (place / "calm/selection.jsonl").read_bytes()
