@@ -59,7 +59,7 @@ def _in_progress(layout: Layout) -> list[str]:
     """Digests that some process works on now, with the inputs it needs for that."""
     found: list[str] = []
     for lease in leases(layout.leases):
-        with lease.try_hold() as held:
+        with lease.hold_if_free() as held:
             if not held:
                 found += [lease.digest, *lease.inputs]
     return found
@@ -97,7 +97,7 @@ def _remove(layout: Layout, digest: str, dry_run: bool) -> int | None:
     """Bytes freed, or None where somebody took the lease meanwhile."""
     folders = [layout.object(digest), layout.partial(digest), layout.scratch(digest)]
     folders += layout.temporary.glob(f"{digest}.*")
-    with Lease(layout.leases, digest).try_hold() as held:
+    with Lease(layout.leases, digest).hold_if_free() as held:
         if not held:
             return None
         size = sum(tree_bytes(folder) for folder in folders)

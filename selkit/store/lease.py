@@ -72,11 +72,14 @@ class Lease:
             yield
 
     @contextmanager
-    def try_hold(self) -> Iterator[bool]:
-        """Holds the lease for the block where nobody holds it, and says whether it does; never waits."""
+    def hold_if_free(self) -> Iterator[bool]:
+        """Holds the lease for the block unless somebody else does, and says whether it is held; never waits.
+
+        Where this thread holds it already, it simply goes on holding it.
+        """
         lock = self._lock()
         if self.held_here() or not self._try(lock):
-            yield False
+            yield self.held_here()
             return
         with self._holding(lock):
             yield True

@@ -41,7 +41,7 @@ def redact(value: Any) -> Any:
 
 
 def redact_text(text: str) -> str:
-    """``text`` with :data:`REDACTED` in the place of values of secret environment variables and of logins and keys in URLs."""
+    """``text`` with :data:`REDACTED` for the values of secret environment variables, and logins and keys in URLs."""
     return _redact_text(text, tuple(_environment_secrets().values()))
 
 

@@ -158,8 +158,16 @@ class Store:
         artifact = self.find(key)
         if artifact:
             self.layout.touch(artifact.digest)
-            remove_tree(self.layout.partial(artifact.digest))  # a kill right after the renaming leaves it
+            self._tidy(artifact.digest)
         return artifact
+
+    def _tidy(self, digest: str) -> None:
+        """Removes the partial work that a kill right after the renaming leaves beside a finished result."""
+        partial = self.layout.partial(digest)
+        if partial.exists():
+            with self._lease(digest).hold_if_free() as held:
+                if held and self.layout.object(digest).exists():
+                    remove_tree(partial)
 
     def _obtain(self, key: Key, make: Callable[[Draft], None]) -> Artifact:
         self.check_writable()
@@ -192,10 +200,7 @@ class Store:
             raise
 
     def _put_aside(self, digest: str, deep: bool) -> Artifact | None:
-        lease = self._lease(digest)
-        if lease.held_here():
-            return self._recheck(digest, deep)
-        with lease.try_hold() as held:
+        with self._lease(digest).hold_if_free() as held:
             # where another process holds the lease, it is about to find the damage itself
             return self._recheck(digest, deep) if held else None
 

@@ -31,8 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("stores")
 
 
-@settings(max_examples=25, deadline=None)
-@given(data=st.data(), count=st.integers(1, 6))
+@settings(max_examples=15, deadline=None)
+@given(data=st.data(), count=st.integers(1, 5))
 def test_exactly_what_is_needed_stays(folder: Path, data: Any, count: int) -> None:
     """Over random graphs of inputs: what is kept, and what that was made of, stays; all else goes."""
     store = Store(folder / str(time.perf_counter_ns()))

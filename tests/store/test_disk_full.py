@@ -96,3 +96,14 @@ def test_no_room_at_all(small_disk: Path, start: Any) -> None:
     out, err = start(MAKE, store.root, 0, 0).communicate()
     assert "no room to write" in out, err
     assert store.find(Key("before")) is not None
+
+
+def test_a_ledger_that_may_not_grow(store: Store, start: Any) -> None:
+    """A finished result counts although its costs did not fit into the ledger; they are read from its manifest."""
+    for number in range(20):
+        store.obtain(Key("s", parameters={"n": number}), lambda draft: None)
+    limit = (store.root / "ledger.jsonl").stat().st_size
+    assert start(MAKE, store.root, limit, 2000).communicate() == ("made\n", "")
+    assert Key("big").digest in {row.key for row in store.ledger()}
+    assert start(MAKE, store.root, 0, 0).communicate() == ("made\n", "")
+    assert len({row.key for row in store.ledger()}) == 22

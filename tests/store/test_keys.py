@@ -48,14 +48,14 @@ def exactly(value: Any) -> Any:
     return type(value).__name__, value, math.copysign(1, value) if isinstance(value, float) else None
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(PARTS, st.randoms(use_true_random=False))
 def test_order_of_mappings_does_not_count(parts: dict[str, Any], rng: random.Random) -> None:
     """The digest is the same however the mappings were filled."""
     assert Key(**parts).digest == Key(**shuffled(parts, rng)).digest
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(PARTS, PARTS)
 def test_digests_are_equal_only_where_all_parts_are(one: dict[str, Any], other: dict[str, Any]) -> None:
     """Two keys share a digest where every part is exactly the same, and nowhere else."""
@@ -63,7 +63,7 @@ def test_digests_are_equal_only_where_all_parts_are(one: dict[str, Any], other: 
     assert (Key(**one) == Key(**other)) == (exactly(one) == exactly(other))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(PARTS, st.sampled_from(["stage", "component", "parameters", "versions", "inputs", "conditions", "schema"]))
 def test_every_part_counts(parts: dict[str, Any], name: str) -> None:
     """Changing any one part changes the digest."""
@@ -72,7 +72,7 @@ def test_every_part_counts(parts: dict[str, Any], name: str) -> None:
     assert Key(**{**parts, name: changed}).digest != Key(**parts).digest
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(PARTS)
 def test_a_key_survives_its_own_dictionary(parts: dict[str, Any]) -> None:
     """A key read back from a manifest's entries is the same key."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -89,3 +90,25 @@ def test_an_unfinished_row_does_not_spoil_the_next(store: Store) -> None:
     store.obtain(Key("u"), spend(("dollars", 2)))  # type: ignore[arg-type]
     assert path.read_bytes().endswith(b"}\n")
     assert {row.key for row in store.ledger()} == {Key(name).digest for name in "stu"}
+
+
+APPEND = """
+import sys, time
+from pathlib import Path
+from typing import Any
+from selkit.store import LedgerRow
+from selkit.store.ledger import append_rows
+root, worker = Path(sys.argv[1]), sys.argv[2]
+while not (root / "go").exists():
+    time.sleep(0.001)
+for number in range(40):
+    append_rows(root, [LedgerRow("s", f"{worker}-{number}", "dollars", 1.0, "x" * 500)])
+"""
+
+
+def test_rows_of_several_processes_do_not_mix(tmp_path: Path, start: Any) -> None:
+    """Every row of processes that append at once is there, whole."""
+    processes = [start(APPEND, tmp_path, worker) for worker in range(3)]
+    (tmp_path / "go").touch()
+    assert [process.communicate() for process in processes] == [("", "")] * 3
+    assert {row.key for row in Store(tmp_path).ledger()} == {f"{w}-{n}" for w in range(3) for n in range(40)}

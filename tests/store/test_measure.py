@@ -21,11 +21,12 @@ def test_nested_stages_answer_for_themselves(store: Store) -> None:
     """Time that a stage waits for another is the other's; the sum is what passed."""
 
     def inner(draft: Draft) -> None:
-        burn(0.15)
+        burn(0.2)
+        time.sleep(0.2)
 
     def middle(draft: Draft) -> None:
         store.obtain(Key("inner"), inner)
-        time.sleep(0.1)
+        time.sleep(0.05)
 
     def outer(draft: Draft) -> None:
         store.obtain(Key("middle"), middle)
@@ -36,10 +37,11 @@ def test_nested_stages_answer_for_themselves(store: Store) -> None:
     store.obtain(Key("outer"), outer)
     passed = time.perf_counter() - start
     took = {a.manifest["stage"]: a.manifest["measured"] for a in store.artifacts()}
-    assert took["middle"]["wall_seconds"] == pytest.approx(0.1, abs=0.04)
-    assert took["outer"]["wall_seconds"] == pytest.approx(0.05, abs=0.04)
-    assert took["inner"]["cpu_seconds"] == pytest.approx(0.15, abs=0.04)
-    assert took["middle"]["cpu_seconds"] < 0.05
+    assert took["inner"]["wall_seconds"] >= 0.4
+    assert took["inner"]["cpu_seconds"] >= 0.19
+    for stage in ("middle", "outer"):
+        assert 0.05 <= took[stage]["wall_seconds"] < 0.35
+        assert took[stage]["cpu_seconds"] < 0.15
     assert sum(m["wall_seconds"] for m in took.values()) <= passed
 
 

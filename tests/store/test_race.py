@@ -114,13 +114,13 @@ def test_threads_share_results(store: Store) -> None:
 
 
 HOLDER = """
-import sys, time
+import sys
 import selkit.store.lease
 from selkit.store import Key, Store
 selkit.store.lease.NOTE_AFTER = 0.3
 def make(draft):
     print("making", flush=True)
-    time.sleep(float(sys.argv[2]))
+    sys.stdin.readline()
 try:
     Store(sys.argv[1]).obtain(Key("slow", "x"), make)
 except KeyboardInterrupt:
@@ -130,19 +130,21 @@ except KeyboardInterrupt:
 
 def test_who_waits_is_told_for_whom(store: Store, start: Any) -> None:
     """After a while of waiting a note says which process makes what; then the result is shared."""
-    first = start(HOLDER, store.root, 0.8)
+    first = start(HOLDER, store.root)
     assert first.stdout.readline() == "making\n"
-    out, err = start(HOLDER, store.root, 0).communicate()
-    assert out == ""
-    assert re.fullmatch(rf"waiting for process {first.pid} on \S+, which is making slow/x\n", err)
+    second = start(HOLDER, store.root)
+    note = second.stderr.readline()
+    assert re.fullmatch(rf"waiting for process {first.pid} on \S+, which is making slow/x\n", note)
+    first.communicate("go on\n")
+    assert second.communicate() == ("", "")
 
 
 def test_an_interrupted_process_lets_go(store: Store, start: Any) -> None:
     """Ctrl-C while making leaves nothing behind and frees the lease at once."""
-    process = start(HOLDER, store.root, 60)
+    process = start(HOLDER, store.root)
     assert process.stdout.readline() == "making\n"
     process.send_signal(2)
-    assert process.wait(5) == 3
+    assert process.wait(60) == 3
     assert list((store.root / "tmp").iterdir()) == []
     assert list((store.root / "leases").glob("*.json")) == []
     assert store.obtain(Key("slow", "x"), lambda draft: None).names == []
@@ -163,7 +165,7 @@ def test_a_paused_process_keeps_its_lease(store: Store, start: Any) -> None:
     """A process that is stopped and continued still makes the result alone."""
     process = start(PAUSED, store.root)
     assert process.stdout.readline() == "making\n"
-    waiter = start(HOLDER, store.root, 0)
+    waiter = start(HOLDER, store.root)
     time.sleep(0.3)
     assert waiter.poll() is None
     process.send_signal(18)
@@ -171,3 +173,27 @@ def test_a_paused_process_keeps_its_lease(store: Store, start: Any) -> None:
     found = store.find(Key("slow", "x"))
     assert found is not None
     assert found.file("n").read_text() == "first"
+
+
+FORK = """
+import os, sys
+from selkit.store import Key, Store
+store = Store(sys.argv[1])
+
+def child():
+    artifact = store.obtain(Key("s"), None)
+    os._exit(0 if artifact.file("n").read_text() == "parent" else 1)
+
+def make(draft):
+    global pid
+    pid = os.fork() or child()
+    (draft.directory / "n").write_text("parent")
+
+store.obtain(Key("s"), make)
+print(os.waitpid(pid, 0)[1])
+"""
+
+
+def test_a_forked_child_waits_for_its_parent(store: Store, start: Any) -> None:
+    """A child forked while its parent makes a result does not hold the parent's lease; it waits and shares."""
+    assert start(FORK, store.root).communicate() == ("0\n", "")
