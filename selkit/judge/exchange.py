@@ -175,7 +175,7 @@ def _joined(first: Path, second: Path) -> tuple[list[Comparison], list[str]]:
     strange = [c.id for c in comparisons if one[c.id].prompt != other[c.id].prompt]
     if strange:
         raise DataError(
-            f"{len(strange)} ids have other prompts in {first} than in {second}, e.g. {strange[0]!r}: "
+            f"{first} and {second} have different prompts under {len(strange)} of their ids, e.g. {strange[0]!r}: "
             "compare answers to the same prompts"
         )
     return comparisons, unmatched
