@@ -221,6 +221,42 @@ def test_composite_is_formed_within_runs(columns: Callable, joined: Callable, no
     assert {(single.family, single.family_size) for single in singles} == {("secondary", 2)}
 
 
+def test_variance_of_the_composite(columns: Callable, joined: Callable, noisy: Callable) -> None:
+    """Run variance from the runs' composites, item and residual parts from the benchmarks with squared weights."""
+    sizes, shares = {"a": 50, "b": 20}, {"a": 0.8, "b": 0.2}
+    data = {
+        name: {"arm": noisy(0.6, 3, n, seed=n, run_sd=0.03), "random": noisy(0.5, 5, n, seed=n + 1, run_sd=0.03)}
+        for name, n in sizes.items()
+    }
+    row = compare(ScoreTable.from_columns(joined(*(columns(data[name], name) for name in data))), weights=shares)[0]
+    runs = [sum(share * data[name][arm].mean(1) for name, share in shares.items()) for arm in ("arm", "random")]
+    v_runs = sum(values.var(ddof=1) / len(values) for values in runs)
+    v_items = v_residual = 0.0
+    for name, share in shares.items():
+        arm, random = data[name]["arm"], data[name]["random"]
+        v_items += share**2 * (arm.mean(0) - random.mean(0)).var(ddof=1) / sizes[name]
+        for scores in (arm, random):
+            k, n = scores.shape
+            fitted = scores.mean(1, keepdims=True) + scores.mean(0) - scores.mean()
+            v_residual += share**2 * ((scores - fitted) ** 2).sum() / ((k - 1) * (n - 1)) / (n * k)
+    assert v_runs > v_residual  # so that the sum is the largest of the three
+    assert v_items > v_residual
+    assert row.se == pytest.approx(100 * math.sqrt(v_runs + v_items - v_residual))
+
+
+def test_random_lends_nothing_to_a_further_pair(table: Callable, noisy: Callable) -> None:
+    """Against another control the selectors' variance is still theirs: neither random's runs nor the control's."""
+    names = ("a", "b", "c", "d", "lmr")
+    arms = {name: noisy(0.5, 3, seed=seed) for seed, name in enumerate(names)}
+    arms["random"] = noisy(0.5, 9, seed=9, run_sd=0.05)
+    rows = compare(table(arms), pairs=[("a", "lmr"), ("random", "lmr")])
+    own = {name: 100 * scores.mean(1).std(ddof=1) for name, scores in arms.items()}
+    by_pair = {(row.arm, row.control): row.run_sd for row in rows}
+    assert by_pair["a", "random"] == pytest.approx(math.sqrt(np.mean([own[name] ** 2 for name in names])))
+    assert by_pair["a", "lmr"] == pytest.approx(math.sqrt(np.mean([own[name] ** 2 for name in "abcd"])))
+    assert by_pair["random", "lmr"] == pytest.approx(own["random"])
+
+
 def test_a_composite_of_one_is_that_one(table: Callable, noisy: Callable) -> None:
     """A composite of a single benchmark has that benchmark's numbers."""
     scores = table({"arm": noisy(0.6, 3, seed=1), "random": noisy(0.5, 5, seed=2)})

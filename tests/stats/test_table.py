@@ -14,6 +14,7 @@ import pytest
 from selkit.api import DataError
 from selkit.stats import ScoreTable
 from selkit.stats.cells import cells
+from selkit.stats.table import combined
 
 TWO = {"random": np.array([[0.1, 0.2], [0.3, 0.4]]), "longest": np.array([[0.5, 0.6]])}
 
@@ -182,12 +183,19 @@ def test_an_arm_both_here_and_everywhere(columns: Callable, joined: Callable) ->
 
 
 def test_codes_never_collide() -> None:
-    """Codes of many columns never collide, even where their product leaves 64 bits."""
-    from selkit.stats.table import combined
-
-    rng = np.random.default_rng(0)
-    codes = [rng.integers(-1, 2**20, 500) for _ in range(4)]
-    codes = [np.concatenate([code, code]) for code in codes]
+    """Rows that differ in one column alone get different codes, even where four columns leave 64 bits."""
+    top = 2**20 - 2
+    first = np.arange(0, top, 16)
+    codes = [np.append(first, [top, top])] + [np.append(np.zeros_like(first), [top, top]) for _ in range(3)]
     key = combined(codes)
-    assert len(np.unique(key)) == len(np.unique(np.stack(codes), axis=1).T) == 500
-    assert (key[:500] == key[500:]).all()
+    assert len(np.unique(key)) == len(first) + 1
+    assert key[-1] == key[-2]
+
+
+def test_items_without_a_cluster_stand_alone(columns: Callable) -> None:
+    """Where some items have a cluster and others none, the others are clusters of their own."""
+    rows = columns({"random": np.full((2, 5), 0.5)}) | {"cluster": ["p", "q", "p", None, None] * 2}
+    (cell,) = cells(ScoreTable.from_columns(rows))
+    clusters = cell.matrices["bench"].clusters.tolist()
+    assert clusters[0] == clusters[2]
+    assert len(set(clusters)) == 4
