@@ -17,6 +17,9 @@ BYTES = 16 * 2**20
 """Bytes of source text in a chunk, about; rows of a megabyte make small chunks."""
 
 
+_NAN = frozenset({"nan", "NaN"})
+
+
 class Chunk(Protocol):
     """Some rows of a file. ``lines`` are their numbers in it, from 1; ``names`` are their columns."""
 
@@ -59,7 +62,12 @@ class DictChunk:
 
 @dataclass(frozen=True)
 class CellChunk(DictChunk):
-    """Rows of a CSV file: every value is text."""
+    """Rows of a CSV file: every value is text, but for the NaN that data frames write where there is no value."""
+
+    def rows(self, needed: Iterable[str]) -> list[dict[str, Any]]:
+        """The rows' needed cells; None where a cell says NaN."""
+        names = [name for name in needed if name in self.names]
+        return [{name: None if row[name] in _NAN else row[name] for name in names} for row in self.values]
 
     def column(self, name: str, kept: Sequence[int], as_text: bool) -> pa.Array:
         """One column; as it stands in the file where ``as_text``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from itertools import chain
 from typing import Any
 
@@ -97,6 +98,18 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def fit(array: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    """An array as one of a type from :func:`unify`. Raises Conflict where a value does not fit exactly."""
+    if array.type == kind:
+        return array
+    if pa.types.is_null(array.type):
+        return pa.nulls(len(array), kind)
+    try:
+        return array.cast(kind)
+    except pa.ArrowException as error:
+        raise Conflict from error
+
+
 def typed_array(values: Sequence[Any]) -> pa.Array:
     """Values as an Arrow array of the type they have in common. Raises Conflict where there is none."""
     try:
@@ -152,28 +165,17 @@ def storable(array: pa.Array) -> pa.Array:
 def harmonise(tables: Sequence[pa.Table]) -> list[pa.Table]:
     """The same tables with the same columns of the same types: missing ones null, conflicting ones as JSON text."""
     names = list(dict.fromkeys(name for table in tables for name in table.column_names))
-    columns: list[list[pa.ChunkedArray]] = [[] for _ in tables]
-    for name in names:
-        kinds = [table.schema.field(name).type for table in tables if name in table.column_names]
-        kind = _common(kinds)
-        for i, table in enumerate(tables):
-            columns[i].append(_as(table, name, kind))
-    return [pa.table(dict(zip(names, of, strict=True))) for of in columns]
+    columns = [_alike([_column(table, name) for table in tables]) for name in names]
+    return [pa.table(dict(zip(names, of, strict=True))) for of in zip(*columns, strict=True)]
 
 
-def _common(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    return table[name] if name in table.column_names else pa.chunked_array([pa.nulls(len(table))])
+
+
+def _alike(columns: Sequence[pa.ChunkedArray]) -> list[pa.ChunkedArray]:
     try:
-        common = kinds[0]
-        for kind in kinds[1:]:
-            common = unify(common, kind)
-        return common
+        common = reduce(unify, [column.type for column in columns])
+        return [fit(column, common) for column in columns]
     except Conflict:
-        return None
-
-
-def _as(table: pa.Table, name: str, kind: pa.DataType | None) -> pa.ChunkedArray:
-    if kind is not None:
-        return table[name].cast(kind) if name in table.column_names else pa.chunked_array([pa.nulls(len(table), kind)])
-    if name not in table.column_names:
-        return pa.chunked_array([pa.nulls(len(table), pa.string())])
-    return pa.chunked_array([json_array(chunk.to_pylist()) for chunk in table[name].chunks], pa.string())
+        return [pa.chunked_array([json_array(part.to_pylist()) for part in one.chunks], pa.string()) for one in columns]

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from selkit.api.data import CORE_SCHEMA, TURN_TYPE
 from selkit.api.errors import DataError
 from selkit.pools.chunks import Chunk
-from selkit.pools.columns import Conflict, to_json, unify
+from selkit.pools.columns import Conflict, fit, to_json, unify
 from selkit.pools.drops import DropLog, row_id, summary
 from selkit.pools.fields import Fields, Unusable
 from selkit.pools.formats import Format, detect_format
@@ -142,15 +142,16 @@ class _Segments:
 
     def _extras(self, chunk: Chunk, form: Format, kept: list[int]) -> dict[str, pa.Array]:
         arrays = {}
-        for name in chunk.names:
+        names = chunk.names
+        for name in names:
             if name in form.uses or name == "source":
                 continue
-            own_name = _free_name(name, chunk.names)
+            own_name = _free_name(name, names)
             try:
                 array = chunk.column(name, kept, name in self.as_text)
                 self.kinds[own_name] = unify(self.kinds.get(own_name, pa.null()), array.type)
-                arrays[own_name] = array.cast(self.kinds[own_name])
-            except (Conflict, pa.ArrowInvalid):
+                arrays[own_name] = fit(array, self.kinds[own_name])
+            except Conflict:
                 self.conflicts.add(name)
         return arrays
 
@@ -248,7 +249,7 @@ def _fitted(batch: pa.RecordBatch, kinds: Mapping[str, pa.DataType]) -> tuple[li
     for name, kind in kinds.items():
         try:
             has = name in batch.schema.names
-            columns.append(batch.column(name).cast(kind) if has else pa.nulls(len(batch), kind))
-        except pa.ArrowInvalid:
+            columns.append(fit(batch.column(name), kind) if has else pa.nulls(len(batch), kind))
+        except Conflict:
             misfits.add(name)
     return columns, misfits
