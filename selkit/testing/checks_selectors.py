@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from selkit.api import (
     BaseSelector,
@@ -155,11 +156,12 @@ def budget_too_large(subject: SelectorSubject) -> None:
 @check(where_it_runs)
 def awkward_rows(subject: SelectorSubject) -> None:
     """Empty, blank, very long, duplicated and non-Latin rows, and control characters, do not stop it."""
-    pool = awkward_pool(subject.pool)
+    awkward = awkward_pool(subject.pool)
     if isinstance(subject.component, Scorer):
-        subject.scores(pool=pool)
+        subject.scores(pool=awkward)
     else:
-        subject.choose(len(pool) // 2, pool=pool)
+        both = pa.concat_tables([subject.pool.table, awkward.table], promote_options="permissive")
+        subject.choose(subject.third, pool=Pool(both, name="with-awkward-rows"))
 
 
 @check(scores_rows)

@@ -232,6 +232,19 @@ class Dividing(SoundScorer):
 
 
 @dataclass
+class Weighting(SoundSampler):
+    """Draws short responses more often, by one over the number of words."""
+
+    name = "weighting"
+
+    def sample(self, pool: Pool, k: int, ctx: Context) -> Sequence[str]:
+        """Ids by weight."""
+        weights = {example.id: 1 / len(example.response.split()) for example in pool}
+        shares = np.array([weights[row_id] for row_id in pool.sorted_ids])
+        return list(ctx.rng.choice(pool.sorted_ids, size=k, replace=False, p=shares / shares.sum()))
+
+
+@dataclass
 class Skipping(SoundScorer):
     """Leaves out rows without a response."""
 

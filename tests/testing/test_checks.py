@@ -36,7 +36,7 @@ SELECTOR_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
     "budget_one": [(selectors.InPairs, "chose 0 rows where the budget is 1")],
     "budget_all": [(selectors.HalfAtMost, "chose 15 rows where the budget is 30")],
     "budget_too_large": [(selectors.AsManyAsThereAre, "asked for 31 of 30 rows it chose 30")],
-    "awkward_rows": [(selectors.Dividing, "ZeroDivisionError")],
+    "awkward_rows": [(selectors.Dividing, "ZeroDivisionError"), (selectors.Weighting, "ZeroDivisionError")],
     "one_score_per_row": [(selectors.Skipping, "14 scores came back for 16 rows")],
     "missing_scores_are_reported": [
         (selectors.Guessing, "the score -inf"),
