@@ -1,6 +1,6 @@
 """Score table -> intervals, tests, verdicts. Pure functions on arrays; scipy is loaded when a p value is asked for."""
 
-from selkit.stats.compare import compare, verdicts
+from selkit.stats.analysis import analyse, compare
 from selkit.stats.rules import Gap, Rules
 from selkit.stats.table import COLUMNS, OPTIONAL, REQUIRED, ScoreTable
 from selkit.stats.verdicts import COMPOSITE, Flag, VerdictRow, Word, sentence, to_json
@@ -16,8 +16,8 @@ __all__ = [
     "ScoreTable",
     "VerdictRow",
     "Word",
+    "analyse",
     "compare",
     "sentence",
     "to_json",
-    "verdicts",
 ]

@@ -44,7 +44,28 @@ class Gap:
 
 @dataclass(frozen=True)
 class Rules:
-    """What is fixed before the scores are seen; the arguments of :func:`compare`."""
+    """What is fixed before the scores are seen.
+
+    Attributes:
+        control: The arm that all others are compared with.
+        alpha: Family-wise error rate of BEATS and WORSE.
+        margins: Points of 100 below which a difference does not matter, by benchmark ('composite' for the composite);
+            benchmarks that are not in the table may be among them.
+        default_margin: The margin where ``margins`` has none.
+        weights: Weights of the composite by benchmark; without them there is none.
+        scales: What one unit of a benchmark is worth in the composite; 1 where not given.
+        primary: The endpoints of the confirmatory family; by default the composite where there is one, else every
+            benchmark. The others form the family 'secondary'. Holm's correction is within a family, over all cells.
+        arms: Only these arms against the control; by default all. Others still lend their run variance.
+        pairs: Further comparisons as (arm, control).
+        gaps: Planned work that is missing.
+        intersect: Keep only the items that all runs have, instead of refusing.
+        items: 'fixed' makes the claim about exactly these items, and the interval leaves out their choice.
+        variance: 'separate' lets every arm use its own run variance.
+
+    Raises:
+        UsageError: alpha or a margin is out of range.
+    """
 
     control: str = "random"
     alpha: float = 0.05

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from selkit.stats import inference
 from selkit.stats.cells import cells
 from selkit.stats.drafts import Draft, drafts
-from selkit.stats.rules import DEFAULT_MARGIN, MIN_CONTROL_RUNS, Gap, Rules
+from selkit.stats.rules import MIN_CONTROL_RUNS, Rules
 from selkit.stats.table import ScoreTable
 from selkit.stats.variance import Estimate, Floats
 from selkit.stats.verdicts import Flag, VerdictRow, Word, points
@@ -21,70 +21,26 @@ Settling = tuple[int | None, int | None]
 """Runs of each arm, and items, either of which would settle an open comparison."""
 
 
-def compare(
-    table: ScoreTable,
-    control: str = "random",
-    *,
-    alpha: float = 0.05,
-    margins: Mapping[str, float] | None = None,
-    default_margin: float = DEFAULT_MARGIN,
-    weights: Mapping[str, float] | None = None,
-    scales: Mapping[str, float] | None = None,
-    primary: Collection[str] | None = None,
-    arms: Collection[str] | None = None,
-    pairs: Sequence[tuple[str, str]] = (),
-    gaps: Sequence[Gap] = (),
-    intersect: bool = False,
-    items: Literal["random", "fixed"] = "random",
-    variance: Literal["pooled", "separate"] = "pooled",
-) -> list[VerdictRow]:
+def compare(table: ScoreTable, control: str = "random", **rules: Any) -> list[VerdictRow]:
     """A verdict for every arm in every cell and at every endpoint.
 
     Args:
         table: The scores.
         control: The arm that all others are compared with.
-        alpha: Family-wise error rate of BEATS and WORSE.
-        margins: Points of 100 below which a difference does not matter, by benchmark ('composite' for the composite);
-            benchmarks that are not in the table may be among them.
-        default_margin: The margin where ``margins`` has none.
-        weights: Weights of the composite by benchmark; without them there is none.
-        scales: What one unit of a benchmark is worth in the composite; 1 where not given.
-        primary: The endpoints of the confirmatory family; by default the composite where there is one, else every
-            benchmark. The others form the family 'secondary'. Holm's correction is within a family, over all cells.
-        arms: Only these arms against the control; by default all. Others still lend their run variance.
-        pairs: Further comparisons as (arm, control).
-        gaps: Planned work that is missing.
-        intersect: Keep only the items that all runs have, instead of refusing.
-        items: 'fixed' makes the claim about exactly these items, and the interval leaves out their choice.
-        variance: 'separate' lets every arm use its own run variance.
+        rules: The further fields of :class:`selkit.stats.Rules`: alpha, margins, weights of a composite, gaps, ...
 
     Returns:
         Rows in the order of cell, endpoint (the composite first) and arm.
 
     Raises:
         DataError: The control has no scores, or runs have different items.
-        UsageError: An option names an arm or a benchmark that is not there, or a number is out of range.
+        UsageError: A rule names an arm or a benchmark that is not there, or a number is out of range.
         MissingExtra: scipy is not installed.
     """
-    rules = Rules(
-        control=control,
-        alpha=alpha,
-        margins=margins or {},
-        default_margin=default_margin,
-        weights=weights,
-        scales=scales,
-        primary=primary,
-        arms=arms,
-        pairs=pairs,
-        gaps=gaps,
-        intersect=intersect,
-        items=items,
-        variance=variance,
-    )
-    return verdicts(table, rules)
+    return analyse(table, Rules(control=control, **rules))
 
 
-def verdicts(table: ScoreTable, rules: Rules) -> list[VerdictRow]:
+def analyse(table: ScoreTable, rules: Rules) -> list[VerdictRow]:
     """:func:`compare` with its rules in one object, as a spec declares them before the run."""
     rules.check(table)
     endpoints = rules.endpoints(table)
