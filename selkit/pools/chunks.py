@@ -13,7 +13,7 @@ from selkit.pools.columns import Conflict, cell_array, json_array, storable, tex
 ROWS = 4096
 """Rows in a chunk at most."""
 
-BYTES = 16 * 2**20
+BYTES = 4 * 2**20
 """Bytes of source text in a chunk, about; rows of a megabyte make small chunks."""
 
 
