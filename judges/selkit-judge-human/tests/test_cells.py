@@ -12,7 +12,9 @@ from selkit_judge_human.cells import neutralise, restore, row_check, showable
 
 TRIGGERS = "=+-@\t\r＝＋－＠"
 
-texts = st.text(st.one_of(st.sampled_from("'=+-@\t\r\n ＝\u00a0aé1\"；;,"), st.characters(codec="utf-8")), max_size=40)
+texts = st.text("'=-\t\r\n \u00a0a1", max_size=8) | st.text(
+    st.one_of(st.sampled_from("'=+-@\t\r\n ＝\u00a0aé1\"；;,"), st.characters(codec="utf-8")), max_size=40
+)
 
 
 @given(texts)
@@ -32,6 +34,9 @@ def test_every_text_comes_back(text: str) -> None:
 
 
 @given(texts)
+@example("a\n=1")
+@example("a\r\n \u00a0-x")
+@example("a\r''@x")
 def test_no_line_of_a_cell_starts_a_formula(text: str) -> None:
     """Neither at its start nor after blanks, on no line; the tab and the carriage return count too."""
     cell = neutralise(text)
