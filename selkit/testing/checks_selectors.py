@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from selkit.api import (
@@ -24,7 +23,7 @@ from selkit.api import (
     Selector,
 )
 from selkit.testing.checks_common import DECLARATIONS, MANNERS, where_it_runs
-from selkit.testing.pools import awkward_pool
+from selkit.testing.pools import awkward_pool, shuffled
 from selkit.testing.results import Broken, Check, NotApplicable, check, expect
 from selkit.testing.subjects import SelectorSubject, as_row_score, scored
 
@@ -241,11 +240,6 @@ def minimum_for_selector(component: BaseSelector) -> int:
     if not component.sized:
         return 12
     return 20 if isinstance(component, Scorer) else 17
-
-
-def shuffled(pool: Pool) -> Pool:
-    """The same rows in another order, the same one every time."""
-    return pool.take([pool.ids[i] for i in np.random.default_rng(1).permutation(len(pool))])
 
 
 def _expect_count(selection: Selection, rows: int) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import cycle
 
+import numpy as np
+
 from selkit.api import Example, Pool, Turn
 from selkit.pools import planted_pool
 
-__all__ = ["awkward_pool", "planted_pool", "sample_pool"]
+__all__ = ["awkward_pool", "planted_pool", "sample_pool", "shuffled"]
 
 LONG = 100_000
 """Characters of the longest row of :func:`awkward_pool`."""
@@ -50,3 +52,8 @@ def awkward_pool(like: Pool | None = None) -> Pool:
     history = (Turn("system", "Be brief."), Turn("user", "Hi."), Turn("assistant", "Hello."))
     examples.append(Example("awkward-turns", "And now?", "", "Now this.", history, extra=next(extras)))
     return Pool.from_examples(examples, name="awkward")
+
+
+def shuffled(pool: Pool) -> Pool:
+    """The same rows in another order, the same one every time."""
+    return pool.take([pool.ids[i] for i in np.random.default_rng(1).permutation(len(pool))])
