@@ -26,27 +26,38 @@ def windows(items: Iterable[T], size: Callable[[T], int], budget: int) -> Iterat
         yield window
 
 
-def pack(lengths: Sequence[int], budget: int, waste: float) -> list[list[int]]:
-    """Groups rows of similar length, longest first, for padding to the longest of each group.
+def pack(lengths: Sequence[int], budget: int, overhead: int) -> list[list[int]]:
+    """Groups rows of similar length, longest first, so that the passes over the groups cost least.
+
+    A pass over rows padded to the longest costs rows x longest tokens and ``overhead``; among the ways to cut the
+    sorted rows into groups this finds the cheapest (dynamic programming over the end of the last group).
 
     Args:
         lengths: Tokens of each row.
         budget: Most tokens of a group, padding counted; a longer row makes a group of its own.
-        waste: Largest share of padding that a row may bring in, in [0, 1].
+        overhead: What a pass costs besides its tokens, in tokens.
 
     Returns:
         Indices into ``lengths``; each index stands in exactly one group.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    costs, starts = [0], [0]
+    for end in range(1, len(order) + 1):
+        start, cost = end - 1, costs[end - 1] + overhead + lengths[order[end - 1]]
+        for first in range(end - 2, -1, -1):
+            tokens = lengths[order[first]] * (end - first)
+            if tokens > budget:
+                break  # groups that begin earlier are larger still
+            if costs[first] + overhead + tokens < cost:
+                start, cost = first, costs[first] + overhead + tokens
+        costs.append(cost)
+        starts.append(start)
     groups: list[list[int]] = []
-    for index in order:
-        longest = lengths[groups[-1][0]] if groups else 0
-        fits = groups and longest * (len(groups[-1]) + 1) <= budget and lengths[index] >= (1 - waste) * longest
-        if fits:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-    return groups
+    end = len(order)
+    while end:
+        groups.append(order[starts[end] : end])
+        end = starts[end]
+    return groups[::-1]
 
 
 def common_prefix(rows: Sequence[tuple[int, ...]]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +20,8 @@ _LOGITS_BYTES = 64 * 2**20
 WORTH_SHARING = 16
 """A shared prefix of fewer tokens is not worth a forward pass of its own."""
 
+_KEPT_PREFIXES = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -32,8 +35,8 @@ class CausalForward:
     """A causal language model that computes no logits that nobody asked for.
 
     The head (a tenth to a third of a small model's work) runs on the asked positions only, in chunks of bounded memory,
-    and the start that all rows of a batch share (a template's preamble) is computed once. Both need the model to be
-    built in the usual way, which a probe on a few tokens finds out; a model that is not is run in full.
+    and the start that the rows of a batch share (a template's preamble) is computed once and kept. Both need the model
+    to be built in the usual way, which a probe on a few tokens finds out; a model that is not is run in full.
 
     Rows are padded on the right, where a causal model cannot see the padding, so no mask is needed.
     """
@@ -45,6 +48,7 @@ class CausalForward:
         self.device = model.device
         self.pad = model.config.get_text_config().pad_token_id or 0
         vocabulary = model.config.get_text_config().vocab_size
+        self._prefixes: dict[tuple[int, ...], Any] = {}
         self._chunk = max(16, _LOGITS_BYTES // (4 * vocabulary))
         self.plain_head, self.shares_prefix = _probe(self, vocabulary)
 
@@ -62,12 +66,17 @@ class CausalForward:
         """Hidden states of the last layer at the asked positions, row after row, shape (positions, width)."""
         import torch
 
-        shared = self._shared(rows)
+        prefix = self._prefix(rows)
+        shared = len(prefix)
         if shared:
-            states = self._after_prefix(rows, shared)
+            states = self._after(prefix, rows)
         else:
             states = self.base(input_ids=self._padded([row.ids for row in rows]), use_cache=False).last_hidden_state
         return torch.cat([states[i, row.first - shared : len(row.ids) - shared] for i, row in enumerate(rows)])
+
+    def forget_prefixes(self) -> None:
+        """Drops what is known of earlier rows, so that the next batches do not depend on them in any bit."""
+        self._prefixes.clear()
 
     def losses(self, rows: Sequence[Row], targets: Sequence[int]) -> torch.Tensor:
         """Negative log-likelihoods of ``targets``, one per asked position in the order of :meth:`logits`."""
@@ -81,19 +90,30 @@ class CausalForward:
             done += len(logits)
         return torch.cat(parts).cpu()
 
-    def _shared(self, rows: Sequence[Row]) -> int:
-        """Leading tokens to compute once: common to all rows, and before every asked position."""
-        if len(rows) < 2 or not self.shares_prefix:
-            return 0
-        limit = min(row.first for row in rows)
-        shared = common_prefix([row.ids[:limit] for row in rows])
-        return shared if shared >= WORTH_SHARING else 0
+    def _prefix(self, rows: Sequence[Row]) -> tuple[int, ...]:
+        """The start that all rows share, before every asked position; empty where it is not worth a pass of its own.
 
-    def _after_prefix(self, rows: Sequence[Row], shared: int) -> torch.Tensor:
-        prefix = self.base(input_ids=self._padded([rows[0].ids[:shared]]), use_cache=True)
-        cache = prefix.past_key_values
+        A start that is known already, and nearly as long, is taken instead, also for a row that is alone.
+        """
+        if not self.shares_prefix:
+            return ()
+        limit = min(row.first for row in rows)
+        start = rows[0].ids[: common_prefix([row.ids[:limit] for row in rows])]
+        known = max((ids for ids in self._prefixes if start[: len(ids)] == ids), key=len, default=())
+        if known and (len(rows) == 1 or len(start) - len(known) < WORTH_SHARING):
+            return known
+        return start if len(rows) > 1 and len(start) >= WORTH_SHARING else ()
+
+    def _after(self, prefix: tuple[int, ...], rows: Sequence[Row]) -> torch.Tensor:
+        """Hidden states behind the prefix, whose keys and values are computed once and kept for later batches."""
+        if prefix not in self._prefixes:
+            output = self.base(input_ids=self._padded([prefix]), use_cache=True)
+            self._prefixes[prefix] = output.past_key_values
+            while len(self._prefixes) > _KEPT_PREFIXES:
+                del self._prefixes[next(iter(self._prefixes))]
+        cache = copy.deepcopy(self._prefixes[prefix])
         cache.batch_repeat_interleave(len(rows))
-        rest = self._padded([row.ids[shared:] for row in rows])
+        rest = self._padded([row.ids[len(prefix) :] for row in rows])
         states: torch.Tensor = self.base(input_ids=rest, past_key_values=cache, use_cache=True).last_hidden_state
         return states
 
@@ -119,9 +139,10 @@ def _probe(forward: CausalForward, vocabulary: int) -> tuple[bool, bool]:
         except (AttributeError, TypeError, ValueError, RuntimeError):
             return False, False
         try:
-            together = forward._after_prefix(rows, 6)[0, 2 : len(ids) - 6].float()
+            together = forward._after(ids[:6], rows)[0, 2 : len(ids) - 6].float()
         except (AttributeError, TypeError, ValueError, RuntimeError):
             return plain, False
+    forward.forget_prefixes()
     tolerance = 1e-4 if states.dtype == torch.float32 else 5e-2
     return plain, torch.allclose(together, states[0, 8:].float(), rtol=tolerance, atol=tolerance)
 

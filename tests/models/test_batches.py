@@ -18,15 +18,31 @@ def test_windows_keep_the_stream_and_the_budget(sizes: list[int], budget: int) -
     assert all(sum(window) <= budget or len(window) == 1 for window in cut)
 
 
-@given(LENGTHS, st.integers(1, 200), st.floats(0, 1))
-def test_pack_covers_every_row_once_within_the_limits(lengths: list[int], budget: int, waste: float) -> None:
-    """Every row stands in one group; padded tokens keep to the budget and padding to its share."""
-    groups = pack(lengths, budget, waste)
+@given(LENGTHS, st.integers(1, 200), st.integers(0, 50))
+def test_pack_covers_every_row_once_within_the_budget(lengths: list[int], budget: int, overhead: int) -> None:
+    """Every row stands in one group, longest first, and padded tokens keep to the budget."""
+    groups = pack(lengths, budget, overhead)
     assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
     for group in groups:
-        longest = max(lengths[index] for index in group)
-        assert len(group) == 1 or longest * len(group) <= budget
-        assert all(lengths[index] >= (1 - waste) * longest - 1e-9 for index in group)
+        assert len(group) == 1 or max(lengths[index] for index in group) * len(group) <= budget
+        assert lengths[group[0]] == max(lengths[index] for index in group)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=7), st.integers(30, 200), st.integers(0, 50))
+def test_pack_is_the_cheapest_way_to_cut(lengths: list[int], budget: int, overhead: int) -> None:
+    """No way of cutting the sorted rows, of all there are, costs less."""
+    ordered = sorted(lengths, reverse=True)
+
+    def cost(sizes: list[list[int]]) -> float:
+        fits = all(len(group) == 1 or group[0] * len(group) <= budget for group in sizes)
+        return sum(overhead + group[0] * len(group) for group in sizes) if fits else float("inf")
+
+    every = []
+    for cuts in range(2 ** (len(ordered) - 1)):
+        ends = [i + 1 for i in range(len(ordered) - 1) if cuts >> i & 1] + [len(ordered)]
+        every.append(cost([ordered[a:b] for a, b in zip([0, *ends], ends, strict=False)]))
+    found = [[lengths[index] for index in group] for group in pack(lengths, budget, overhead)]
+    assert cost(found) == min(every)
 
 
 def test_windows_read_no_further_than_they_must() -> None:

@@ -83,7 +83,7 @@ def test_encoders_embed_with_their_mask_and_limit(model: HFModel, tiny_folder: P
         vocab_size=260, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32
     )
     encoder = transformers.BertModel(config).eval()
-    engine = HFModel(resolve(TINY), encoder, model.tokenizer, Limits(waste=1.0))
+    engine = HFModel(resolve(TINY), encoder, model.tokenizer, Limits(overhead=10_000))
     for vector, text in zip(engine.embed(PROMPTS), PROMPTS, strict=True):
         with torch.inference_mode():
             wanted = encoder(ids_of(model, text)).last_hidden_state[0].mean(0)
