@@ -45,12 +45,20 @@ class HostContext(Context):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._tracking = False
         if self.device == AUTO:
             self.device = default_device()
 
     def track(self, items: Iterable[T], *, total: int | None = None, description: str = "") -> Iterator[T]:
-        """``items``, with progress shown on stderr while they are consumed."""
-        return get_console().track(items, total=total, description=description)
+        """``items``, with progress shown on stderr while they are consumed; within another ``track``, shown there."""
+        return iter(items) if self._tracking else self._track(items, total, description)
+
+    def _track(self, items: Iterable[T], total: int | None, description: str) -> Iterator[T]:
+        self._tracking = True
+        try:
+            yield from get_console().track(items, total=total, description=description)
+        finally:
+            self._tracking = False
 
     def log(self, message: str) -> None:
         """A note on stderr, kept in :attr:`notes` for the manifest."""

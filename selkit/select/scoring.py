@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +21,12 @@ from selkit.store import Artifact, Draft, JsonlWriter, Key, Store, read_jsonl
 SCORES = "scores.parquet"
 PARTIAL = "rows.jsonl"
 CACHE = "cache"
+BLOCK = 64
+"""Rows that a scorer of like-sized batches (``by_length``) gets at once on a CPU, and scores again after a kill."""
+
+GPU_BLOCK = 2048
+"""The same on other devices."""
+
 MAX_FAILED = 0.02
 """Largest share of rows whose scoring may fail before the pass counts as failed."""
 
@@ -90,17 +96,38 @@ def _score_all(scorer: Scorer, pool: Pool, draft: Draft, ctx: Context) -> None:
     partial = draft.partial / PARTIAL
     ctx.cache_dir.mkdir(exist_ok=True)
     done = _read_partial(partial, scorer)
-    rest = _order(scorer, pool.without(done) if done else pool)
     if done:
-        ctx.log(f"{scorer.name}: {len(done)} of {len(pool)} rows have a score already, {len(rest)} to go")
+        ctx.log(f"{scorer.name}: {len(done)} of {len(pool)} rows have a score already, {len(pool) - len(done)} to go")
     with JsonlWriter(partial) as writer:
-        for row_id, row in _checked(scorer, rest, ctx):
-            done[row_id] = row
-            writer.append(row)
+        if scorer.by_length and scorer.independent:
+            rows = _in_blocks(scorer, _order(scorer, pool), done, writer, ctx)
+            deque(ctx.track(rows, total=len(pool), description=scorer.name), maxlen=0)
+        else:
+            for row_id, row in _checked(scorer, _order(scorer, pool.without(done) if done else pool), ctx):
+                done[row_id] = row
+                writer.append(row)
     table = _table(done)
     _refuse_failures(scorer, table)
     pq.write_table(table, draft.directory / SCORES)
     draft.record(**Scores(table).counts())
+
+
+def _in_blocks(
+    scorer: Scorer, pool: Pool, done: dict[str, list[Any]], writer: JsonlWriter, ctx: Context
+) -> Iterator[str]:
+    """Scores block after block of the sorted pool and adds the rows to ``done``; yields every id of the pool.
+
+    A model's rounding differs with a row's neighbours in a batch. Blocks lie where they would lie without an
+    interruption, and an unfinished one is scored again as a whole, so that a resumed pass gives the same bytes.
+    """
+    size = BLOCK if ctx.device.startswith("cpu") else GPU_BLOCK
+    for start in range(0, len(pool), size):
+        block = Pool(pool.table.slice(start, size), name=pool.name, turns=pool.turns)
+        if not all(row_id in done for row_id in block.ids):
+            rows = dict(_checked(scorer, block, ctx))
+            writer.extend(rows.values())
+            done.update(rows)
+        yield from block.ids
 
 
 def _read_partial(path: Path, scorer: Scorer) -> dict[str, list[Any]]:

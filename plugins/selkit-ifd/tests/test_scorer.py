@@ -12,6 +12,7 @@ from selkit_ifd.scorer import Ifd
 from selkit.api import ALPACA, PLAIN, Example, Pool, RowScore, TokenLosses, UsageError
 from selkit.models import HostContext, load_model
 from selkit.select import select
+from selkit.select.scoring import BLOCK
 from selkit.store import Store
 
 torch = pytest.importorskip("torch")
@@ -153,7 +154,7 @@ def test_ties_go_to_the_smaller_id_and_the_order_of_the_pool_does_not_matter(tmp
 
 
 def test_a_killed_pass_scores_at_most_one_batch_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed in the middle and run again: rows that had a score are not scored again, and the choice is the same."""
+    """Killed in the middle and run again: at most one block is scored again, and the choice is the same bits."""
     rows = [Example(f"r{n:03}", f"Question {n}?", response=f"Answer number {n}. " * (1 + n % 5)) for n in range(200)]
     many = Pool.from_examples(rows, name="many")
     selector = Ifd(model=TINY, bound="none")
@@ -173,7 +174,7 @@ def test_a_killed_pass_scores_at_most_one_batch_again(tmp_path: Path, monkeypatc
         select(many, selector, 20, store=store)
     seen, limit = 0, 10**9
     resumed = select(many, selector, 20, store=store)
-    assert seen == 200 - 120
+    assert 200 - 120 <= seen <= 200 - 120 + BLOCK
     assert resumed.selection == wanted.selection
 
 
