@@ -19,6 +19,7 @@ class Benchmark(Component, ABC):
         primary: The metric that verdicts are given on.
         data_name: Path of the data file within a folder of local data.
         hub_data: Name of the data set on the hub, for the error that says what is missing.
+        columns: What every row of the data must have, by name, with its type in JSON; checked before any model loads.
     """
 
     size: ClassVar[int]
@@ -26,6 +27,7 @@ class Benchmark(Component, ABC):
     primary: ClassVar[str]
     data_name: ClassVar[str]
     hub_data: ClassVar[str]
+    columns: ClassVar[Mapping[str, type]] = {}
 
     @abstractmethod
     def task_config(self, data: Path) -> dict[str, Any]:

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import os
+import logging
+import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from selkit.api import Benchmark, DataError, LanguageModel, PromptTemplate
+from selkit import __version__
+from selkit.api import Benchmark, LanguageModel, PromptTemplate, WorkFailed
 from selkit.evals.lm import as_lm
 from selkit.models import models_cache
 from selkit.plugins import check_requirements, provenance
 from selkit.store import Artifact, Draft, Key, Store, digest_file
 
+if TYPE_CHECKING:
+    from lm_eval.api.task import Task
+
 ITEMS = "items.parquet"
 SAMPLE_SEED = 0
+_FUNCTION = "!function"
 
 
 @dataclass(frozen=True)
@@ -43,30 +50,25 @@ class BenchmarkJob:
     max_new_tokens: int | None = None
 
 
-def find_data(benchmark: Benchmark, data: Path | None = None) -> Path:
-    """The local file of a benchmark's rows: ``data``, or below it, or below $SELKIT_SHARED_DATA/benchmarks.
+def benchmark_key(job: BenchmarkJob, weights: str, template: PromptTemplate, threads: int) -> Key:
+    """What the answers and scores of a benchmark depend on.
+
+    Args:
+        job: The benchmark.
+        weights: Digest of the model, or of the key that it is stored under.
+        template: The template of the training.
+        threads: Threads that the model computes with.
 
     Raises:
-        DataError: There is none; the sentence names the file that would serve.
+        MissingExtra: What the benchmark needs is not installed.
     """
-    shared = os.environ.get("SELKIT_SHARED_DATA")
-    places = [data, data / benchmark.data_name] if data else []
-    places += [Path(shared) / "benchmarks" / benchmark.data_name] if shared else []
-    for place in places:
-        if place.is_file():
-            return place
-    raise DataError(
-        f"benchmark {benchmark.name!r} finds no rows of {benchmark.hub_data}: put them into {benchmark.data_name} in a "
-        "folder and name it with `data:`, or set SELKIT_SHARED_DATA"
-    )
-
-
-def benchmark_key(job: BenchmarkJob, weights: str, template: PromptTemplate, threads: int) -> Key:
-    """What the answers and scores of a benchmark depend on."""
+    check_requirements(job.benchmark)
     parameters = job.benchmark.parameters() | {"sample": job.sample, "max_new_tokens": job.max_new_tokens}
-    versions = provenance(job.benchmark) | {name: version(name) for name in ("lm_eval", "torch", "transformers")}
+    packages = {"lm_eval", "torch", "transformers", *job.benchmark.requires}
+    versions = {"selkit": __version__} | {name: _version(name) for name in sorted(packages)}
     inputs = {"weights": weights, "data": digest_file(job.data), "template": template.digest}
-    return Key("benchmark", job.benchmark.name, parameters, versions, inputs, {"threads": threads})
+    made_by = provenance(job.benchmark) | versions
+    return Key("benchmark", job.benchmark.name, parameters, made_by, inputs, {"threads": threads})
 
 
 def run_benchmark(
@@ -76,68 +78,123 @@ def run_benchmark(
     template: PromptTemplate,
     store: Store,
 ) -> Artifact:
-    """The items of a benchmark with their scores, from the store or by running lm-eval."""
+    """The items of a benchmark with their scores, from the store or by running lm-eval.
+
+    Args:
+        job: The benchmark and its rows.
+        key: What they are stored under, from :func:`benchmark_key`.
+        model: Gives the engine; called only when there is something to compute.
+        template: The template of the training.
+        store: Where the items are kept.
+
+    Raises:
+        MissingExtra: What the benchmark needs is not installed.
+        DataError: The benchmark's rows, or what its scoring needs, are not there.
+    """
     check_requirements(job.benchmark)
 
     def make(draft: Draft) -> None:
         job.benchmark.prepare(models_cache().parent)
-        samples = _evaluate(job, model, template)
-        table = pa.Table.from_pylist([_item(job.benchmark, sample) for sample in samples])
-        pq.write_table(table, draft.directory / ITEMS)
-        draft.record(rows=table.num_rows, published_rows=job.benchmark.size)
+        lm = as_lm(model, template, job.max_new_tokens)
+        rows = [_item(job.benchmark, sample) for sample in _samples(job, lm)]
+        pq.write_table(pa.Table.from_pylist(rows), draft.directory / ITEMS)
+        draft.spend("tokens.out", float(lm.tokens), "engine")
+        draft.record(rows=len(rows), published_rows=job.benchmark.size)
 
     return store.obtain(key, make)
 
 
 def read_items(artifact: Artifact) -> pa.Table:
-    """Columns item (a hash of the row), prompt, response, and one per metric."""
+    """Columns item (a hash of the row), prompt, response, and one per metric, in the order of the data."""
     return pq.read_table(artifact.file(ITEMS))
 
 
-def _evaluate(job: BenchmarkJob, model: Callable[[], LanguageModel], template: PromptTemplate) -> list[dict[str, Any]]:
-    import sys
-
+def _samples(job: BenchmarkJob, lm: Any) -> list[dict[str, Any]]:
+    """lm-eval's sample records, in the order of the data."""
     import lm_eval
-    from lm_eval.tasks import TaskManager
 
     config = job.benchmark.task_config(job.data)
-    with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
-        (Path(folder) / "task.yaml").write_text(_yaml(config), encoding="utf-8")
-        # Without lm-eval's own index: building it takes many seconds and nothing here needs it.
-        manager = TaskManager(include_path=[folder], include_defaults=False)
-        results = lm_eval.simple_evaluate(
-            model=as_lm(model, template, job.max_new_tokens),
-            tasks=[config["task"]],
-            task_manager=manager,
-            samples=_sampled(job, config["task"]),
-            bootstrap_iters=0,
-            log_samples=True,
+    name = str(config["task"])
+    # `evaluate` rather than `simple_evaluate`, which reseeds the process and calls programs to describe the machine.
+    with _apart():
+        task = _load_task(config)
+        chosen = _chosen(job.sample, len(task.eval_docs))
+        results = lm_eval.evaluate(
+            lm, {"tasks": {name: task}, "groups": {}, "group_map": {}}, samples={name: chosen}, bootstrap_iters=0
         )
-    samples: list[dict[str, Any]] = results["samples"][config["task"]]
+    samples: list[dict[str, Any]] = results["samples"][name]
+    if len(samples) != len(chosen):
+        raise WorkFailed(
+            f"lm-eval gave {len(samples)} records for {len(chosen)} rows of benchmark {job.benchmark.name!r}: selkit "
+            "serves tasks with one filter and one answer a row"
+        )
     return sorted(samples, key=lambda sample: int(sample["doc_id"]))
 
 
-def _sampled(job: BenchmarkJob, task: str) -> dict[str, list[int]] | None:
-    if job.sample is None:
-        return None
-    rows = sum(1 for line in job.data.read_text(encoding="utf-8").splitlines() if line.strip())
-    size = min(job.sample, rows)
-    chosen = np.random.default_rng(SAMPLE_SEED).choice(rows, size=size, replace=False)
-    return {task: sorted(int(i) for i in chosen)}
+def _load_task(config: dict[str, Any]) -> Task:
+    """The task of a configuration, without lm-eval's own index, which takes many seconds and which nothing needs."""
+    from lm_eval.tasks import TaskManager
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "task.yaml"
+        path.write_text(task_yaml(config), encoding="utf-8")
+        loaded = TaskManager(include_path=[folder], include_defaults=False).load([config["task"]])
+    task: Task = loaded["tasks"][config["task"]]
+    if task.get_config("num_fewshot") is None:
+        task.set_config(key="num_fewshot", value=0)
+    task.set_fewshot_seed(seed=SAMPLE_SEED)
+    return task
+
+
+def task_yaml(config: dict[str, Any]) -> str:
+    """A task as lm-eval's YAML: a text ``!function module.name`` becomes a node of that tag."""
+    return yaml.dump(config, Dumper=_TaskDumper, sort_keys=False, allow_unicode=True)
+
+
+class _TaskDumper(yaml.SafeDumper):
+    """Writes references to functions with their tag."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    tag, _, rest = text.partition(" ")
+    return dumper.represent_scalar(tag, rest) if tag == _FUNCTION else dumper.represent_str(text)
+
+
+_TaskDumper.add_representer(str, _represent_text)
+
+
+def _chosen(sample: int | None, rows: int) -> list[int]:
+    """The rows that count, in their order: a part is drawn by a fixed seed, so that every model answers the same."""
+    if sample is None or sample >= rows:
+        return list(range(rows))
+    return sorted(np.random.default_rng(SAMPLE_SEED).choice(rows, size=sample, replace=False).tolist())
 
 
 def _item(benchmark: Benchmark, sample: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "item": sample["doc_hash"],
-        "prompt": str(sample["arguments"]["gen_args_0"]["arg_0"])
-        if isinstance(sample["arguments"], dict)
-        else str(sample["arguments"][0][0]),
-        "response": str(sample["filtered_resps"][0]),
-        **benchmark.item_scores(sample),
-    }
+    prompt, response = sample["arguments"][0][0], sample["filtered_resps"][0]
+    scores = benchmark.item_scores(sample)
+    return {"item": sample["doc_hash"], "prompt": str(prompt), "response": str(response), **scores}
 
 
-def _yaml(config: dict[str, Any]) -> str:
-    lines = yaml.safe_dump(config, sort_keys=False)
-    # A dumped '!function x' is quoted text; lm-eval reads it as a tag only without the quotes.
-    return lines.replace("'!function ", "!function ").replace("process_results'\n", "process_results\n")
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # an engine of another kind may do without, and some modules are no package
+        return "absent"
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Keeps lm-eval off the terminal: what it prints goes to stderr; its bar and its advice on options go nowhere."""
+    import lm_eval.api.task as task_module
+
+    logger = logging.getLogger("lm_eval")
+    level, bar = logger.level, task_module.tqdm
+    logger.setLevel(logging.ERROR)
+    task_module.tqdm = partial(bar, disable=True)  # it has no switch of its own
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        logger.setLevel(level)
+        task_module.tqdm = bar

