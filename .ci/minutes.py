@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-_LINE = re.compile(r"^\s*(?P<name>[\w.-]+): (?P<state>OK|FAIL|SKIP)\b.*?\((?P<seconds>[\d.]+)=?.*seconds?\)", re.MULTILINE)
+_LINE = re.compile(r"^\s*(?P<name>[\w.-]+): (?P<state>OK|FAIL|SKIP)\b.*?\((?P<seconds>[\d.]+)=?.*seconds?\)", re.M)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from selkit.api import Comparison, Context, ContractViolation, Judgement, PairwiseJudge, UsageError
+from selkit.files import tree_files
 from selkit.judge.passes import pass_from_row, pass_row
 from selkit.models import resolve
 from selkit.plugins import check_requirements, provenance
@@ -22,7 +23,6 @@ from selkit.store import (
     digest_text,
     read_jsonl,
 )
-from selkit.store.files import tree_files
 
 PASSES = "passes.jsonl"
 BATCH = 64

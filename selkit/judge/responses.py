@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from selkit.api import Comparison, DataError
-from selkit.store import read_jsonl
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ def read_responses(path: Path) -> dict[str, Response]:
     if not path.is_file():
         raise DataError(f"there is no file {path}: make one with `selkit generate MODEL --prompts ... -o {path}`")
     responses: dict[str, Response] = {}
-    for number, row in enumerate(read_jsonl(path), 1):
+    for number, row in enumerate(_rows(path), 1):
         if not isinstance(row, dict) or not isinstance(row.get("response"), str) or row.get("id") in (None, ""):
             raise DataError(f"{path}, row {number}: a response needs an 'id' and a text 'response'")
         row_id = str(row["id"])
@@ -38,6 +39,18 @@ def read_responses(path: Path) -> dict[str, Response]:
     if not responses:
         raise DataError(f"{path} holds no response")
     return responses
+
+
+def _rows(path: Path) -> Iterator[Any]:
+    # Not the store's reader: it takes a last line without a line break for a torn one, and people's files end so.
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise DataError(f"{path}, line {number}, is not valid JSON: mend the line") from error
 
 
 def join_responses(

@@ -166,7 +166,8 @@ def _row(scorer: Scorer, row_id: str, score: float | RowScore) -> list[Any]:
             score = RowScore(float(score))
         except (TypeError, ValueError) as error:
             raise ContractViolation(f"{scorer.name} returned {score!r} for row {row_id!r}: not a number") from error
-    value = score.value
+    # A row that failed or is left out has no score, whatever number came with it.
+    value = score.value if score.status == "ok" else None
     if value is not None and np.isnan(value):
         return [row_id, None, "failed", score.reason or "the scorer returned NaN", score.truncated, dict(score.details)]
     status = "failed" if value is None and score.status == "ok" else score.status

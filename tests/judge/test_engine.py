@@ -10,10 +10,10 @@ from typing import ClassVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from selkit.models import HostContext
 
 from selkit.api import Comparison, Context, ContractViolation, Judgement, Outcome, PairwiseJudge, UsageError
 from selkit.judge import item_scores, judge_health, judge_pairs, pass_from_row, pass_row
+from selkit.models import HostContext
 from selkit.plugins import build
 from selkit.store import Store
 

@@ -16,6 +16,7 @@ from selkit.api import (
     Context,
     ContractViolation,
     Pool,
+    RowScore,
     Scorer,
     Selection,
     Selector,
@@ -112,6 +113,23 @@ def test_nan_is_reported_and_never_ranked(store: Store) -> None:
     assert result.facts["failed"] == {"the scorer returned NaN": 1}
     with pytest.raises(WorkFailed, match=r"by-grade failed on 3 of 100 rows, more than 2%"):
         select(pool, ByGrade(bad=("r006", "r007", "r008")), 99, store=store)
+
+
+def test_a_number_beside_a_failure_is_not_ranked(store: Store) -> None:
+    """A scorer that says 'failed' and still gives a value does not get that row chosen."""
+
+    @dataclass
+    class Contradictory(Scorer):
+        name = "contradictory"
+
+        def score(self, pool: Pool, ctx: Context) -> Iterable[RowScore]:
+            """The first row failed with a huge value."""
+            for i, _ in enumerate(pool):
+                yield RowScore(1e9, "failed", "broke") if i == 0 else RowScore(float(i))
+
+    result = select(make_pool(100), Contradictory(), 5, store=store)
+    assert "r000" not in result.ids
+    assert result.facts["failed"] == {"broke": 1}
 
 
 def test_exclusion_by_rule_is_a_declared_shortfall(pool: Pool, store: Store) -> None:
