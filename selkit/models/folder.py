@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from selkit.api import DataError
-from selkit.store.files import digest_file
+from selkit.files import digest_file
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"

@@ -21,9 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from selkit.api import UsageError
+from selkit.files import cache_folder, unwritable
 from selkit.models import hub, pypi, tiny
 from selkit.models.folder import ModelFolder, check_folder
-from selkit.store.files import cache_folder, unwritable
 
 _BUILT = "1"  # part of the names of built folders: raise it when building changes
 

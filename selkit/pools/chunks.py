@@ -66,7 +66,8 @@ class CellChunk(DictChunk):
 
     def rows(self, needed: Iterable[str]) -> list[dict[str, Any]]:
         """The rows' needed cells; None where a cell says NaN."""
-        names = [name for name in needed if name in self.names]
+        header = self.values[0].keys()
+        names = [name for name in needed if name in header]
         return [{name: None if row[name] in _NAN else row[name] for name in names} for row in self.values]
 
     def column(self, name: str, kept: Sequence[int], as_text: bool) -> pa.Array:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from selkit.api.errors import DataError, MissingExtra
+from selkit.files import digest_file, digest_text, tree_files
 from selkit.pools.chunks import ROWS, Chunk
 from selkit.pools.files import arrow_chunks
-from selkit.store.files import digest_file, digest_text, tree_files
 
 SAVED = ("dataset_dict.json", "state.json")
 """Files that tell a folder written by ``save_to_disk``."""

@@ -7,13 +7,14 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from selkit.api.data import Dropped, Pool, Turns
 from selkit.api.errors import DataError
 from selkit.console import get_console
+from selkit.files import digest_file, unwritable
 from selkit.pools import hub
 from selkit.pools.combine import capped, mix
 from selkit.pools.drops import summary
@@ -21,11 +22,8 @@ from selkit.pools.files import read_chunks
 from selkit.pools.ingest import POOL_FILE, Import, OpenChunks, import_rows
 from selkit.pools.named import PLANTED, POOLS, how_to_stand_in, stand_in
 from selkit.pools.planted import planted_pool
+from selkit.pools.results import ResultStore
 from selkit.pools.spec import PoolSpec, parse_source
-from selkit.store.files import digest_file
-
-if TYPE_CHECKING:
-    from selkit.store import Draft, Key, Store
 
 SCHEMA = 1
 """Version of what an import writes and of the rules by which it reads; whoever changes either raises it."""
@@ -37,7 +35,7 @@ SELECTION_FILE = "selection.jsonl"
 def load_pool(
     source: str | Path | Mapping[str, Any] | Sequence[Any] | PoolSpec,
     *,
-    store: Store | None = None,
+    store: ResultStore | None = None,
     turns: Turns = "last",
     skip_bad_lines: bool = False,
 ) -> Pool:
@@ -64,7 +62,7 @@ def load_pool(
     return _load(parse_source(source, turns=turns, skip_bad_lines=skip_bad_lines), store)
 
 
-def _load(spec: PoolSpec, store: Store | None) -> Pool:
+def _load(spec: PoolSpec, store: ResultStore | None) -> Pool:
     if spec.mix:
         parts = [_load(part, store) for part in spec.mix]
         pool = mix(parts, spec.name or "mix", keep_sources=[bool(part.mix) for part in spec.mix])
@@ -135,7 +133,7 @@ def _hub_place(spec: PoolSpec, hub_id: str, revision: str | None, name: str, oth
     return _Place(label, name, lambda log: hub.dataset_chunks(dataset), lambda: hub.cached_digest(dataset), split)
 
 
-def _imported(place: _Place, spec: PoolSpec, store: Store | None) -> Pool:
+def _imported(place: _Place, spec: PoolSpec, store: ResultStore | None) -> Pool:
     job = Import(
         label=place.label,
         open_chunks=place.open_chunks,
@@ -153,21 +151,19 @@ def _imported(place: _Place, spec: PoolSpec, store: Store | None) -> Pool:
     return pool
 
 
-def _stored(job: Import, place: _Place, store: Store) -> Pool:
-    def make(draft: Draft) -> None:
+def _stored(job: Import, place: _Place, store: ResultStore) -> Pool:
+    def make(draft: Any) -> None:
         facts = import_rows(job, draft.directory, draft.partial)
         fingerprint = _opened(draft.directory, job.source, facts).fingerprint
         draft.record(**facts, fingerprint=fingerprint)
 
-    artifact = store.obtain(_key(job, place), make)
-    facts = artifact.manifest["facts"]
-    return _opened(artifact.directory, job.source, facts)
+    parameters = _parameters(job, place)
+    result = store.make_once("pool", make, parameters=parameters, inputs={"rows": _digest(place)}, schema=SCHEMA)
+    return _opened(result.directory, job.source, result.facts)
 
 
-def _key(job: Import, place: _Place) -> Key:
-    from selkit.store import Key
-
-    parameters = {
+def _parameters(job: Import, place: _Place) -> dict[str, Any]:
+    return {
         "source": job.source,
         "format": job.format,
         "columns": dict(job.columns),
@@ -175,7 +171,6 @@ def _key(job: Import, place: _Place) -> Key:
         "skip_bad_lines": job.skip_bad_lines,
         "split": place.split,
     }
-    return Key("pool", parameters=parameters, inputs={"rows": _digest(place)}, schema=SCHEMA)
 
 
 def _digest(place: _Place) -> str:
@@ -190,7 +185,13 @@ def _digest(place: _Place) -> str:
 def _temporary(job: Import) -> Pool:
     folder = tempfile.TemporaryDirectory(prefix="selkit-pool-", ignore_cleanup_errors=True)
     directory = Path(folder.name)
-    facts = import_rows(job, directory, directory)
+    try:
+        facts = import_rows(job, directory, directory)
+    except BaseException as error:
+        folder.cleanup()
+        if isinstance(error, OSError):
+            raise unwritable(error, directory) from error
+        raise
     pool = _opened(directory, job.source, facts)
     weakref.finalize(pool, folder.cleanup)
     return pool

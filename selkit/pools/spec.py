@@ -107,10 +107,10 @@ def _from_word(word: str, base: PoolSpec) -> PoolSpec:
         return replace(base, name=word)
     named = _STAND_IN.fullmatch(word)
     if named and not Path(word).exists():
-        return replace(base, name=named[1], path=Path(named[2]))
+        return replace(base, name=named[1], path=Path(named[2]).expanduser())
     if not word or not (Path(word).exists() or set(word) & set("/\\.")):
         raise DataError(f"there is neither a file nor a pool {word!r}{_did_you_mean(word)}: {_known()}")
-    return replace(base, path=Path(word))
+    return replace(base, path=Path(word).expanduser())
 
 
 def _from_mapping(given: Mapping[str, Any], base: PoolSpec) -> PoolSpec:
@@ -141,7 +141,7 @@ def _with_place(spec: PoolSpec, given: Mapping[str, Any]) -> PoolSpec:
         return _known_pool(spec, given)
     _refuse_planted_keys(spec, given)
     if places == ["path"]:
-        return replace(spec, path=Path(_text("path", given["path"])))
+        return replace(spec, path=Path(_text("path", given["path"])).expanduser())
     if places == ["hub"]:
         return replace(spec, hub=_text("hub", given["hub"]).removeprefix("hub:"))
     if not isinstance(given["mix"], Sequence) or isinstance(given["mix"], str) or not given["mix"]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +24,8 @@ from selkit.pools.formats import INPUT, INSTRUCTION, RESPONSE, own_id
 from selkit.pools.ids import text_digest, unique_ids
 from selkit.pools.named import PLANTED
 from selkit.pools.planted import planted_prompts
+from selkit.pools.results import ResultStore
 from selkit.pools.turns import history_turns
-
-if TYPE_CHECKING:
-    from selkit.store import Store
 
 FOLDER_VARIABLE = "SELKIT_TESTSETS"
 """Environment variable: a folder of test sets, NAME.jsonl each."""
@@ -104,7 +102,7 @@ class TestSet:
         return TestSet(self.name, tuple(self.prompts[i] for i in chosen), self.dropped)
 
 
-def load_testset(source: str | Path, *, store: Store | None = None) -> TestSet:
+def load_testset(source: str | Path, *, store: ResultStore | None = None) -> TestSet:
     """The test set of a file, or of a name.
 
     Args:

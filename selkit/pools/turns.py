@@ -34,8 +34,8 @@ def conversation_fields(value: Any, system: Any = None) -> Fields:
     """The row that a conversation makes; what follows the last assistant turn is left out.
 
     Args:
-        value: A list of turns ``{role|from, content|value}``, a list of texts that alternate between user and
-            assistant, or the JSON text of either.
+        value: A list of turns ``{role|from, content|value}``, a mapping of lists that says the same, a list of texts
+            that alternate between user and assistant, or the JSON text of any of these.
         system: A system prompt that stands in a column of its own.
 
     Raises:
@@ -62,6 +62,8 @@ def read_turns(value: Any) -> tuple[Turn, ...]:
         value = _parsed(value)
     if is_missing(value):
         raise Unusable("no conversation")
+    if isinstance(value, Mapping):
+        value = _transposed(value)
     if not isinstance(value, Sequence):
         raise Unusable(f"the conversation is {kind_of(value)}, not a list of turns")
     turns = tuple(_turn(item, number) for number, item in enumerate(value))
@@ -98,6 +100,14 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         raise Unusable("the conversation is text, not a list of turns") from None
+
+
+def _transposed(columns: Mapping[str, Any]) -> Any:
+    """The turns of a mapping of lists, as which older data sets hold a list of mappings; anything else as it is."""
+    lists = [value for value in columns.values() if isinstance(value, list)]
+    if not lists or len(lists) < len(columns) or len({len(value) for value in lists}) > 1:
+        return columns
+    return [dict(zip(columns, values, strict=True)) for values in zip(*lists, strict=True)]
 
 
 def _turn(item: Any, number: int) -> Turn:

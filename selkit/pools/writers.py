@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from selkit.api.data import Example, Pool, Turn
 from selkit.api.errors import DataError, UsageError
-from selkit.store.files import atomic_open, atomic_write_text
+from selkit.files import atomic_open, atomic_write_text
 
 LLAMA_FACTORY_DATA = "llama_factory.json"
 """Name of the file with the rows that LLaMA-Factory reads."""

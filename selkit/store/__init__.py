@@ -1,8 +1,6 @@
 """The content-addressed store: keys, manifests, atomic writes, leases, the cost ledger."""
 
-from selkit.store.artifact import Artifact, Draft
-from selkit.store.collect import Collected
-from selkit.store.files import (
+from selkit.files import (
     atomic_open,
     atomic_write_bytes,
     atomic_write_text,
@@ -10,6 +8,8 @@ from selkit.store.files import (
     digest_file,
     digest_text,
 )
+from selkit.store.artifact import Artifact, Draft
+from selkit.store.collect import Collected
 from selkit.store.jsonl import JsonlWriter, append_jsonl, iter_jsonl, read_jsonl
 from selkit.store.keys import Key, canonical_json
 from selkit.store.ledger import LedgerRow, totals

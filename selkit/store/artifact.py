@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selkit.api.errors import SelkitError
-from selkit.store.files import unwritable
+from selkit.files import unwritable
 from selkit.store.keys import Key, plain
 from selkit.store.ledger import LedgerRow, rows_of
 from selkit.store.secret import redact

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from selkit.store.files import tree_bytes
+from selkit.files import tree_bytes
 from selkit.store.layout import Layout, is_digest
 from selkit.store.lease import Lease, leases
 from selkit.store.manifest import MANIFEST, Damaged, read_manifest

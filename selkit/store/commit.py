@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from selkit.api.errors import ContractViolation
+from selkit.files import atomic_write_bytes, remove_tree, sync_file, sync_folder, tree_files
 from selkit.store.artifact import Artifact, Draft
-from selkit.store.files import atomic_write_bytes, remove_tree, sync_file, sync_folder, tree_files
 from selkit.store.layout import Layout
 from selkit.store.manifest import MANIFEST, Damaged, build_manifest, file_entry, manifest_bytes, read_manifest
 from selkit.store.measure import Meter

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from selkit.api.errors import DataError
 from selkit.console import get_console
-from selkit.store.files import unwritable
+from selkit.files import unwritable
 
 _BLOCK = 65536
 

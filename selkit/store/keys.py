@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from selkit.api.errors import SelkitError, UsageError
-from selkit.store.files import digest_text
+from selkit.files import digest_text
 from selkit.store.secret import secret_reason
 
 _STAGE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

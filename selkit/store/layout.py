@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selkit.api.errors import SelkitError
-from selkit.store.files import remove_tree
+from selkit.files import remove_tree
 from selkit.store.manifest import MANIFEST
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")

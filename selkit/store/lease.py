@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from selkit.api.errors import SelkitError
 from selkit.console import get_console
-from selkit.store.files import unwritable
+from selkit.files import unwritable
 
 if TYPE_CHECKING:
     from filelock import FileLock

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selkit.api.errors import DataError, SelkitError
-from selkit.store.files import digest_file, digest_text
+from selkit.files import digest_file, digest_text
 from selkit.store.keys import Key, canonical_json
 
 SCHEMA_VERSION = 1

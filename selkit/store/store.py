@@ -18,13 +18,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from selkit.api.errors import DataError, SelkitError
 from selkit.console import get_console
+from selkit.files import cache_folder, full_disk, is_full, remove_tree, tree_bytes, unwritable
 from selkit.store.artifact import Artifact, Draft
 from selkit.store.collect import Collected, collect
 from selkit.store.commit import commit
-from selkit.store.files import cache_folder, full_disk, is_full, remove_tree, tree_bytes, unwritable
 from selkit.store.keys import Key
 from selkit.store.layout import Layout
 from selkit.store.lease import Lease
@@ -86,6 +87,16 @@ class Store:
         """
         with someone_elses():
             return self._existing(key) or self._obtain(key, make)
+
+    def make_once(self, stage: str, make: Callable[[Draft], None], **parts: Any) -> Artifact:
+        """As :meth:`obtain`, for packages that stand beside this one and do not import its :class:`Key`.
+
+        Args:
+            stage: The key's stage.
+            make: As there.
+            parts: The key's other fields, by name.
+        """
+        return self.obtain(Key(stage, **parts), make)
 
     def scratch(self, name: str) -> Path:
         """A folder for what need not be kept: the ``cache_dir`` of a component, by its name or the digest of a key.

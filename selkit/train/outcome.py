@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from selkit.store.files import atomic_write_text
+from selkit.files import atomic_write_text
 from selkit.train.job import Finished, Job, versions
 from selkit.train.preflight import model_config
 from selkit.train.report import REPORT, TrainReport

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from selkit.api import DataError, Pool, UsageError, WorkFailed
 from selkit.console import get_console
+from selkit.files import full_disk, is_full
 from selkit.models import ModelFolder, default_device, resolve
-from selkit.store.files import full_disk, is_full
 from selkit.train.batches import BatchPlan, plan_batches, rows_that_fit
 from selkit.train.job import Finished, Job, Options
 from selkit.train.loop import LoopSettings, is_out_of_memory, load_weights, make_trainer

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from selkit.api import DataError
-from selkit.store.files import atomic_write_text, remove_tree, unwritable
+from selkit.files import atomic_write_text, remove_tree, unwritable
 from selkit.train.report import REPORT
 
 MARK = "complete.json"

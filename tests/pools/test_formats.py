@@ -26,6 +26,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "completion": [{"role": "assistant", "content": ANSWERED}],
     },
     "sharegpt": {"conversations": [{"from": "human", "value": ASKED}, {"from": "gpt", "value": ANSWERED}]},
+    "mapping of lists": {"conversations": {"from": ["human", "gpt"], "value": [ASKED, ANSWERED]}},
     "alternating": {"conversations": [ASKED, ANSWERED]},
     "messages": {"messages": [{"role": "user", "content": ASKED}, {"role": "assistant", "content": ANSWERED}]},
     "parts": {

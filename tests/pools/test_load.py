@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -96,6 +97,23 @@ def test_saved_datasets(tmp_path: Path) -> None:
         load_pool(tmp_path / "both")
 
 
+@pytest.mark.slow
+def test_data_sets_of_the_hub(write_lines: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the hub's library loads (here a folder, which it takes for a data set) is read and kept in the store."""
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write_lines(ROWS).rename(folder / "train.jsonl")
+    store = Store(tmp_path / "store")
+    pool = load_pool(f"hub:{folder}", store=store)
+    assert (pool.name, len(pool)) == ("data", 30)
+    monkeypatch.setattr("selkit.pools.load.import_rows", _never)
+    assert load_pool({"hub": str(folder)}, store=store).ids == pool.ids
+    with pytest.raises(DataError, match=r"no split 'test'.*it has train"):
+        load_pool({"hub": str(folder), "split": "test"}, store=store)
+
+
 def test_store_keeps_the_import(write_lines: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second load reads no row of the file; a changed file and other options are imported anew."""
     path, store = write_lines([*ROWS, {"instruction": "x", "output": ""}]), Store(tmp_path / "store")
@@ -140,6 +158,22 @@ def test_temporary_files_go_with_the_pool(write_lines: Any, tmp_path: Path, monk
     assert not list(folder.iterdir())
     assert len(part) == 2
     assert table["response"][29].as_py() == "a29"
+
+
+def test_full_disk(write_lines: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full is said to be full, and what was written is removed."""
+    path, folder = write_lines(ROWS), tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pyarrow.ipc.RecordBatchFileWriter.write_batch", full, raising=False)
+    with pytest.raises(DataError, match="no space left") as caught:
+        load_pool(path)
+    assert caught.value.exit_code == 4
+    assert not list(folder.iterdir())
 
 
 def test_mix_keeps_the_source(write_lines: Any) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from selkit.api import DataError
+from selkit.files import is_full, readable_bytes, tree_bytes
 from selkit.store import atomic_open, atomic_write_bytes, atomic_write_text, cache_folder, digest_file, digest_text
-from selkit.store.files import is_full, readable_bytes, tree_bytes
 
 
 def test_writes_replace_the_whole_file(tmp_path: Path) -> None:
