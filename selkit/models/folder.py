@@ -17,7 +17,7 @@ TOKENIZER = "tokenizer.json"
 INDEX = "model.safetensors.index.json"
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 _OTHER_FILES = (".json", ".jinja", ".txt", ".model")  # configuration, tokenizer, chat template
-_NOTES = frozenset({"trainer_state.json", "manifest.json", "data_config.json", "report.json"})
+_NOTES = frozenset({"trainer_state.json", "manifest.json", "data_config.json", "report.json", "training.json"})
 
 
 @dataclass(frozen=True)
