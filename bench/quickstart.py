@@ -72,7 +72,8 @@ def main() -> None:
         first_seconds, first_peak, first = run(Path(name))
         second_seconds, second_peak, second = run(Path(name))
     oracle = next(row for row in first["verdicts"] if row["arm"] == "oracle")
-    assert oracle["verdict"] == "BEATS" and oracle["ci_low"] > 0, oracle
+    assert oracle["verdict"] == "BEATS", oracle
+    assert oracle["ci_low"] > 0, oracle
     assert {**first, "measured": None} == {**second, "measured": None}
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
     print(f"oracle over random: {oracle['effect']:.1f} points ({oracle['ci_low']:.1f} to {oracle['ci_high']:.1f})")
