@@ -87,10 +87,12 @@ def test_columns_that_come_and_go(write_lines: Any) -> None:
 
 
 def test_numbers_that_a_fraction_cannot_hold(write_lines: Any) -> None:
-    """A large whole number is not rounded because a fraction comes later."""
-    rows: list[dict[str, Any]] = [{"instruction": f"q{i}", "output": "a", "n": 2**60 + 1} for i in range(5000)]
-    pool = load_pool(write_lines([*rows, {"instruction": "z", "output": "a", "n": 0.5}]))
+    """A large whole number is not rounded because a fraction comes later, beside another column that has no type."""
+    common = {"output": "a", "n": 2**60 + 1, "mixed": 1}
+    rows: list[dict[str, Any]] = [{"instruction": f"q{i}", **common} for i in range(5000)]
+    pool = load_pool(write_lines([*rows, {"instruction": "z", "output": "a", "n": 0.5, "mixed": "x"}]))
     assert pool.column("n")[0].as_py() == str(2**60 + 1)
+    assert pool.column("mixed")[5000].as_py() == '"x"'
 
 
 def test_nested_columns_keep_their_types(write_lines: Any) -> None:

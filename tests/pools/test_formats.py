@@ -107,6 +107,13 @@ def test_conversation_becomes_history_and_response(write_lines: Any) -> None:
     assert pool.turns == "all"
 
 
+def test_system_turn_before_the_response(write_lines: Any) -> None:
+    """A system turn between question and answer is kept in the history."""
+    turns = [("user", "a"), ("system", "now briefly"), ("assistant", "b")]
+    (row,) = load_pool(write_lines([{"messages": [{"role": role, "content": text} for role, text in turns]}]))
+    assert (row.instruction, row.response, row.history) == ("a", "b", (Turn("system", "now briefly"),))
+
+
 def test_history_and_system_columns(write_lines: Any) -> None:
     """LLaMA-Factory's history pairs and system column are turns."""
     row = {"instruction": "c", "output": "d", "history": [["a", "b"]], "system": "s"}

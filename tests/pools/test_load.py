@@ -267,6 +267,6 @@ def test_facts_of_a_pool(write_lines: Any) -> None:
     assert (facts.rows, facts.duplicates, facts.conversations) == (3, 1, 1)
     assert facts.dropped == {"the response is empty": 1}
     assert facts.response_words == {"shortest": 1, "quarter": 2, "median": 3, "three quarters": 3, "longest": 3}
-    assert facts.instruction_words["longest"] == 3
+    assert (facts.instruction_words["shortest"], facts.instruction_words["longest"]) == (1, 3)
     assert facts.sources == {"pool": 3}
     assert facts.columns["response"] == "string"
