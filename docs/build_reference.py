@@ -1,0 +1,128 @@
+"""Writes docs/reference/commands.md and the generated part of docs/reference/selectors.md from the code.
+
+Run it after a change to a command or a built-in selector: ``python docs/build_reference.py``. tests/test_docs.py fails
+while the pages say something else than the code.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from selkit.cli import COMMANDS, cli
+from selkit.plugins import find, parameters_of, summary
+from selkit.plugins.builtin import BUILTINS
+
+REFERENCE = Path(__file__).resolve().parent / "reference"
+BEGIN = "<!-- written by docs/build_reference.py: begin -->"
+END = "<!-- written by docs/build_reference.py: end -->"
+_SHARED = ("help", "quiet", "verbose")
+
+
+def commands_page() -> str:
+    """The page of all commands with their arguments and options."""
+    parts = [
+        "# Commands",
+        "This page is written by `docs/build_reference.py` from the commands themselves.",
+        "Every command takes `-h, --help`; nearly all take `-q, --quiet` (no notes and no progress) and "
+        "`-v, --verbose` (more detail). They are left out below. The result goes to stdout, notes and progress go to stderr. "
+        "What a command returns to the shell is in [Exit codes](exit-codes.md).",
+    ]
+    with click.Context(cli) as ctx:
+        for name in COMMANDS:
+            command = cli.get_command(ctx, name)
+            assert command is not None
+            parts += _command(command, f"selkit {name}", 2)
+    return "\n\n".join(parts) + "\n"
+
+
+def _command(command: click.Command, path: str, level: int) -> Iterator[str]:
+    yield f"{'#' * level} `{path}`"
+    yield _help(command)
+    arguments = [p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)]
+    group = isinstance(command, click.Group)
+    usage = " ".join([path, *arguments, *(["[COMMAND]"] if group else []), "[OPTIONS]"])
+    yield f"    {usage}"
+    options = [p for p in command.params if isinstance(p, click.Option) and p.name not in _SHARED]
+    if options:
+        yield _table(("Option", "Default", "Meaning"), [_option(option) for option in options])
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            below = command.get_command(click.Context(command), name)
+            assert below is not None
+            yield from _command(below, f"{path} {name}", level + 1)
+
+
+def _help(command: click.Command) -> str:
+    """The help text; a paragraph that click must not wrap becomes a block of code."""
+    paragraphs = []
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        if paragraph.startswith("\b\n"):
+            paragraphs.append("\n".join(f"    {line}" for line in paragraph[2:].splitlines()))
+        else:
+            paragraphs.append(paragraph)
+    return "\n\n".join(paragraphs)
+
+
+def _option(option: click.Option) -> tuple[str, str, str]:
+    takes = "" if option.is_flag or option.count else f" {_takes(option)}"
+    names = f"`{', '.join(option.opts)}{takes}`"
+    required = "required" if option.required else ""
+    default = option.default if option.show_default and not callable(option.default) else None
+    text = option.help or ""
+    if option.envvar and option.show_envvar:
+        text += f" Also set by `{option.envvar}`."
+    return names, required or ("" if default is None else f"`{default}`"), text
+
+
+def _takes(option: click.Option) -> str:
+    if option.metavar:
+        return option.metavar
+    if isinstance(option.type, click.Choice):
+        return "|".join(map(str, option.type.choices))
+    return "N" if isinstance(option.type, (click.types.IntParamType, click.IntRange)) else "X"
+
+
+def selectors_part() -> str:
+    """The built-in selectors with their parameters."""
+    parts = []
+    for name in BUILTINS["selector"]:
+        cls = find("selector", name)
+        parts += [f"### `{name}`", summary(cls)]
+        more = inspect.cleandoc(cls.__doc__ or "").partition("\n\nArgs:")[0].partition("\n\n")[2]
+        parts += [" ".join(more.split())] if more else []
+        known = parameters_of(cls)
+        if not known:
+            parts.append("It has no parameters.")
+            continue
+        rows = [
+            (f"`{p.name}`", p.type, "required" if p.required else _default(p.default), p.help) for p in known.values()
+        ]
+        parts.append(_table(("Parameter", "Type", "Default", "Meaning"), rows))
+    return "\n\n".join(parts).replace("``", "`")
+
+
+def selectors_page(page: str) -> str:
+    """``page`` with its generated part as the code has it now."""
+    head, _, rest = page.partition(BEGIN)
+    return f"{head}{BEGIN}\n\n{selectors_part()}\n\n{END}{rest.partition(END)[2]}"
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return "none"
+    return "empty" if value == () else f"`{value}`"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    (REFERENCE / "commands.md").write_text(commands_page(), encoding="utf-8")
+    selectors = REFERENCE / "selectors.md"
+    selectors.write_text(selectors_page(selectors.read_text(encoding="utf-8")), encoding="utf-8")
