@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from selkit.api import Example, UsageError
+from selkit.console import Console
 from selkit.models import HostContext
 from selkit.models.context import default_device
 
@@ -54,6 +55,18 @@ def test_notes_go_to_stderr_and_to_the_manifest(tmp_path: Path, capsys: pytest.C
     assert ctx.notes == ["three rows are odd"]
     out, err = capsys.readouterr()
     assert (out, err) == ("", "three rows are odd\n")
+
+
+def test_progress_within_progress_is_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A component's own progress gives way to that of the host around it, and comes back after it."""
+    shown = []
+    monkeypatch.setattr(Console, "track", lambda self, items, total, description: shown.append(description) or items)
+    ctx = context(tmp_path)
+    for _ in ctx.track(range(2), description="outer"):
+        assert list(ctx.track("ab", description="inner")) == ["a", "b"]
+    assert shown == ["outer"]
+    assert list(ctx.track("ab", description="alone")) == ["a", "b"]
+    assert shown == ["outer", "alone"]
 
 
 def test_the_seed_makes_the_draws(tmp_path: Path) -> None:

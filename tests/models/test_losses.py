@@ -29,7 +29,10 @@ TEXTS = [
 def pairs() -> list[Continuation]:
     """Prompts with the template's long shared start, bare ones, and an empty one."""
     rows = [Continuation(ALPACA.prompt(Example("x", question)), answer) for question, answer in TEXTS]
-    return [*rows, *(Continuation("### Response:", answer) for _, answer in TEXTS), Continuation("", "alone")]
+    same = [
+        Continuation("The same long prompt for both.", end) for end in ("the same start, one", "the same start, two")
+    ]
+    return [*rows, *same, *(Continuation("### Response:", answer) for _, answer in TEXTS), Continuation("", "alone")]
 
 
 def brute_force(model: HFModel, pair: Continuation, limit: int = 10**9) -> np.ndarray:
@@ -96,14 +99,14 @@ def test_the_same_pairs_give_the_same_bits(model: HFModel) -> None:
 
 
 def test_rows_that_come_again_are_computed_once(model: HFModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand copies of a row cost one."""
+    """Thousands of copies of a row, over several windows, cost one."""
     list(model.token_losses([Continuation("warm", "up")]))
     calls = []
     assert model._forward is not None
     monkeypatch.setattr(
         model._forward, "losses", lambda rows, targets: calls.append(len(rows)) or torch.zeros(len(targets))
     )
-    assert len(list(model.token_losses([Continuation("a", "b")] * 1000))) == 1000
+    assert len(list(model.token_losses([Continuation("a", "b")] * 5000))) == 5000
     assert calls == [1]
 
 

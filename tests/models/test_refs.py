@@ -101,13 +101,13 @@ def test_an_unreachable_hub_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_same_tiny_reference_gives_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Built twice in different places: the same bytes; another seed or size: others. The caller's seed is untouched."""
     torch = pytest.importorskip("torch")
+    first = resolve(TINY)
+    monkeypatch.setenv("SELKIT_CACHE", str(tmp_path))
     torch.manual_seed(1)
     expected = torch.rand(1)
     torch.manual_seed(1)
-    first = resolve(TINY)
-    assert torch.equal(torch.rand(1), expected)
-    monkeypatch.setenv("SELKIT_CACHE", str(tmp_path))
     again = resolve(TINY)
+    assert torch.equal(torch.rand(1), expected)
     assert again.path != first.path
     assert again.digest == first.digest
     assert resolve(TINY.replace("seed=5", "seed=6")).digest != first.digest

@@ -102,6 +102,14 @@ def test_long_rows_are_cut_in_both_passes_and_flagged(tmp_path: Path) -> None:
     assert not found["a"].truncated
 
 
+@pytest.mark.parametrize(("anchor", "alone"), [("response", [8, 8, 2, 9, 9]), ("none", [8, 2, 9, 9])])
+def test_a_cut_row_is_scored_alone_over_the_tokens_that_stayed(anchor: str, alone: list[int]) -> None:
+    """Three tokens stayed: three count alone, and where nothing predicts the first, the two behind it."""
+    given = TokenLosses(np.array([1, 2, 3], np.float32), 5, truncated=True)
+    row = Ifd(anchor=anchor).row_score(given, TokenLosses(np.array(alone, np.float32), 1))  # type: ignore[arg-type]
+    assert row.details["loss_alone"] == pytest.approx(6 if anchor == "response" else 5)
+
+
 def test_rows_without_a_score_have_a_reason(tmp_path: Path) -> None:
     """Empty responses, prompts that fill the length, and with length=drop long rows, are left out and say why."""
     found = scores(Ifd(model=TINY, bound="none", max_length=400), tmp_path)
