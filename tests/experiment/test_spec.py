@@ -1,0 +1,109 @@
+"""The spec: strict, with defaults that make a small file enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selkit.api import UsageError
+from selkit.experiment import load_spec, parse_spec, quickstart_spec, write_spec
+from selkit.experiment.plan import ANCHOR, Arm, cells_of, waves
+from selkit.plugins import build
+
+SMALL = {"name": "small", "pools": "planted", "model": "tiny:words", "recipe": "quickstart", "budgets": 10}
+
+
+def spec_of(**changes: object) -> dict[str, object]:
+    """A small spec with changes."""
+    return {**SMALL, "selectors": ["random", "oracle"], **changes}
+
+
+def test_a_small_file_is_enough() -> None:
+    """Single values stand for lists, names for mappings, and runs follow the design's rule."""
+    spec = parse_spec(spec_of(testsets={"planted": {"judges": ["reference"]}}))
+    assert [pool.label for pool in spec.pools] == ["planted"]
+    assert spec.testsets[0].source == "planted"
+    assert (spec.runs_of("random"), spec.runs_of("oracle")) == (5, 3)
+    many = parse_spec(spec_of(selectors=["random", *({"name": "oracle", "as": f"o{i}"} for i in range(9))]))
+    assert many.runs_of("random") == 9
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"budget": 3}, r"no key 'budget'. Did you mean 'budgets'"),
+        ({"selectors": [{"name": "random", "parameter": {}}]}, r"selectors.0.parameter.*Did you mean 'parameters'"),
+        ({"selectors": ["random", "random"]}, "two arms are called 'random'"),
+        ({"budgets": ["some"]}, "neither a number of rows"),
+        ({"name": "../up"}, "name"),
+        ({"keep": "some"}, "keep"),
+        ({"testsets": [{"source": "planted", "decoding": "warm"}]}, "no decoding preset 'warm'"),
+    ],
+)
+def test_what_is_wrong_is_named(changes: dict[str, object], message: str) -> None:
+    """One sentence: the key, and what would be right."""
+    with pytest.raises(UsageError, match=message):
+        parse_spec(spec_of(**changes))
+
+
+def test_files_are_read_strictly(tmp_path: Path) -> None:
+    """A missing file, YAML that is none, a key that comes twice, and a tag that would run code."""
+    path = tmp_path / "spec.yaml"
+    with pytest.raises(UsageError, match="selkit init"):
+        load_spec(path)
+    for text, word in [
+        ("name: [", "not valid YAML"),
+        ("name: a\nname: b\n", "comes twice"),
+        ("name: !!python/object/apply:os.system [echo]\n", "not valid YAML"),
+        ("- a\n", "mapping"),
+    ]:
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(UsageError, match=word):
+            load_spec(path)
+
+
+def test_init_writes_a_spec_that_loads(tmp_path: Path) -> None:
+    """The commented file is valid as it stands, and is not overwritten."""
+    path = write_spec("data/my pool.jsonl", tmp_path / "mine.yaml")
+    spec = load_spec(path)
+    assert spec.pools[0].source == "data/my pool.jsonl"
+    assert spec.name == "mine"
+    with pytest.raises(Exception, match="is there already"):
+        write_spec("x", path)
+
+
+def test_cells_follow_the_spec() -> None:
+    """Anchors first; a given subset brings random at its own size; full stands beside every budget."""
+    spec = parse_spec(spec_of(budgets=[10, "5%"], testsets=["planted"], runs={"random": 2, "default": 1}))
+    arms = [
+        Arm("random", build("selector", "random"), 2),
+        Arm("mine", build("selector", "subset", {"file": "x.txt"}), 1),
+        Arm("full", build("selector", "full"), 1),
+    ]
+    cells = cells_of(spec, arms, {("planted", "mine"): 7})
+    assert [c.budget for c in cells if c.arm == ANCHOR] == ["10", "5%", "7"]
+    assert [(c.budget, c.run) for c in cells if c.arm == "random"] == [
+        ("10", 1), ("10", 2), ("5%", 1), ("5%", 2), ("7", 1), ("7", 2),
+    ]  # fmt: skip
+    assert [c.budget for c in cells if c.arm == "mine"] == ["7"]
+    assert [c.budget for c in cells if c.arm == "full"] == [None]
+    assert all(c.seed == c.run for c in cells)
+
+
+def test_selectors_that_look_at_others_run_after_them() -> None:
+    """Methods first, then methods that avoid others, then the controls that need all of them."""
+    names = ["strict-random", "random-low-overlap", "longest", "random"]
+    arms = [Arm(name, build("selector", name), 1) for name in names]
+    assert [[arm.name for arm in wave] for wave in waves(arms)] == [
+        ["longest", "random"],
+        ["random-low-overlap"],
+        ["strict-random"],
+    ]
+
+
+def test_the_quickstart_is_as_the_issue_asks() -> None:
+    """random four times, oracle twice, the others once."""
+    spec = quickstart_spec()
+    runs = {selector.arm: spec.runs_of(selector.arm) for selector in spec.selectors}
+    assert runs == {"random": 4, "oracle": 2, "strict-random": 1, "longest": 1, "full": 1}
