@@ -141,9 +141,9 @@ def test_seeds_and_samples_differ(model: HFModel) -> None:
 def test_samples_follow_the_models_probabilities(model: HFModel) -> None:
     """The share of each first token among 600 samples is its probability, within five standard errors."""
     decoding = Decoding(max_new_tokens=1, temperature=0.4, top_k=4, samples=600)
-    [answers] = model.generate(["x"], decoding)
+    [answers] = model.generate(["y"], decoding)
     with torch.inference_mode():
-        logits = model.model(ids_of(model, "x")).logits[0, -1] / 0.4
+        logits = model.model(ids_of(model, "y")).logits[0, -1] / 0.4
     top = logits.topk(4)
     wanted: dict[str, float] = {}
     for token, p in zip(top.indices.tolist(), torch.softmax(top.values, 0).tolist(), strict=True):
