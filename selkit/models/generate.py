@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from selkit import __version__
-from selkit.api import DECODINGS, DataError, Decoding, LanguageModel, PromptTemplate, UsageError
+from selkit.api import DECODINGS, DataError, Decoding, Generation, LanguageModel, PromptTemplate, UsageError
 from selkit.console import get_console
 from selkit.models.context import default_device
+from selkit.models.hf import CPU, GPU
 from selkit.models.load import check_engine, load_model
 from selkit.models.refs import check_model, resolve
 from selkit.models.templates import prompt_template
@@ -167,6 +169,7 @@ def run_generation(job: GenerationJob, output: Path, *, store: Store, force: boo
             job.decoding,
             seed=job.seed,
             partial=draft.partial / _PARTIAL,
+            block=(CPU if job.device.startswith("cpu") else GPU).answers,
         )
         draft.spend("tokens.out", float(sum(row["tokens"] for row in rows)), "engine")
         atomic_write_bytes(draft.directory / RESPONSES, _lines(rows))
@@ -188,6 +191,7 @@ def answer_rows(
     *,
     seed: int = 0,
     partial: Path | None = None,
+    block: int = CPU.answers,
 ) -> list[dict[str, Any]]:
     """A model's answers as rows of responses.jsonl, in the order of the test set.
 
@@ -198,30 +202,33 @@ def answer_rows(
         decoding: How answers are written.
         seed: Seed of sampling.
         partial: A file that answers are appended to as they come, and that a later call with the same arguments goes on
-            from. At most one batch is then written again.
+            from, at the end of a block: batches are then cut as without the interruption, and give the same answers.
+        block: Prompts per block, a multiple of what the model answers at once.
     """
-    done = _read_partial(partial, decoding.samples)
-    left = [prompt for prompt in testset.prompts if prompt.id not in done]
     if any(prompt.turns for prompt in testset.prompts):
         get_console().note(f"{testset.name}: only the first turn of each conversation is answered")
-    if done:
-        get_console().note(f"{testset.name}: {len(done)} of {len(testset.prompts)} prompts are answered already")
+    texts = {prompt.id: template.prompt(prompt.prompt) for prompt in testset.prompts}
+    # The longest prompt first: neighbours of like length need little padding.
+    order = sorted(testset.prompts, key=lambda prompt: (-len(texts[prompt.id]), prompt.id))
+    done = _read_partial(partial, decoding.samples)
+    kept = len(list(takewhile(lambda prompt: prompt.id in done, order)))
+    start = kept if kept == len(order) else kept - kept % block
+    left = order[start:]
+    if start:
+        get_console().note(f"{testset.name}: {start} of {len(order)} prompts are answered already")
     if left:
-        written = _answers(model(), left, template, decoding, seed)
-        for rows in _kept(written, partial):
+        generated = model().generate([texts[prompt.id] for prompt in left], decoding, seed=seed)
+        for rows in _kept(_rows(left, generated, decoding.samples), partial):
             done[rows[0]["id"]] = rows
     return [row for prompt in testset.prompts for row in done[prompt.id]]
 
 
-def _answers(
-    model: LanguageModel, prompts: list[TestPrompt], template: PromptTemplate, decoding: Decoding, seed: int
+def _rows(
+    prompts: Sequence[TestPrompt], generated: Iterator[list[Generation]], samples: int
 ) -> Iterator[list[dict[str, Any]]]:
-    """The rows of one prompt at a time, the longest prompt first: neighbours of like length need little padding."""
-    texts = {prompt.id: template.prompt(prompt.prompt) for prompt in prompts}
-    order = sorted(prompts, key=lambda prompt: (-len(texts[prompt.id]), prompt.id))
-    generated = model.generate([texts[prompt.id] for prompt in order], decoding, seed=seed)
-    tracked = get_console().track(generated, total=len(order), description="generating")
-    for prompt, answers in zip(order, tracked, strict=True):
+    """The rows of one prompt at a time."""
+    tracked = get_console().track(generated, total=len(prompts), description="generating")
+    for prompt, answers in zip(prompts, tracked, strict=True):
         rows: list[dict[str, Any]] = [
             {
                 "id": prompt.id,
@@ -232,7 +239,7 @@ def _answers(
             }
             for answer in answers
         ]
-        yield [row | {"sample": number} for number, row in enumerate(rows)] if decoding.samples > 1 else rows
+        yield [row | {"sample": number} for number, row in enumerate(rows)] if samples > 1 else rows
 
 
 def _read_partial(path: Path | None, samples: int) -> dict[str, list[dict[str, Any]]]:

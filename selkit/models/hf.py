@@ -6,7 +6,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -218,16 +218,13 @@ class HFModel:
         return (results[index] for index in range(len(rows)))
 
     def _answers(self, requests: list[Request], decoding: Decoding) -> Iterator[Generation]:
-        start = 0
-        while start < len(requests):
-            end = start + 1
-            while (
-                end < min(start + self.limits.answers, len(requests)) and requests[end].limit == requests[start].limit
-            ):
-                end += 1
-            batch = requests[start:end]
-            yield from with_less_memory(lambda part: write(self.model, self.tokenizer, part, decoding), batch)
-            start = end
+        """Batches of neighbours with the same limit; they end at multiples of ``limits.answers`` at the latest, so that
+        a list that begins at such a multiple is cut as the whole list is."""
+        size = self.limits.answers
+        places = enumerate(requests)
+        for _, batch in groupby(places, key=lambda place: (place[0] // size, place[1].limit)):
+            chosen = [request for _, request in batch]
+            yield from with_less_memory(lambda part: write(self.model, self.tokenizer, part, decoding), chosen)
 
     def _causal_forward(self, what: str) -> CausalForward:
         if not self.causal:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selkit.api import DataError, Decoding, UsageError
+from selkit.api import DataError, Decoding, Generation, UsageError
 from selkit.models import load_model, resolve
 from selkit.models.hf import HFModel, Limits
+from selkit.models.sampling import Request
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -190,6 +191,24 @@ def test_prompts_that_fill_the_context_are_refused_up_front(model: HFModel) -> N
         next(model.generate(["x", "y" * 255, "z" * 900], GREEDY))
     [[answer]] = model.generate(["x" * 251], GREEDY)
     assert (answer.tokens, answer.finish_reason) == (4, "length")
+
+
+def test_a_later_start_cuts_the_same_batches(model: HFModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches end at multiples of their size, whatever else ends them: a resumed list is cut as the whole is."""
+    cuts: list[list[int]] = []
+
+    def recording(model: object, tokenizer: object, requests: list[Request], decoding: Decoding) -> list[Generation]:
+        cuts.append([len(request.ids) - 1 for request in requests])
+        return [Generation("", "stop", 0) for _ in requests]
+
+    monkeypatch.setattr("selkit.models.hf.write", recording)
+    engine = HFModel(resolve(TINY), model.model, model.tokenizer, Limits(answers=4))
+    prompts = ["x" * size for size in (252, 251, 9, 8, 7, 6, 5, 4, 3, 2)]
+    list(engine.generate(prompts, GREEDY))
+    whole, cuts = cuts, []
+    assert whole == [[252], [251], [9, 8], [7, 6, 5, 4], [3, 2]]
+    list(engine.generate(prompts[4:], GREEDY))
+    assert cuts == whole[3:]
 
 
 @pytest.mark.parametrize(

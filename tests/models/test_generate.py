@@ -44,7 +44,7 @@ class Echo:
 def rows_of(model: Any, partial: Path | None = None, samples: int = 1) -> list[dict[str, Any]]:
     """The answers of a model to the test set."""
     decoding = Decoding(samples=samples, temperature=float(samples > 1))
-    return answer_rows(lambda: model, question_set(), PLAIN, decoding, partial=partial)
+    return answer_rows(lambda: model, question_set(), PLAIN, decoding, partial=partial, block=2)
 
 
 def test_rows_follow_the_test_set() -> None:
@@ -70,20 +70,21 @@ def test_samples_are_numbered() -> None:
 
 @pytest.mark.parametrize("samples", [1, 3])
 def test_an_interrupted_call_goes_on_where_it_stopped(tmp_path: Path, samples: int) -> None:
-    """No stored answer is asked for again, a prompt whose answers are incomplete is, and the rows are the same."""
+    """At the last whole block of two: the rows are the same, and at most a block is answered again."""
     partial = tmp_path / "answers.jsonl"
-    first = Echo(fails_after=2)
+    first = Echo(fails_after=4)
     with pytest.raises(KeyboardInterrupt):
         rows_of(first, partial, samples)
     lines = partial.read_text().splitlines(keepends=True)
-    assert len(lines) == 2 * samples
+    assert len(lines) == 4 * samples
     partial.write_text("".join(lines[:-1]) + lines[-1][: len(lines[-1]) // 2])  # as a kill leaves it
     second = Echo()
     rows = rows_of(second, partial, samples)
     assert rows == rows_of(Echo(), samples=samples)
-    assert len(second.asked) == 5
+    assert second.asked == [*first.asked, *second.asked[-2:]][2:]
     third = Echo(fails_after=0)
     assert rows_of(third, partial, samples) == rows
+    assert third.asked == []
 
 
 def test_the_file_is_written_and_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
