@@ -68,11 +68,13 @@ def train(
 
     Raises:
         MissingExtra: The packages for training are not installed.
-        UsageError: The recipe is unknown, or asks for what this model or machine does not have.
+        UsageError: The recipe is unknown, or asks for what this model or machine does not have; or the seed is no seed.
         DataError: The model or the data is missing or cannot be used, or the output cannot be written.
         WorkFailed: The training diverged, or one row does not fit into memory.
     """
     recipe = load_recipe(recipe)
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"the seed is {seed}, and numpy takes one from 0 to {2**32 - 1}: choose another")
     output = Path(output)
     check_output(output, force=force)
     pool = _in_id_order(data)

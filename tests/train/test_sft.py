@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -293,6 +294,28 @@ def test_a_tokenizer_without_an_end_is_refused(model: str, rows: Pool, recipe: M
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     with pytest.raises(DataError, match="no end-of-sequence token"):
         fit(str(folder), rows, recipe(), tmp_path / "out")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_numpy_refuses_is_refused_first(rows: Pool, recipe: Make, tmp_path: Path, seed: int) -> None:
+    """In one sentence rather than with a traceback of numpy."""
+    with pytest.raises(UsageError, match="from 0 to 4294967295"):
+        fit("nowhere", rows, recipe(), tmp_path / "out", seed=seed)
+
+
+def test_a_full_disk_is_told(
+    model: str, rows: Pool, recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the weights do not fit on the disk, one sentence says so, and no half-written model is left."""
+    from transformers import PreTrainedModel
+
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", full)
+    with pytest.raises(DataError, match=r"no room to write .*out"):
+        fit(model, rows, recipe(), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_recipe_is_refused_first(model: str, rows: Pool, tmp_path: Path) -> None:
