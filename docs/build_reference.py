@@ -28,8 +28,8 @@ def commands_page() -> str:
         "# Commands",
         "This page is written by `docs/build_reference.py` from the commands themselves.",
         "Every command takes `-h, --help`; nearly all take `-q, --quiet` (no notes and no progress) and "
-        "`-v, --verbose` (more detail). They are left out below. The result goes to stdout, notes and progress go to stderr. "
-        "What a command returns to the shell is in [Exit codes](exit-codes.md).",
+        "`-v, --verbose` (more detail). They are left out below. The result goes to stdout, notes and progress go to "
+        "stderr. What a command returns to the shell is in [Exit codes](exit-codes.md).",
     ]
     with click.Context(cli) as ctx:
         for name in COMMANDS:
