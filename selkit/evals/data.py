@@ -32,8 +32,8 @@ def find_data(benchmark: Benchmark, data: Path | None = None) -> Path:
         looked = f"there is neither a file {data} nor {benchmark.data_name} in it" if data else "no data is named"
         raise DataError(
             f"benchmark {benchmark.name!r} needs the rows of {benchmark.hub_data}, and {looked}: put them into a file "
-            f"{benchmark.data_name} in a folder, and name the folder with `data:` or, as SELKIT_SHARED_DATA, the folder "
-            "whose subfolder benchmarks it is"
+            f"{benchmark.data_name} in a folder and name the folder with `data:`, or let SELKIT_SHARED_DATA name a "
+            "folder that holds it as benchmarks"
         )
     check_data(benchmark, path)
     return path

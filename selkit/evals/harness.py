@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -156,8 +157,8 @@ class _TaskDumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    tag, _, rest = text.partition(" ")
-    return dumper.represent_scalar(tag, rest) if tag == _FUNCTION else dumper.represent_str(text)
+    tag, _, function = text.partition(" ")
+    return dumper.represent_scalar(tag, function) if tag == _FUNCTION and function else dumper.represent_str(text)
 
 
 _TaskDumper.add_representer(str, _represent_text)
@@ -185,11 +186,14 @@ def _version(package: str) -> str:
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """Keeps lm-eval off the terminal: what it prints goes to stderr; its bar and its advice on options go nowhere."""
+    """Keeps lm-eval off the terminal and off Python's random state, which it draws names from.
+
+    What it prints goes to stderr; its bar and its advice on options go nowhere.
+    """
     import lm_eval.api.task as task_module
 
     logger = logging.getLogger("lm_eval")
-    level, bar = logger.level, task_module.tqdm
+    level, bar, state = logger.level, task_module.tqdm, random.getstate()
     logger.setLevel(logging.ERROR)
     task_module.tqdm = partial(bar, disable=True)  # it has no switch of its own
     try:
@@ -198,3 +202,4 @@ def _apart() -> Iterator[None]:
     finally:
         logger.setLevel(level)
         task_module.tqdm = bar
+        random.setstate(state)

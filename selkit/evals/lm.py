@@ -35,7 +35,7 @@ def as_lm(model: Callable[[], LanguageModel], template: PromptTemplate, max_new_
             answers: dict[int, str] = {}
             for decoding, positions in _by_decoding(requests, max_new_tokens).items():
                 prompts = {i: template.prompt(Example(str(i), requests[i].args[0])) for i in positions}
-                order = sorted(prompts, key=lambda i: len(prompts[i]))  # noqa: B023 (used at once)
+                order = sorted(prompts, key=lambda i: len(prompts[i]))
                 written = model().generate([prompts[i] for i in order], decoding)
                 for i, (answer, *_) in zip(order, written, strict=True):
                     answers[i] = answer.text

@@ -61,9 +61,12 @@ def _fetch(home: Path) -> None:
 
 
 def _installer() -> list[str]:
-    """pip of this Python, or uv where an environment has no pip."""
-    if importlib.util.find_spec("pip") is None and (uv := shutil.which("uv")):
-        return [uv, "pip", "install", "--quiet", "--python", sys.executable]
+    """pip of this Python, or where an environment has none (those of uv), uv or another pip on the path."""
+    if importlib.util.find_spec("pip") is None:
+        if (uv := shutil.which("uv")) is not None:
+            return [uv, "pip", "install", "--quiet", "--python", sys.executable]
+        if (pip := shutil.which("pip")) is not None:
+            return [pip, "install", "--quiet", "--no-input", "--no-compile"]
     return [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--no-compile"]
 
 
