@@ -6,7 +6,7 @@ So a finished stage never trains again, and weights can go once all that needs t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ from selkit import __version__
 from selkit.api import Decoding, LanguageModel, Turns
 from selkit.evals import BenchmarkJob, benchmark_key, run_benchmark
 from selkit.models import load_model, prompt_template, resolve
+from selkit.models.generate import answer_rows
 from selkit.pools import TestSet, load_pool
 from selkit.store import Artifact, Draft, Key, Store, atomic_write_text, canonical_json, read_jsonl
 from selkit.train import Recipe, TrainReport, train
@@ -119,6 +120,9 @@ def training_record(job: CellJob, store: Store) -> TrainReport:
     def make(draft: Draft) -> None:
         report = TrainReport.read(_weights(job, store).directory / MODEL)
         draft.record(steps=report.steps, final_loss=report.final_loss)
+        # Charged here and not where the weights are made: what they cost must outlive them.
+        draft.spend("training.seconds", report.seconds, "trainer")
+        draft.spend("tokens.trained", report.total_tokens * report.epochs, "trainer")
         atomic_write_text(draft.directory / RECORD, report.to_json())
 
     return TrainReport.read(store.obtain(record_key(job), make).directory)
@@ -129,8 +133,14 @@ def answers(job: CellJob, store: Store, testset: TestSet, decoding: Decoding) ->
 
     def make(draft: Draft) -> None:
         template = prompt_template(job.recipe.template, job.model)
-        texts = [template.prompt(prompt.prompt) for prompt in testset.prompts]
-        rows = _generate(_model(job, store), testset, texts, decoding, job.seed)
+        rows = answer_rows(
+            lambda: _model(job, store),
+            testset,
+            template,
+            decoding,
+            seed=job.seed,
+            partial=draft.partial / "answers.jsonl",
+        )
         draft.spend("tokens.out", float(sum(row["tokens"] for row in rows)), "engine")
         atomic_write_text(draft.directory / RESPONSES, "".join(f"{canonical_json(row)}\n" for row in rows))
 
@@ -144,22 +154,6 @@ def items(job: CellJob, store: Store, benchmark: BenchmarkJob) -> Artifact:
     return run_benchmark(benchmark, bench_key(job, benchmark), lambda: _model(job, store), template, store)
 
 
-def _generate(
-    model: LanguageModel, testset: TestSet, texts: Sequence[str], decoding: Decoding, seed: int
-) -> list[dict[str, Any]]:
-    generated = model.generate(texts, decoding, seed=seed)
-    return [
-        {
-            "id": prompt.id,
-            "prompt": prompt.prompt.question,
-            "response": answer.text,
-            "finish_reason": answer.finish_reason,
-            "tokens": answer.tokens,
-        }
-        for prompt, (answer, *_) in zip(testset.prompts, generated, strict=True)
-    ]
-
-
 def _model(job: CellJob, store: Store) -> LanguageModel:
     return load_model(str(_weights(job, store).directory / MODEL))
 
@@ -167,8 +161,15 @@ def _model(job: CellJob, store: Store) -> LanguageModel:
 def _weights(job: CellJob, store: Store) -> Artifact:
     def make(draft: Draft) -> None:
         rows = load_pool(job.rows, turns=job.turns)
-        report = train(job.model, rows, job.recipe, draft.directory / MODEL, seed=job.seed, threads=job.threads)
-        draft.spend("tokens.trained", float(report.total_tokens) * report.epochs, "trainer")
+        train(
+            job.model,
+            rows,
+            job.recipe,
+            draft.directory / MODEL,
+            seed=job.seed,
+            threads=job.threads,
+            partial=draft.partial / "training",
+        )
 
     return store.obtain(weights_key(job), make)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -126,7 +126,9 @@ def _win_rate(group: list[Judged]) -> dict[str, Any]:
 def _judges(outcome: Outcome) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for judged in outcome.judged:
-        groups[judged.endpoint, judged.judge.name] += judged.passes
+        # An id is a prompt; the passes of one prompt in different cells are different comparisons.
+        own = (replace(one, id=f"{judged.cell.label}/{one.id}") for one in judged.passes)
+        groups[judged.endpoint, judged.judge.name] += own
     return [
         {"testset": endpoint, "judge": judge, **judge_health(passes)} for (endpoint, judge), passes in groups.items()
     ]

@@ -104,8 +104,14 @@ def _job(experiment: Experiment, choice: Chosen, threads: int) -> CellJob:
         benchmarks=experiment.benchmarks if cell.arm != "anchor" else (),
         store=experiment.store.root,
         threads=threads,
-        keep=experiment.spec.keep == "all",
+        keep=_kept(experiment),
     )
+
+
+def _kept(experiment: Experiment) -> bool:
+    """Whether trained weights stay; 'adapters' keeps those of recipes that train adapters."""
+    keep = experiment.spec.keep
+    return keep == "all" or (keep == "adapters" and experiment.recipe.lora is not None)
 
 
 def _run_missing(planned: Plan, spec: Spec) -> None:

@@ -78,11 +78,11 @@ def prepare(spec: Spec, store: Store) -> Experiment:
     """
     check_model(spec.model)
     recipe = load_recipe(spec.recipe)
-    prompt_template(recipe.template, spec.model)
     pools = {pool.label: _pool(pool, store) for pool in spec.pools}
     arms = tuple(_arm(spec, selector) for selector in spec.selectors)
     testsets = tuple(_judged(spec, testset, store) for testset in spec.testsets)
     benchmarks = tuple(_benchmark(benchmark) for benchmark in spec.benchmarks)
+    prompt_template(recipe.template, spec.model)
     for pool in pools.values():
         _check_arms(spec, pool, arms, store)
         check_training(spec.model, pool, recipe)

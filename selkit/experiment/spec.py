@@ -185,7 +185,8 @@ def parse_spec(raw: Mapping[str, Any], where: str = "the spec") -> Spec:
 
 
 def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A key that does not exist explains a missing one: it is probably that key, misspelt.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])

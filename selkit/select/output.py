@@ -25,11 +25,15 @@ def prepare_output(directory: Path, *, force: bool = False) -> None:
     Raises:
         DataError: The folder cannot be written, or holds something that is not a selection.
     """
+    new = not directory.exists()
     try:
         directory.mkdir(parents=True, exist_ok=True)
         probe = directory / ".selkit-probe"
         probe.touch()
         probe.unlink()
+        if new:  # it is made again when there is something to put into it
+            directory.rmdir()
+            return
     except OSError as error:
         raise DataError(f"{directory} cannot be written ({error.strerror}): choose another folder with -o") from error
     foreign = [path.name for path in directory.iterdir() if path.name not in _OURS]
@@ -55,6 +59,7 @@ def write_selection(
     result: SelectionResult, directory: Path, *, measured: Mapping[str, Any], llama_factory: bool = False
 ) -> Path:
     """Writes ``result`` to ``directory``; returns the manifest's path."""
+    directory.mkdir(parents=True, exist_ok=True)
     (directory / MANIFEST).unlink(missing_ok=True)
     write_jsonl(result.rows, directory / SELECTION, scores=result.selection.scores)
     if llama_factory:

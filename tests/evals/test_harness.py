@@ -134,6 +134,9 @@ def test_the_second_call_computes_nothing(data: Path, store: Store) -> None:
     assert read_items(again).equals(read_items(first))
     assert first.manifest["facts"] == {"rows": 40, "published_rows": 40}
     assert len(model.asked) == 40
+    assert [(row.resource, row.quantity) for row in first.ledger if row.resource.startswith("tokens")] == [
+        ("tokens.out", 120.0)
+    ]
 
 
 def test_the_key_names_everything_that_the_items_depend_on(data: Path, tmp_path: Path) -> None:
@@ -168,7 +171,7 @@ def test_rows_that_changed_under_the_same_name_and_time_are_read_anew(data: Path
 def test_a_run_keeps_to_itself(
     data: Path, store: Store, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing on stdout or stderr, no random state touched, and lm-eval never indexes its own tasks."""
+    """What a task prints goes to stderr and nothing else shows; no random state moves; lm-eval's index is not built."""
     from lm_eval.tasks import TaskManager
 
     built, init = [], TaskManager.__init__
@@ -184,7 +187,7 @@ def test_a_run_keeps_to_itself(
     run(BenchmarkJob(Riddles(), data), engine(), store)
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before
     assert [options["include_defaults"] for _, options in built] == [False]
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", "the task speaks\n")
 
 
 def test_a_real_engine_serves_the_task(data: Path, store: Store) -> None:

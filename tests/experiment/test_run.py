@@ -84,6 +84,8 @@ def test_a_finished_experiment_is_read_and_not_run(tmp_path: Path) -> None:
     assert set(table["arm"].to_pylist()) == {"random", "oracle", "strict-random", "full"}
     assert table.num_rows == 12 * (3 + 2 + 1 + 1)
     assert {row["arm"] for row in first["verdicts"]} == {"oracle", "strict-random", "full"}
+    assert first["measured"]["totals"]["tokens.trained"] > 0
+    assert first["judges"][0]["inconsistency"] == 0.0
     assert (tmp_path / "out/report/report.md").read_text("utf-8").startswith("# tiny")
 
 

@@ -15,8 +15,9 @@ SMALL = {"name": "small", "pools": "planted", "model": "tiny:words", "recipe": "
 
 
 def spec_of(**changes: object) -> dict[str, object]:
-    """A small spec with changes."""
-    return {**SMALL, "selectors": ["random", "oracle"], **changes}
+    """A small spec with changes; None leaves a key out."""
+    spec = {**SMALL, "selectors": ["random", "oracle"], **changes}
+    return {key: value for key, value in spec.items() if value is not None}
 
 
 def test_a_small_file_is_enough() -> None:
@@ -32,7 +33,7 @@ def test_a_small_file_is_enough() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"budget": 3}, r"no key 'budget'. Did you mean 'budgets'"),
+        ({"budgetz": 3, "budgets": None}, r"no key 'budgetz'.*Did you mean 'budgets'"),
         ({"selectors": [{"name": "random", "parameter": {}}]}, r"selectors.0.parameter.*Did you mean 'parameters'"),
         ({"selectors": ["random", "random"]}, "two arms are called 'random'"),
         ({"budgets": ["some"]}, "neither a number of rows"),

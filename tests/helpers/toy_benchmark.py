@@ -87,8 +87,10 @@ class Replay:
 
 
 def load_rows(data: str, **_: Any) -> dict[str, Any]:
-    """The rows of a file as the split ``test``."""
+    """The rows of a file as the split ``test``; prints, as what lm-eval imports does."""
     from datasets import Dataset
+
+    print("the task speaks")  # noqa: T201
 
     return {"test": Dataset.from_list([json.loads(line) for line in Path(data).read_text().split("\n") if line])}
 

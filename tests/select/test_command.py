@@ -32,3 +32,5 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
         prepare_output(tmp_path)
     prepare_output(tmp_path, force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    prepare_output(tmp_path / "new" / "folder")
+    assert not (tmp_path / "new" / "folder").exists()
