@@ -35,6 +35,8 @@ def command(spec: str | None, output: str | None, store: str | None, as_json: bo
     if dry_run:
         planned = plan(loaded, where)
         console.table(loaded.name, PLAN_COLUMNS, planned.rows())
+        for claim in planned.experiment.notes:
+            console.note(claim)
         return
     folder = Path(output) if output else Path("runs") / loaded.name
     document = run_experiment(loaded, folder, store=where)

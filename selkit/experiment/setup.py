@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
+from typing import get_origin
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from selkit.evals import BenchmarkJob, find_data
 from selkit.experiment.plan import Arm, Cell, cells_of
 from selkit.experiment.spec import BenchmarkSpec, PoolSpec, SelectorSpec, Spec, TestsetSpec
 from selkit.models import HostContext, check_model, prompt_template
-from selkit.plugins import build, check_requirements
+from selkit.plugins import build, check_requirements, find, parameters_of
 from selkit.pools import TestSet, load_pool, load_testset
 from selkit.select import fill_models, preflight, select
 from selkit.store import Store
@@ -79,7 +81,7 @@ def prepare(spec: Spec, store: Store) -> Experiment:
     check_model(spec.model)
     recipe = load_recipe(spec.recipe)
     pools = {pool.label: _pool(pool, store) for pool in spec.pools}
-    arms = tuple(_arm(spec, selector) for selector in spec.selectors)
+    arms = tuple(_arm(spec, selector) for given in spec.selectors for selector in one_per_value(given))
     testsets = tuple(_judged(spec, testset, store) for testset in spec.testsets)
     benchmarks = tuple(_benchmark(benchmark) for benchmark in spec.benchmarks)
     prompt_template(recipe.template, spec.model)
@@ -97,6 +99,29 @@ def _pool(spec: PoolSpec, store: Store) -> Pool:
     # A part of the pool is drawn once, by a fixed seed over the sorted ids, so that it is the same everywhere.
     kept = np.random.default_rng(0).choice(pool.sorted_ids, size=spec.rows, replace=False)
     return pool.take(sorted(kept.tolist()))
+
+
+def one_per_value(selector: SelectorSpec) -> list[SelectorSpec]:
+    """The selector once per value, where a parameter that takes one value is given a list of them.
+
+    The arms are called ``ARM-VALUE``; two such parameters give every combination.
+    """
+    known = parameters_of(find("selector", selector.name))
+    lists = {
+        name: value
+        for name, value in selector.parameters.items()
+        if isinstance(value, list) and name in known and get_origin(known[name].annotation) not in (tuple, list)
+    }
+    return [
+        SelectorSpec(
+            name=selector.name,
+            **{"as": "-".join([selector.arm, *(str(value).lower() for value in values)])},
+            parameters={**selector.parameters, **dict(zip(lists, values, strict=True))},
+        )
+        if lists
+        else selector
+        for values in product(*lists.values())
+    ]
 
 
 def _arm(spec: Spec, selector: SelectorSpec) -> Arm:
