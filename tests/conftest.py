@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from toys import make_pool
+
+from selkit.api import Pool
+from selkit.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,3 +27,15 @@ def shared_data() -> Path:
 def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test has a store of its own, so that none reads what another one left."""
     monkeypatch.setenv("SELKIT_STORE", str(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture
+def pool() -> Pool:
+    """Forty rows."""
+    return make_pool()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store of its own."""
+    return Store(tmp_path / "store")

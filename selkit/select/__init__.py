@@ -1,6 +1,6 @@
 """Selection: running a selector on a pool, enforcing budgets and ties, and measuring overlap."""
 
-from selkit.select.engine import Arms, SelectionResult, component_inputs, fill_models, preflight, score_key, select
+from selkit.select.engine import component_inputs, fill_models, preflight, score_key, select
 from selkit.select.output import (
     check_same,
     manifest_of,
@@ -11,6 +11,7 @@ from selkit.select.output import (
 )
 from selkit.select.overlap import overlap_matrix, overlap_rows, shared_rows
 from selkit.select.ranking import rank, ties_at_cut
+from selkit.select.result import Arms, SelectionResult
 from selkit.select.scoring import Scores, scoring_pass
 
 __all__ = [

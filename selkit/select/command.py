@@ -11,8 +11,9 @@ from selkit.api import BaseSelector, Scorer, Turns
 from selkit.console import get_console
 from selkit.models import HostContext
 from selkit.pools import load_pool
-from selkit.select.engine import SelectionResult, fill_models, preflight, score_key, select
+from selkit.select.engine import fill_models, preflight, score_key, select
 from selkit.select.output import check_same, manifest_of, prepare_output, write_selection
+from selkit.select.result import SelectionResult
 from selkit.store import Store, measured_since
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from selkit.api import DataError
 from selkit.pools import write_jsonl, write_llama_factory
+from selkit.select.result import SelectionResult
 from selkit.store import atomic_write_text, digest_file, read_jsonl
-
-if TYPE_CHECKING:
-    from selkit.select.engine import SelectionResult
 
 SELECTION = "selection.jsonl"
 MANIFEST = "manifest.json"
