@@ -64,6 +64,18 @@ def test_plugins_import_only_the_public_interface(folder: Path) -> None:
                 assert not re.match(r"selkit\.(?!api\b)", name), f"{path}: {name}"
 
 
+@pytest.mark.parametrize("folder", packages(), ids=lambda folder: folder.name)
+def test_every_package_is_checked_with_the_others(folder: Path) -> None:
+    """mypy looks at its package, and the environment `together` installs it beside all the others."""
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    path = folder.relative_to(ROOT)
+    assert f"-e {{tox_root}}{{/}}{'{/}'.join(path.parts)}" in tox["testenv:together"]["deps"].splitlines()
+    files = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["mypy"]["files"]
+    package = next(folder.glob("selkit_*/__init__.py")).parent.relative_to(ROOT)
+    assert any(package.match(pattern) for pattern in files)
+
+
 def test_extras_are_those_of_the_design() -> None:
     """`all` holds neither vllm nor flash-attn, and the core needs no torch."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

@@ -49,6 +49,7 @@ def test_the_unit_is_recorded(pool: Pool, store: Store) -> None:
 
 def test_tokens_take_the_base_model(pool: Pool, store: Store) -> None:
     """Without a tokenizer of its own the selector counts with the experiment's base model, and says so."""
+    pytest.importorskip("torch")
     result = select(pool, Longest(), 4, store=store, base_model="tiny:bytes")
     assert result.key.parameters["tokenizer"] == "tiny:bytes"
     by_words = select(pool, Longest(unit="words"), 4, store=store)
