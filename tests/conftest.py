@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from selkit.api import Pool
 from selkit.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# A shell without job control starts background jobs with Ctrl-C ignored, and whatever they start inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

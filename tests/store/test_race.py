@@ -169,7 +169,10 @@ def test_a_paused_process_keeps_its_lease(store: Store, start: Any) -> None:
     time.sleep(0.3)
     assert waiter.poll() is None
     process.send_signal(18)
-    assert waiter.communicate() == ("", "")
+    said, noted = waiter.communicate()
+    assert said == ""
+    # On a slow machine it waits long enough to say whom it waits for, and says nothing else.
+    assert noted == "" or re.fullmatch(r"waiting for .*making slow/x\n", noted)
     found = store.find(Key("slow", "x"))
     assert found is not None
     assert found.file("n").read_text() == "first"
