@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from selkit.api import DataError, WorkFailed
 from selkit.console import get_console
-from selkit.experiment.cells import CellJob, cell_keys, is_done
+from selkit.experiment.cells import CellJob, is_done
 from selkit.experiment.document import document_of
 from selkit.experiment.plan import Cell
 from selkit.experiment.scores import Outcome, collect, score_table
@@ -164,11 +164,6 @@ def _file(cell: Cell, label: str, ending: str) -> str:
 def _write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_text(path, "".join(f"{canonical_json(row)}\n" for row in rows))
-
-
-def stored_keys(planned: Plan) -> list[str]:
-    """Digests of everything that the experiment's cells left in the store, in the order of the cells."""
-    return [key.digest for job in planned.jobs.values() for key in cell_keys(job)]
 
 
 def read_document(folder: Path) -> dict[str, Any]:
