@@ -51,7 +51,7 @@ def collect(layout: Layout, keep: Iterable[str], *, unused_for: float = 3600.0, 
 
 def _candidates(layout: Layout) -> list[str]:
     """Every digest that has a result, partial work or leftovers."""
-    places = [*layout.partials.glob("*"), *layout.temporary.glob("*.*"), *layout.scratch_folders()]
+    places = [*layout.partials.glob("*"), *layout.temporary.glob("*.*")]
     return sorted({*layout.digests(), *filter(is_digest, (path.name[:64] for path in places))})
 
 
@@ -83,7 +83,7 @@ def _inputs(layout: Layout, digest: str) -> list[str]:
 
 
 def _recent(layout: Layout, digest: str, seconds: float) -> bool:
-    places = [layout.object(digest) / MANIFEST, layout.partial(digest), layout.scratch(digest)]
+    places = [layout.object(digest) / MANIFEST, layout.partial(digest)]
     return any(_changed(place) > time.time() - seconds for place in places)
 
 
@@ -95,7 +95,7 @@ def _changed(path: Path) -> float:
 
 def _remove(layout: Layout, digest: str, dry_run: bool) -> int | None:
     """Bytes freed, or None where somebody took the lease meanwhile."""
-    folders = [layout.object(digest), layout.partial(digest), layout.scratch(digest)]
+    folders = [layout.object(digest), layout.partial(digest)]
     folders += layout.temporary.glob(f"{digest}.*")
     with Lease(layout.leases, digest).hold_if_free() as held:
         if not held:

@@ -14,7 +14,6 @@ from selkit.api.errors import SelkitError
 from selkit.files import remove_tree
 from selkit.store.manifest import MANIFEST
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -56,16 +55,6 @@ class Layout:
     def partial(self, digest: str) -> Path:
         """Folder of a key's resumable work. Raises SelkitError where ``digest`` is not one."""
         return self.partials / _checked(digest)
-
-    def scratch(self, name: str) -> Path:
-        """Folder for what need not be kept. Raises SelkitError where ``name`` could lead elsewhere."""
-        if not _NAME.fullmatch(name):
-            raise SelkitError(f"{name!r} cannot name a folder: use small letters, digits, '.', '_' and '-'")
-        return self.root / "scratch" / name
-
-    def scratch_folders(self) -> list[Path]:
-        """The scratch folders that are named by the digest of a key."""
-        return [path for path in (self.root / "scratch").glob("*") if is_digest(path.name)]
 
     def digests(self) -> Iterator[str]:
         """Digests of all finished results, in order."""

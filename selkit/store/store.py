@@ -22,7 +22,7 @@ from typing import Any
 
 from selkit.api.errors import DataError, SelkitError
 from selkit.console import get_console
-from selkit.files import cache_folder, full_disk, is_full, remove_tree, tree_bytes, unwritable
+from selkit.files import cache_folder, full_disk, is_full, remove_tree, tree_bytes
 from selkit.store.artifact import Artifact, Draft
 from selkit.store.collect import Collected, collect
 from selkit.store.commit import commit
@@ -97,20 +97,6 @@ class Store:
             parts: The key's other fields, by name.
         """
         return self.obtain(Key(stage, **parts), make)
-
-    def scratch(self, name: str) -> Path:
-        """A folder for what need not be kept: the ``cache_dir`` of a component, by its name or the digest of a key.
-
-        Raises:
-            SelkitError: ``name`` is not a name.
-            DataError: The store cannot be written to.
-        """
-        folder = self.layout.scratch(name)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unwritable(error, folder) from error
-        return folder
 
     def discard(self, key: Key) -> bool:
         """Removes the finished result and the partial work of ``key``; whether there was any. Waits for its lease."""

@@ -71,18 +71,17 @@ def test_what_was_used_lately_stays(store: Store) -> None:
 
 
 def test_leftovers_go(store: Store) -> None:
-    """Partial work, temporary files and scratch folders of work that nobody is at are removed; strange names stay."""
-    for place in ("partial/{}", "tmp/{}.abcd", "scratch/{}"):
+    """Partial work and temporary files of work that nobody is at are removed; strange names stay."""
+    for place in ("partial/{}", "tmp/{}.abcd"):
         folder = store.root / place.format(Key("gone").digest)
         folder.mkdir(parents=True)
         (folder / "x").write_bytes(b"x" * 10)
     (store.root / "tmp" / "strange.name").mkdir()
-    (store.root / "scratch" / "select-ifd").mkdir()
     assert store.gc(set()).digests == ()
     assert store.gc({Key("gone").digest}, unused_for=0).digests == ()
     collected = store.gc(set(), unused_for=0)
-    assert (collected.digests, collected.bytes) == ((Key("gone").digest,), 30)
-    assert sorted(p.name for p in store.root.glob("*/*") if p.parent.name != "leases") == ["select-ifd", "strange.name"]
+    assert (collected.digests, collected.bytes) == ((Key("gone").digest,), 20)
+    assert sorted(p.name for p in store.root.glob("*/*") if p.parent.name != "leases") == ["strange.name"]
 
 
 WORKER = """
