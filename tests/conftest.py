@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_packages import FakePackages
 from toys import make_pool
 
 from selkit.api import Pool
@@ -44,3 +46,13 @@ def pool() -> Pool:
 def store(tmp_path: Path) -> Store:
     """A store of its own."""
     return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePackages]:
+    """An empty folder of installed packages."""
+    for variable in ("SELKIT_PLUGINS", "SELKIT_DISABLE_PLUGINS", "SELKIT_RAISE_PLUGIN_ERRORS"):
+        monkeypatch.delenv(variable, raising=False)
+    folder = FakePackages(tmp_path / "site", monkeypatch)
+    yield folder
+    folder.forget()
