@@ -13,7 +13,7 @@ import numpy as np
 from selkit.api.data import Example, Pool
 
 if TYPE_CHECKING:
-    from selkit.api.models import Chat, LanguageModel, Tokenizer
+    from selkit.api.models import Chat, Embeddings, LanguageModel, Pooling, Tokenizer
     from selkit.api.selectors import Scorer
 
 T = TypeVar("T")
@@ -72,6 +72,25 @@ class Context(ABC):
     @abstractmethod
     def scores(self, scorer: Scorer) -> dict[str, float]:
         """Scores of the pool by another component, by id; rows without a score are absent. Stored under its own key."""
+
+    @abstractmethod
+    def embeddings(
+        self, texts: Mapping[str, str], ref: str, *, pooling: Pooling = "mean", max_length: int | None = None
+    ) -> Embeddings:
+        """Embeddings of texts by id, computed once per model and set of texts and stored under a key of their own.
+
+        They do not depend on the order of ``texts``, and an interrupted computation goes on where it stopped. Name the
+        model in a parameter (:attr:`Component.models`), so that its digest stands in the keys of what is made of them.
+
+        Args:
+            texts: Each text by the id of its row, of the pool or of something else.
+            ref: Reference of a causal language model or a text encoder.
+            pooling: 'mean' over all tokens, the 'last' token, or 'cls' (the first one).
+            max_length: Most tokens of a text, by default the model's context; longer texts lose their end.
+
+        Raises:
+            DataError: An embedding holds NaN or infinity, or there is no such model.
+        """
 
     @abstractmethod
     def selection(self, ref: str) -> Sequence[str]:

@@ -43,6 +43,22 @@ class TokenLosses:
         return float(np.mean(self.losses, dtype=np.float64)) if len(self.losses) else float("nan")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """Vectors of texts, as :meth:`selkit.api.Context.embeddings` returns them.
+
+    Args:
+        ids: The texts' ids, in the order they were given in.
+        vectors: One row per id, float32 of shape (len(ids), width), finite, not normalised, not writable; memory-mapped
+            where the texts were given in ascending order of their ids. Equal texts have equal bits.
+        truncated: Whether each text was longer than allowed and lost its end, shape (len(ids),).
+    """
+
+    ids: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    truncated: NDArray[np.bool_]
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """One answer. ``finish_reason`` is 'stop' or 'length'; ``tokens`` counts the answer's tokens."""

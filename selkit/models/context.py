@@ -10,7 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from selkit.api import Chat, Context, Example, LanguageModel, Pool, Scorer, Tokenizer, UsageError
+from selkit.api import (
+    Chat,
+    Context,
+    Embeddings,
+    Example,
+    LanguageModel,
+    Pool,
+    Pooling,
+    Scorer,
+    Tokenizer,
+    UsageError,
+)
 from selkit.console import get_console
 
 T = TypeVar("T")
@@ -29,6 +40,7 @@ class HostContext(Context):
         device: 'cpu', 'cuda', ...; 'auto' takes a GPU where there is one (:func:`default_device`).
         train_service: ``(rows, recipe, base) -> ref``, for :meth:`train`.
         scores_service: ``scorer -> {id: score}``, for :meth:`scores`.
+        embeddings_service: ``(context, texts, ref, pooling, max_length) -> Embeddings``, for :meth:`embeddings`.
         selection_service: ``ref -> ids``, for :meth:`selection`.
         selections_service: ``() -> {arm: ids}``, for :attr:`selections`.
         chat_service: ``endpoint -> Chat``, for :meth:`chat`.
@@ -38,6 +50,7 @@ class HostContext(Context):
     device: str = field(default=AUTO, kw_only=True)
     train_service: Callable[..., str] | None = field(default=None, kw_only=True)
     scores_service: Callable[[Scorer], dict[str, float]] | None = field(default=None, kw_only=True)
+    embeddings_service: Callable[..., Embeddings] | None = field(default=None, kw_only=True)
     selection_service: Callable[[str], Sequence[str]] | None = field(default=None, kw_only=True)
     selections_service: Callable[[], Mapping[str, Sequence[str]]] | None = field(default=None, kw_only=True)
     chat_service: Callable[[str], Chat] | None = field(default=None, kw_only=True)
@@ -92,6 +105,13 @@ class HostContext(Context):
     def scores(self, scorer: Scorer) -> dict[str, float]:
         """Scores of the pool by another component, by id; rows without a score are absent."""
         return _given(self.scores_service, "the scores of another component", "selkit select and selkit run")(scorer)
+
+    def embeddings(
+        self, texts: Mapping[str, str], ref: str, *, pooling: Pooling = "mean", max_length: int | None = None
+    ) -> Embeddings:
+        """Embeddings of texts by id, stored under a key of their own."""
+        embed = _given(self.embeddings_service, "stored embeddings", "selkit select and selkit run")
+        return embed(self, texts, ref, pooling, max_length)
 
     def selection(self, ref: str) -> Sequence[str]:
         """The ids that another arm chose, or that a folder written by ``selkit select`` holds."""

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,14 @@ class Limits:
 
 CPU = Limits()
 GPU = Limits(batch_tokens=32_768, window_tokens=131_072, overhead=4096, answers=128)
+
+
+class Embedded(NamedTuple):
+    """A text's vector, the tokens that it was made of, and whether the text was longer and lost its end."""
+
+    vector: NDArray[np.float32]
+    tokens: int
+    truncated: bool
 
 
 class HFModel:
@@ -150,15 +158,25 @@ class HFModel:
         Texts over ``max_length`` tokens (by default the model's context; a sentence encoder's own limit) lose their
         end, and a note says how many did. The vectors are not normalised.
         """
-        limit = min(max_length or self.context, self.context)
         cut = 0
+        for found in self.embedded(texts, pooling=pooling, max_length=max_length):
+            cut += found.truncated
+            yield found.vector
+        if cut:
+            limit = min(max_length or self.context, self.context)
+            get_console().note(f"{self.ref}: {cut} texts were longer than {limit} tokens and lost their end")
+
+    def embedded(
+        self, texts: Iterable[str], *, pooling: Pooling = "mean", max_length: int | None = None
+    ) -> Iterator[Embedded]:
+        """As :meth:`embed`, with what is known of each text beside its vector, and without the note."""
+        limit = min(max_length or self.context, self.context)
         encoded = self._embeddable(texts, limit)
         for window in windows(encoded, lambda pair: len(pair.ids), self.limits.window_tokens):
-            cut += sum(pair.cut for pair in window)
             rows = [pair.ids for pair in window]
-            yield from self._grouped(rows, lambda group: pool_states(self.model, group, pooling), size=len)
-        if cut:
-            get_console().note(f"{self.ref}: {cut} texts were longer than {limit} tokens and lost their end")
+            vectors = self._grouped(rows, lambda group: pool_states(self.model, group, pooling), size=len)
+            for vector, pair in zip(vectors, window, strict=True):
+                yield Embedded(vector, len(pair.ids), pair.cut)
 
     def generate(self, prompts: Iterable[str], decoding: Decoding, *, seed: int = 0) -> Iterator[list[Generation]]:
         """``decoding.samples`` answers per prompt, in the order of ``prompts``, batch by batch of neighbours.

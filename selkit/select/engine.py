@@ -15,9 +15,12 @@ from selkit.api import (
     BaseSelector,
     Budget,
     Component,
+    Context,
     ContractViolation,
     DataError,
+    Embeddings,
     Pool,
+    Pooling,
     Sampler,
     Scorer,
     Selection,
@@ -27,6 +30,7 @@ from selkit.api import (
 from selkit.models import HostContext, check_model, resolve
 from selkit.plugins import check_requirements, provenance
 from selkit.pools import load_pool
+from selkit.select.embedding import stored_embeddings
 from selkit.select.output import read_selection
 from selkit.select.ranking import rank, ties_at_cut
 from selkit.select.result import Arms, SelectionResult
@@ -159,6 +163,7 @@ class _Run:
             base_model=self.base_model,
             pool=self.pool,
             scores_service=self._scores,
+            embeddings_service=self._embeddings,
             selection_service=self._selection,
             selections_service=lambda: self._note_used(self.arms.chosen),
             train_service=self.train,
@@ -186,6 +191,16 @@ class _Run:
         scores, _ = scoring_pass(scorer, self.pool, key, self.store, self.context)
         self.spent.append(key.digest)
         return scores, key.digest
+
+    def _embeddings(
+        self, ctx: Context, texts: Mapping[str, str], ref: str, pooling: Pooling, max_length: int | None
+    ) -> Embeddings:
+        found, artifact = stored_embeddings(
+            texts, ref, pooling=pooling, max_length=max_length, ctx=ctx, store=self.store
+        )
+        if artifact is not None and artifact.digest not in self.spent:
+            self.spent.append(artifact.digest)
+        return found
 
     def _selection(self, ref: str) -> Sequence[str]:
         ids = self.arms.named[ref] if ref in self.arms.named else read_selection(Path(ref))

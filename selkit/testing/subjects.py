@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -15,9 +15,11 @@ from selkit.api import (
     Comparison,
     Component,
     Context,
+    Embeddings,
     Judgement,
     PairwiseJudge,
     Pool,
+    Pooling,
     RowScore,
     Scorer,
     Selection,
@@ -26,6 +28,7 @@ from selkit.api import (
 from selkit.models import HostContext
 from selkit.plugins import check_requirements, missing_requirements
 from selkit.select import Arms, select
+from selkit.select.embedding import stored_embeddings
 from selkit.select.engine import fill_models
 from selkit.store import Store
 from selkit.testing.chat import ScriptedChat
@@ -200,7 +203,12 @@ class _Inside(Selector):
 
 def make_context(folder: Path, *, seed: int = 0, pool: Pool | None = None) -> Context:
     """A context of the host for an author's own tests; it writes below ``folder``."""
-    return HostContext(seed=seed, cache_dir=folder, pool=pool)
+
+    def embed(ctx: Context, texts: Mapping[str, str], ref: str, pooling: Pooling, max_length: int | None) -> Embeddings:
+        store = Store(folder / "store")
+        return stored_embeddings(texts, ref, pooling=pooling, max_length=max_length, ctx=ctx, store=store)[0]
+
+    return HostContext(seed=seed, cache_dir=folder, pool=pool, embeddings_service=embed)
 
 
 def ids_of(rows: Iterable[Comparison]) -> list[tuple[str, str]]:
