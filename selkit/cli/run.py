@@ -24,6 +24,7 @@ def command(spec: str | None, output: str | None, store: str | None, as_json: bo
     """
     import json
 
+    from selkit.api import WorkFailed
     from selkit.console import get_console
     from selkit.experiment import PLAN_COLUMNS, load_spec, plan, quickstart_spec, run_experiment
     from selkit.report import VERDICT_COLUMNS, verdict_rows
@@ -42,10 +43,15 @@ def command(spec: str | None, output: str | None, store: str | None, as_json: bo
     document = run_experiment(loaded, folder, store=where)
     if as_json:
         console.result(json.dumps(document, indent=2, ensure_ascii=False))
-        return
-    console.table(
-        f"{loaded.name}: verdicts against {loaded.control}", VERDICT_COLUMNS, verdict_rows(document["verdicts"])
-    )
-    for line in [*document["sentences"], *document["claims"]]:
-        console.result(line.rstrip(".") + ".")
-    console.result(f"report: {folder / 'report' / 'report.md'}")
+    else:
+        console.table(
+            f"{loaded.name}: verdicts against {loaded.control}", VERDICT_COLUMNS, verdict_rows(document["verdicts"])
+        )
+        for line in [*document["sentences"], *document["claims"]]:
+            console.result(line.rstrip(".") + ".")
+        console.result(f"report: {folder / 'report' / 'report.md'}")
+    if failures := document["failures"]:
+        raise WorkFailed(
+            f"{len(failures)} cells failed, the first is {failures[0]['cell']} ({failures[0]['error']}): the others "
+            "are stored and reported, and the same command tries the failed ones again"
+        )

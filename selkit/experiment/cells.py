@@ -27,16 +27,31 @@ RECORD = "training.json"
 
 
 @dataclass(frozen=True)
+class TrainingJob:
+    """What a cell trains on.
+
+    Args:
+        rows: File of the training rows.
+        rows_digest: Fingerprint of those rows.
+        turns: Which assistant turns train.
+        recipe: How the model is trained.
+    """
+
+    rows: Path
+    rows_digest: str
+    turns: Turns
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
 class CellJob:
     """Everything a worker needs to do one cell; plain data, so that it can go to another process.
 
     Args:
         label: What progress lines call the cell.
-        rows: File of the cell's training rows.
-        rows_digest: Fingerprint of those rows.
-        turns: Which assistant turns train.
         model: Reference of the base model.
-        recipe: How it is trained.
+        training: What it is trained on; None for a model that answers as it is.
+        template: Name of the prompt template that training and answering share.
         seed: The training seed.
         prompts: The test sets to answer, each with its decoding.
         benchmarks: The benchmarks to run.
@@ -46,11 +61,9 @@ class CellJob:
     """
 
     label: str
-    rows: Path
-    rows_digest: str
-    turns: Turns
     model: str
-    recipe: Recipe
+    training: TrainingJob | None
+    template: str
     seed: int
     prompts: tuple[tuple[TestSet, Decoding], ...]
     benchmarks: tuple[BenchmarkJob, ...]
@@ -59,41 +72,41 @@ class CellJob:
     keep: bool = False
 
 
-def weights_key(job: CellJob) -> Key:
+def weights_key(job: CellJob, training: TrainingJob) -> Key:
     """What the trained weights depend on."""
     return Key(
         "weights",
         "sft",
-        job.recipe.settings,
+        training.recipe.settings,
         _versions("torch", "transformers", "trl"),
-        {"model": resolve(job.model).digest, "rows": job.rows_digest},
-        {"seed": job.seed, "threads": job.threads, "turns": job.turns},
+        {"model": resolve(job.model).digest, "rows": training.rows_digest},
+        {"seed": job.seed, "threads": job.threads, "turns": training.turns},
     )
 
 
-def record_key(job: CellJob) -> Key:
+def record_key(job: CellJob, training: TrainingJob) -> Key:
     """The record of the training, which stays when the weights go."""
-    return Key("training", "sft", inputs={"weights": weights_key(job).digest})
+    return Key("training", "sft", inputs={"weights": weights_key(job, training).digest})
 
 
 def responses_key(job: CellJob, testset: TestSet, decoding: Decoding) -> Key:
     """What the answers to a test set depend on."""
-    template = prompt_template(job.recipe.template, job.model)
-    inputs = {"weights": weights_key(job).digest, "testset": testset.digest, "template": template.digest}
+    template = prompt_template(job.template, job.model)
+    inputs = {"weights": _digest(job), "testset": testset.digest, "template": template.digest}
     conditions = {"seed": job.seed, "threads": job.threads}
     return Key("responses", "hf", asdict(decoding), _versions("torch", "transformers"), inputs, conditions)
 
 
 def bench_key(job: CellJob, benchmark: BenchmarkJob) -> Key:
     """What the items of a benchmark depend on."""
-    template = prompt_template(job.recipe.template, job.model)
-    return benchmark_key(benchmark, weights_key(job).digest, template, job.threads)
+    return benchmark_key(benchmark, _digest(job), prompt_template(job.template, job.model), job.threads)
 
 
 def cell_keys(job: CellJob) -> list[Key]:
     """Keys of all that the cell leaves behind, without the weights."""
+    trained = [record_key(job, job.training)] if job.training else []
     answers = [responses_key(job, testset, decoding) for testset, decoding in job.prompts]
-    return [record_key(job), *answers, *(bench_key(job, benchmark) for benchmark in job.benchmarks)]
+    return [*trained, *answers, *(bench_key(job, benchmark) for benchmark in job.benchmarks)]
 
 
 def is_done(job: CellJob, store: Store) -> bool:
@@ -104,39 +117,39 @@ def is_done(job: CellJob, store: Store) -> bool:
 def run_cell(job: CellJob) -> str:
     """Does whatever of the cell is not stored yet; returns its label."""
     store = Store(job.store)
-    training_record(job, store)
+    if job.training:
+        training_record(job, job.training, store)
     for testset, decoding in job.prompts:
         answers(job, store, testset, decoding)
     for benchmark in job.benchmarks:
         items(job, store, benchmark)
-    if not job.keep:
-        store.discard(weights_key(job))
+    if job.training and not job.keep:
+        store.discard(weights_key(job, job.training))
     return job.label
 
 
-def training_record(job: CellJob, store: Store) -> TrainReport:
+def training_record(job: CellJob, training: TrainingJob, store: Store) -> TrainReport:
     """What the training recorded; trains where it has not been done."""
 
     def make(draft: Draft) -> None:
-        report = TrainReport.read(_weights(job, store).directory / MODEL)
+        report = TrainReport.read(_weights(job, training, store).directory / MODEL)
         draft.record(steps=report.steps, final_loss=report.final_loss)
         # Charged here and not where the weights are made: what they cost must outlive them.
         draft.spend("training.seconds", report.seconds, "trainer")
         draft.spend("tokens.trained", report.total_tokens * report.epochs, "trainer")
         atomic_write_text(draft.directory / RECORD, report.to_json())
 
-    return TrainReport.read(store.obtain(record_key(job), make).directory)
+    return TrainReport.read(store.obtain(record_key(job, training), make).directory)
 
 
 def answers(job: CellJob, store: Store, testset: TestSet, decoding: Decoding) -> list[Mapping[str, Any]]:
     """The trained model's answers to a test set: one row per prompt, as in responses.jsonl."""
 
     def make(draft: Draft) -> None:
-        template = prompt_template(job.recipe.template, job.model)
         rows = answer_rows(
             lambda: _model(job, store),
             testset,
-            template,
+            prompt_template(job.template, job.model),
             decoding,
             seed=job.seed,
             partial=draft.partial / "answers.jsonl",
@@ -150,28 +163,32 @@ def answers(job: CellJob, store: Store, testset: TestSet, decoding: Decoding) ->
 
 def items(job: CellJob, store: Store, benchmark: BenchmarkJob) -> Artifact:
     """The items of a benchmark with the trained model's scores."""
-    template = prompt_template(job.recipe.template, job.model)
+    template = prompt_template(job.template, job.model)
     return run_benchmark(benchmark, bench_key(job, benchmark), lambda: _model(job, store), template, store)
 
 
+def _digest(job: CellJob) -> str:
+    """What stands for the weights in keys: those of a trained model need not be there any more."""
+    return weights_key(job, job.training).digest if job.training else resolve(job.model).digest
+
+
 def _model(job: CellJob, store: Store) -> LanguageModel:
-    return load_model(str(_weights(job, store).directory / MODEL))
+    return load_model(str(_weights(job, job.training, store).directory / MODEL) if job.training else job.model)
 
 
-def _weights(job: CellJob, store: Store) -> Artifact:
+def _weights(job: CellJob, training: TrainingJob, store: Store) -> Artifact:
     def make(draft: Draft) -> None:
-        rows = load_pool(job.rows, turns=job.turns)
         train(
             job.model,
-            rows,
-            job.recipe,
+            load_pool(training.rows, turns=training.turns),
+            training.recipe,
             draft.directory / MODEL,
             seed=job.seed,
             threads=job.threads,
             partial=draft.partial / "training",
         )
 
-    return store.obtain(weights_key(job), make)
+    return store.obtain(weights_key(job, training), make)
 
 
 def _versions(*packages: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -13,32 +13,31 @@ import numpy as np
 import pyarrow as pa
 
 from selkit import __version__
-from selkit.experiment.cells import CellJob, cell_keys, training_record
-from selkit.experiment.plan import Cell
-from selkit.experiment.scores import Judged, Outcome
+from selkit.experiment.cells import cell_keys, training_record
+from selkit.experiment.jobs import Plan
+from selkit.experiment.judging import Judged, endpoint_name
+from selkit.experiment.plan import ANCHOR, Cell
+from selkit.experiment.scores import Outcome
 from selkit.experiment.selecting import Chosen
 from selkit.experiment.setup import Experiment
 from selkit.judge import judge_health
 from selkit.select import overlap_matrix
-from selkit.stats import ScoreTable, compare, sentence
+from selkit.stats import Gap, ScoreTable, compare, sentence
 from selkit.store import measured_since, totals
+from selkit.train import TrainReport
 
 SCHEMA_VERSION = 1
 WIN_RATE_MARGIN = 2.5
 """Smallest difference in win rate that matters, in points, where the spec names no other (RELIABILITY 1.3)."""
 
 
-def document_of(
-    experiment: Experiment,
-    chosen: Mapping[Cell, Chosen],
-    jobs: Mapping[Cell, CellJob],
-    outcome: Outcome,
-    table: pa.Table,
-    started: float,
-) -> dict[str, Any]:
-    """The document of a finished experiment."""
-    spec = experiment.spec
-    training = {cell: training_record(job, experiment.store) for cell, job in jobs.items()}
+def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float) -> dict[str, Any]:
+    """The document of a finished experiment; ``started`` is the time (seconds since the epoch) of its command."""
+    experiment, spec = planned.experiment, planned.experiment.spec
+    jobs = {cell: job for cell, job in planned.jobs.items() if job.label not in outcome.failed}
+    training = {cell: training_record(j, j.training, experiment.store) for cell, j in jobs.items() if j.training}
+    done = [*(job for job in planned.anchors.values() if job.label not in outcome.failed), *jobs.values()]
+    keys = [key.digest for job in done for key in cell_keys(job)]
     return {
         "schema_version": SCHEMA_VERSION,
         "name": spec.name,
@@ -47,33 +46,51 @@ def document_of(
         "spec": spec.model_dump(mode="json", by_alias=True),
         "recipe": experiment.recipe.as_dict(),
         "claims": list(experiment.notes),
-        **_verdicts(experiment, table),
+        "failures": [{"cell": label, "error": error} for label, error in sorted(outcome.failed.items())],
+        **_verdicts(planned, outcome, table),
         "scores": _mean_scores(table),
-        "win_rates": _win_rates(outcome),
-        "judges": _judges(outcome),
-        "selections": [_selection(experiment, chosen[cell]) for cell in jobs],
-        "overlap": _overlap(chosen),
+        "win_rates": _win_rates(outcome.judged),
+        "direct": _win_rates(outcome.direct),
+        "judges": _judges([*outcome.judged, *outcome.direct]),
+        "selections": [_selection(experiment, planned.chosen[cell]) for cell in jobs],
+        "overlap": _overlap(planned.chosen),
         "training": [_trained(cell, record.to_json()) for cell, record in training.items()],
-        "keys": [key.digest for job in jobs.values() for key in cell_keys(job)],
-        "measured": _measured(experiment, jobs, training, started),
+        "keys": keys,
+        "measured": _measured(experiment, keys, training, started),
     }
 
 
-def _verdicts(experiment: Experiment, table: pa.Table) -> dict[str, Any]:
-    spec = experiment.spec
+def _verdicts(planned: Plan, outcome: Outcome, table: pa.Table) -> dict[str, Any]:
+    experiment, spec = planned.experiment, planned.experiment.spec
     arms = {arm.name for arm in experiment.arms}
-    if spec.control not in arms or len(arms) < 2 or not table.num_rows:
+    scored = set(table["arm"].to_pylist())
+    if spec.control not in scored or len(arms) < 2:
         return {"verdicts": [], "sentences": []}
     margins = dict.fromkeys(_endpoints(experiment), WIN_RATE_MARGIN) | spec.margins
     rows = compare(
-        ScoreTable.from_arrow(table), spec.control, alpha=spec.alpha, margins=margins, intersect=_has_holes(table)
+        ScoreTable.from_arrow(table),
+        spec.control,
+        alpha=spec.alpha,
+        margins=margins,
+        gaps=_gaps(planned, outcome),
+        intersect=_has_holes(table),
     )
     return {"verdicts": [row.to_dict() for row in rows], "sentences": [sentence(row) for row in rows]}
 
 
-def _endpoints(experiment: Experiment) -> list[str]:
-    from selkit.experiment.scores import endpoint_name
+def _gaps(planned: Plan, outcome: Outcome) -> list[Gap]:
+    """What failed, as the verdicts see it: those it touches are INCOMPLETE."""
+    failed = [
+        Gap(cell.arm, f"run {cell.run} failed ({outcome.failed[job.label]})", pool=cell.pool, budget=cell.budget)
+        for cell, job in planned.jobs.items()
+        if job.label in outcome.failed and cell.arm != ANCHOR
+    ]
+    return failed + [
+        Gap(cell.arm, "the anchor failed", endpoint, cell.pool, cell.budget) for cell, endpoint in outcome.anchorless
+    ]
 
+
+def _endpoints(experiment: Experiment) -> list[str]:
     return [endpoint_name(testset, judge) for testset in experiment.testsets for judge in testset.judges]
 
 
@@ -95,10 +112,10 @@ def _mean_scores(table: pa.Table) -> list[dict[str, Any]]:
     ]
 
 
-def _win_rates(outcome: Outcome) -> list[dict[str, Any]]:
-    """Raw and length-controlled win rates of every arm against the anchor, all its runs pooled."""
+def _win_rates(judgings: Iterable[Judged]) -> list[dict[str, Any]]:
+    """Raw and length-controlled win rates of every arm, all its runs (and opponents) pooled."""
     groups: dict[tuple[str, str | None, str, str], list[Judged]] = defaultdict(list)
-    for judged in outcome.judged:
+    for judged in judgings:
         groups[judged.cell.pool, judged.cell.budget, judged.endpoint, judged.cell.arm].append(judged)
     return [
         {"pool": pool, "budget": budget, "testset": endpoint, "arm": arm, **_win_rate(group)}
@@ -123,11 +140,11 @@ def _win_rate(group: list[Judged]) -> dict[str, Any]:
     return {**asdict(result), "words": words}
 
 
-def _judges(outcome: Outcome) -> list[dict[str, Any]]:
+def _judges(judgings: Iterable[Judged]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for judged in outcome.judged:
+    for judged in judgings:
         # An id is a prompt; the passes of one prompt in different cells are different comparisons.
-        own = (replace(one, id=f"{judged.cell.label}/{one.id}") for one in judged.passes)
+        own = (replace(one, id=f"{judged.cell.label}/{judged.opponent}/{one.id}") for one in judged.passes)
         groups[judged.endpoint, judged.judge.name] += own
     return [
         {"testset": endpoint, "judge": judge, **judge_health(passes)} for (endpoint, judge), passes in groups.items()
@@ -172,9 +189,8 @@ def _place(cell: Cell) -> dict[str, Any]:
 
 
 def _measured(
-    experiment: Experiment, jobs: Mapping[Cell, CellJob], training: Mapping[Cell, Any], started: float
+    experiment: Experiment, keys: Sequence[str], training: Mapping[Cell, TrainReport], started: float
 ) -> dict[str, Any]:
-    rows = experiment.store.ledger([key for job in jobs.values() for key in cell_keys(job)])
     return {
         **measured_since(started),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -182,5 +198,5 @@ def _measured(
             {**_place(cell), "seconds": record.seconds, "tokens_per_second": record.tokens_per_second}
             for cell, record in training.items()
         ],
-        "totals": totals(rows),
+        "totals": totals(experiment.store.ledger(keys)),
     }

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from selkit.api import Comparison, Judgement, PairwiseJudge
 from selkit.evals import read_items
-from selkit.experiment.cells import CellJob, answers, items
-from selkit.experiment.plan import ANCHOR, ANCHOR_RUN, Cell
+from selkit.experiment.cells import answers, items
+from selkit.experiment.jobs import Plan
+from selkit.experiment.judging import Judged, endpoint_name, judge_cell, judge_direct, random_anchor
+from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.setup import Experiment, JudgedSet
-from selkit.judge import item_scores, judge_pairs, read_responses
-from selkit.models import HostContext
 
 SCORES = pa.schema(
     [
@@ -33,40 +31,34 @@ SCORES = pa.schema(
 """Columns of scores.parquet, the table that `selkit stats` reads. A null budget stands beside every budget."""
 
 
-@dataclass(frozen=True)
-class Judged:
-    """One cell judged on one test set by one judge."""
-
-    cell: Cell
-    endpoint: str
-    judge: PairwiseJudge
-    comparisons: tuple[Comparison, ...]
-    passes: tuple[Judgement, ...]
-
-    @property
-    def scores(self) -> dict[str, float | None]:
-        """Score by prompt: the mean over both orders; None where a pass has no verdict."""
-        return item_scores(self.passes)
-
-
 @dataclass
 class Outcome:
-    """All that the experiment found, cell by cell."""
+    """All that the experiment found, cell by cell.
+
+    ``failed`` holds the reason of every job that failed, by its label; ``anchorless`` the cells and endpoints that had
+    nothing to be judged against, because the anchor's job failed.
+    """
 
     judged: list[Judged] = field(default_factory=list)
+    direct: list[Judged] = field(default_factory=list)
     benchmarks: dict[tuple[Cell, str], pa.Table] = field(default_factory=dict)
     responses: dict[tuple[Cell, str], list[Mapping[str, Any]]] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    anchorless: list[tuple[Cell, str]] = field(default_factory=list)
 
 
-def collect(experiment: Experiment, jobs: Mapping[Cell, CellJob]) -> Outcome:
-    """Judges every finished cell and gathers its benchmark items; all from the store where it is there."""
-    outcome = Outcome()
+def collect(planned: Plan, failed: Mapping[str, str]) -> Outcome:
+    """Judges every finished cell and gathers its benchmark items; all from the store where it is there.
+
+    ``failed`` names the jobs that did not finish, with the reason.
+    """
+    outcome = Outcome(failed=failed)
+    experiment = planned.experiment
+    jobs = {cell: job for cell, job in planned.jobs.items() if job.label not in failed}
     for testset in experiment.testsets:
         for cell, job in jobs.items():
             outcome.responses[cell, testset.label] = answers(job, experiment.store, testset.testset, testset.decoding)
-        for cell in jobs:
-            if cell.arm != ANCHOR:
-                outcome.judged += list(_judge(experiment, testset, cell, outcome))
+        _judge_all(planned, testset, [cell for cell in jobs if cell.arm != ANCHOR], outcome)
     for benchmark in experiment.benchmarks:
         for cell, job in jobs.items():
             if cell.arm != ANCHOR:
@@ -75,40 +67,36 @@ def collect(experiment: Experiment, jobs: Mapping[Cell, CellJob]) -> Outcome:
     return outcome
 
 
+def _judge_all(planned: Plan, testset: JudgedSet, cells: Sequence[Cell], outcome: Outcome) -> None:
+    experiment = planned.experiment
+    for cell in cells:
+        anchor = _anchor(planned, testset, cell, outcome)
+        if anchor is None:
+            outcome.anchorless += [(cell, endpoint_name(testset, judge)) for judge in testset.judges]
+        else:
+            outcome.judged += judge_cell(experiment, testset, cell, outcome.responses, anchor)
+        if testset.spec.direct and cell.arm != experiment.spec.control:
+            outcome.direct += judge_direct(experiment, testset, cell, outcome.responses)
+
+
+def _anchor(planned: Plan, testset: JudgedSet, cell: Cell, outcome: Outcome) -> Mapping[str, str] | None:
+    """The anchor's response by prompt; None where it failed."""
+    anchor = testset.anchor
+    if anchor.kind == "random":
+        return random_anchor(testset, cell, outcome.responses)
+    if anchor.kind != "model":
+        return anchor.answers
+    job = planned.anchors[anchor.model]
+    if job.label in outcome.failed:
+        return None
+    rows = answers(job, planned.experiment.store, testset.testset, testset.decoding)
+    return {row["id"]: row["response"] for row in rows}
+
+
 def score_table(experiment: Experiment, outcome: Outcome) -> pa.Table:
     """Every score of the experiment, in the order of the cells."""
     rows = [*_judged_rows(experiment, outcome), *_benchmark_rows(experiment, outcome)]
     return pa.Table.from_pylist(rows, schema=SCORES)
-
-
-def endpoint_name(testset: JudgedSet, judge: PairwiseJudge) -> str:
-    """What the score table calls a test set under a judge: the judge is named where there are several."""
-    return testset.label if len(testset.judges) == 1 else f"{testset.label}/{judge.name}"
-
-
-def _judge(experiment: Experiment, testset: JudgedSet, cell: Cell, outcome: Outcome) -> Iterator[Judged]:
-    anchor = _anchor(testset, cell, outcome)
-    references = {prompt.id: prompt.reference for prompt in testset.testset.prompts}
-    comparisons = tuple(
-        Comparison(row["id"], row["prompt"], row["response"], anchor[row["id"]], references[row["id"]])
-        for row in outcome.responses[cell, testset.label]
-    )
-    for judge in testset.judges:
-        ctx = HostContext(seed=0, cache_dir=experiment.store.root, base_model=experiment.spec.model)
-        passes, _ = judge_pairs(judge, comparisons, ctx, experiment.store, orders=testset.spec.orders)
-        yield Judged(cell, endpoint_name(testset, judge), judge, comparisons, tuple(passes))
-
-
-def _anchor(testset: JudgedSet, cell: Cell, outcome: Outcome) -> dict[str, str]:
-    """The anchor's answer by prompt."""
-    if testset.spec.anchor == "reference":
-        return {prompt.id: prompt.reference or "" for prompt in testset.testset.prompts}
-    if testset.spec.anchor != "random":
-        return {row_id: r.response for row_id, r in read_responses(Path(testset.spec.anchor)).items()}
-    candidates = [c for c, label in outcome.responses if c.arm == ANCHOR and c.pool == cell.pool]
-    own = [c for c in candidates if c.budget == cell.budget] or candidates
-    anchor = Cell(cell.pool, own[0].budget, ANCHOR, ANCHOR_RUN)
-    return {row["id"]: row["response"] for row in outcome.responses[anchor, testset.label]}
 
 
 def _judged_rows(experiment: Experiment, outcome: Outcome) -> Iterator[dict[str, Any]]:

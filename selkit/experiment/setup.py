@@ -20,6 +20,7 @@ from selkit.api import (
     UsageError,
 )
 from selkit.evals import BenchmarkJob, find_data
+from selkit.experiment.anchors import Anchor, read_anchor
 from selkit.experiment.plan import Arm, Cell, cells_of
 from selkit.experiment.spec import BenchmarkSpec, PoolSpec, SelectorSpec, Spec, TestsetSpec
 from selkit.models import HostContext, check_model, prompt_template
@@ -38,6 +39,7 @@ class JudgedSet:
     testset: TestSet
     decoding: Decoding
     judges: tuple[PairwiseJudge, ...]
+    anchor: Anchor
 
     @property
     def label(self) -> str:
@@ -82,7 +84,7 @@ def prepare(spec: Spec, store: Store) -> Experiment:
     recipe = load_recipe(spec.recipe)
     pools = {pool.label: _pool(pool, store) for pool in spec.pools}
     arms = tuple(_arm(spec, selector) for given in spec.selectors for selector in one_per_value(given))
-    testsets = tuple(_judged(spec, testset, store) for testset in spec.testsets)
+    testsets = tuple(_judged(testset, recipe, store) for testset in spec.testsets)
     benchmarks = tuple(_benchmark(benchmark) for benchmark in spec.benchmarks)
     prompt_template(recipe.template, spec.model)
     for pool in pools.values():
@@ -131,7 +133,7 @@ def _arm(spec: Spec, selector: SelectorSpec) -> Arm:
     return Arm(selector.arm, fill_models(component, spec.model), spec.runs_of(selector.arm))
 
 
-def _judged(spec: Spec, testset: TestsetSpec, store: Store) -> JudgedSet:
+def _judged(testset: TestsetSpec, recipe: Recipe, store: Store) -> JudgedSet:
     loaded = load_testset(testset.source, store=store)
     if testset.prompts is not None:
         loaded = loaded.sample(testset.prompts, seed=0)
@@ -146,7 +148,8 @@ def _judged(spec: Spec, testset: TestsetSpec, store: Store) -> JudgedSet:
     decoding = DECODINGS[testset.decoding]
     if testset.max_new_tokens is not None:
         decoding = replace(decoding, max_new_tokens=testset.max_new_tokens)
-    return JudgedSet(testset, loaded, decoding, judges)
+    anchor = read_anchor(testset.anchor, loaded, recipe.template)
+    return JudgedSet(testset, loaded, decoding, judges, anchor)
 
 
 def _judge(spec: str | dict[str, object]) -> PairwiseJudge:

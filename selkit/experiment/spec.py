@@ -52,7 +52,12 @@ class SelectorSpec(_Strict):
 
 
 class TestsetSpec(_Strict):
-    """Open-ended prompts, who judges the answers, and what they are compared with."""
+    """Open-ended prompts, who judges the answers, and what they are compared with.
+
+    ``anchor`` is 'random', 'reference', a file of responses or a model. ``direct`` also sets every run against the
+    control's own runs, which is shown and gets no verdict: 'paired' with the run of the same number, 'sampled' with a
+    control run drawn per prompt (as in 'Chasing Random'), 'pooled' with all of them.
+    """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
 
@@ -60,6 +65,7 @@ class TestsetSpec(_Strict):
     judges: tuple[str | dict[str, Any], ...] = ("reference",)
     orders: Literal["both", "first"] = "both"
     anchor: str = "random"
+    direct: Literal["paired", "sampled", "pooled"] | None = None
     decoding: str = "greedy"
     max_new_tokens: int | None = Field(default=None, ge=1)
     prompts: int | None = Field(default=None, ge=1)

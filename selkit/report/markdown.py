@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from selkit.report.tables import (
@@ -22,8 +22,10 @@ def markdown(document: Mapping[str, Any]) -> str:
     """The report of a document as :func:`selkit.experiment.run_experiment` returns it."""
     sections = [
         _head(document),
+        _failures(document),
         _verdicts(document),
         _win_rates(document),
+        _direct(document),
         _scores(document),
         _selections(document),
         _overlap(document),
@@ -59,9 +61,36 @@ def _verdicts(document: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def _failures(document: Mapping[str, Any]) -> str:
+    if not document["failures"]:
+        return ""
+    lines = [f"- {row['cell']}: {row['error']}" for row in document["failures"]]
+    explanation = "The same command tries these again; until they are there, what they touch is INCOMPLETE."
+    return "## Failed\n\n" + "\n".join(lines) + f"\n\n{explanation}"
+
+
 def _win_rates(document: Mapping[str, Any]) -> str:
     if not document["win_rates"]:
         return ""
+    explanation = (
+        "Win rates in percent against the anchor, both orders averaged, all runs of an arm pooled. The "
+        "length-controlled rate is the model's estimate at equal length; where fewer than 5% of the answers are on the "
+        "other side of the anchor's length, these data cannot give it."
+    )
+    return f"## Win rates\n\n{_rates(document['win_rates'])}\n\n{explanation}"
+
+
+def _direct(document: Mapping[str, Any]) -> str:
+    if not document["direct"]:
+        return ""
+    explanation = (
+        f"Win rates in percent against the runs of {document['spec']['control']} themselves, as in 'Chasing Random'. "
+        "They are shown and give no verdict: the same control runs stand behind every one of them."
+    )
+    return f"## Directly against {document['spec']['control']}\n\n{_rates(document['direct'])}\n\n{explanation}"
+
+
+def _rates(rates: Iterable[Mapping[str, Any]]) -> str:
     columns = ["pool", "budget", "test set", "arm", "win rate", "length-controlled", "95% interval", "overlap", "words"]
     rows = [
         [
@@ -75,14 +104,9 @@ def _win_rates(document: Mapping[str, Any]) -> str:
             percent(row["overlap"]),
             number(row["words"], 1),
         ]
-        for row in document["win_rates"]
+        for row in rates
     ]
-    explanation = (
-        "Win rates in percent against the anchor, both orders averaged, all runs of an arm pooled. The "
-        "length-controlled rate is the model's estimate at equal length; where fewer than 5% of the answers are on the "
-        "other side of the anchor's length, these data cannot give it."
-    )
-    return f"## Win rates\n\n{table(columns, rows)}\n\n{explanation}"
+    return table(columns, rows)
 
 
 def _scores(document: Mapping[str, Any]) -> str:

@@ -19,6 +19,9 @@ pytest.importorskip("sacrebleu")
 
 from selkit.api import SelkitError, UsageError
 from selkit.experiment import parse_spec, plan, run_experiment
+from selkit.experiment.judging import opponents_of
+from selkit.experiment.plan import Cell
+from selkit.pools import planted_pool
 from selkit.store import Store
 
 SPEC = {
@@ -75,7 +78,7 @@ def test_a_finished_experiment_is_read_and_not_run(tmp_path: Path) -> None:
     assert not list(store.artifacts(stage="weights"))
     before = {artifact.digest: artifact.manifest["measured"]["started"] for artifact in store.artifacts()}
     planned = plan(spec, store)
-    assert planned.done == frozenset(planned.jobs)
+    assert not planned.missing
     second = run_experiment(spec, tmp_path / "again", store=store)
     after = {artifact.digest: artifact.manifest["measured"]["started"] for artifact in store.artifacts()}
     assert before == after
@@ -140,3 +143,91 @@ def test_without_random_the_report_says_what_it_cannot_claim(tmp_path: Path) -> 
     """The experiment may run; the note is there before it does."""
     planned = plan(parse_spec({**SPEC, "selectors": ["oracle"]}), Store(tmp_path / "store"))
     assert "nothing can be said on whether a selector beats random choice" in " ".join(planned.experiment.notes)
+
+
+def with_long_rows(path: Path) -> Path:
+    """The planted pool with 20 rows that no sequence has room for, whose responses are the longest."""
+    rows = [{"instruction": row.instruction, "input": row.input, "output": row.response} for row in planted_pool(120)]
+    long = [{"instruction": "copy " * 300, "output": f"word {number} " * 40} for number in range(20)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows + long), encoding="utf-8")
+    return path
+
+
+@pytest.mark.slow
+def test_a_failed_cell_leaves_the_others_standing(tmp_path: Path) -> None:
+    """Exit 1; the report names the cell and why, its arm is INCOMPLETE, and the other arm has its verdict."""
+    spec = {
+        **SPEC,
+        "pools": [{"name": "pool", "source": str(with_long_rows(tmp_path / "pool.jsonl"))}],
+        "selectors": ["random", {"name": "longest", "parameters": {"unit": "words"}}, "shortest"],
+        "runs": {"random": 3, "default": 1},
+        "recipe": {"preset": "quickstart", "max_steps": 2, "batch_size": 8},
+    }
+    (tmp_path / "spec.yaml").write_text(json.dumps(spec), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "selkit", "run", "spec.yaml", "-q", "-o", "out"],
+        cwd=tmp_path,
+        env=os.environ | {"SELKIT_STORE": str(tmp_path / "store")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    document = report(tmp_path / "out")
+    assert [failure["cell"] for failure in document["failures"]] == ["pool/20/longest/1"]
+    assert "nothing to train on" in document["failures"][0]["error"]
+    words = {row["arm"]: row["verdict"] for row in document["verdicts"]}
+    assert words["longest"] == "INCOMPLETE"
+    assert words["shortest"] not in ("INCOMPLETE", "UNDERPOWERED")
+    assert "pool/20/longest/1" in (tmp_path / "out/report/report.md").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_a_model_as_anchor_and_direct_judging(tmp_path: Path) -> None:
+    """The untrained model answers once and is the anchor of every run; direct judging is shown and has no verdict."""
+    testset = {"prompts": 12, "max_new_tokens": 6, "anchor": SPEC["model"], "direct": "pooled"}
+    spec = {**SPEC, "selectors": ["random", "oracle"], "testsets": {"planted": testset}}
+    store = Store(tmp_path / "store")
+    planned = plan(parse_spec(spec), store)
+    assert planned.missing[0].label == f"anchor {SPEC['model']}"
+    document = run_experiment(parse_spec(spec), tmp_path / "out", store=store)
+    assert not plan(parse_spec(spec), store).missing
+    assert {row["arm"] for row in document["win_rates"]} == {"random", "oracle"}
+    assert [row["arm"] for row in document["direct"]] == ["oracle"]
+    # Two oracle runs against three of random, 12 prompts each; a verdict only against the anchor.
+    passes = [path.name for path in (tmp_path / "out/passes").iterdir() if "run-" in path.name]
+    assert len(passes) == 2 * 3
+    assert {row["benchmark"] for row in document["verdicts"]} == {"planted"}
+    assert "Directly against random" in (tmp_path / "out/report/report.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(("direct", "opponents"), [("paired", {"run 1"}), ("sampled", {"a run per prompt"})])
+def test_direct_opponents(direct: str, opponents: set[str]) -> None:
+    """'paired' takes the control's run of the same number; 'sampled' a run per prompt, the same every time."""
+    cell = Cell("pool", "20", "oracle", 1)
+    runs = {run: {str(prompt): f"{run}-{prompt}" for prompt in range(40)} for run in (1, 2, 3)}
+    found = dict(opponents_of(direct, cell, runs))
+    assert found.keys() == opponents
+    (responses,) = found.values()
+    assert {text.split("-")[1] for text in responses.values()} == set(runs[1])
+    assert len({text.split("-")[0] for text in responses.values()}) == (1 if direct == "paired" else 3)
+    assert dict(opponents_of(direct, cell, runs)) == found
+    assert not dict(opponents_of("paired", Cell("pool", "20", "oracle", 4), runs))
+
+
+@pytest.mark.parametrize(
+    ("anchor", "message"),
+    [
+        ("no/such/anchor", "neither 'random', 'reference', a file of responses nor a model"),
+        ("short.jsonl", "no response"),
+    ],
+)
+def test_a_bad_anchor_is_refused_before_any_model_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anchor: str, message: str
+) -> None:
+    """One sentence for a name that is nothing, and for a file that lacks prompts."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "short.jsonl").write_text('{"id": "other", "response": "yes"}\n', encoding="utf-8")
+    spec = {**SPEC, "testsets": {"planted": {"prompts": 12, "anchor": anchor}}}
+    with pytest.raises(SelkitError, match=message):
+        plan(parse_spec(spec), Store(tmp_path / "store"))

@@ -1,0 +1,107 @@
+"""From a spec to jobs: every cell with all that a worker needs, and whether it is stored already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from selkit.experiment.cells import CellJob, TrainingJob, is_done
+from selkit.experiment.plan import ANCHOR, Cell
+from selkit.experiment.selecting import Chosen, choose_all
+from selkit.experiment.setup import Experiment, prepare
+from selkit.experiment.spec import Spec
+from selkit.experiment.workers import default_workers
+from selkit.store import Store
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every cell with its job, the jobs of models that are anchors by their reference, and which are finished."""
+
+    experiment: Experiment
+    chosen: Mapping[Cell, Chosen]
+    jobs: Mapping[Cell, CellJob]
+    anchors: Mapping[str, CellJob]
+    done: frozenset[str]
+
+    @property
+    def missing(self) -> list[CellJob]:
+        """Jobs that are not finished, anchors first."""
+        return [job for job in [*self.anchors.values(), *self.jobs.values()] if job.label not in self.done]
+
+    def rows(self) -> list[list[str]]:
+        """One line per job for a table: pool, budget, arm, run, rows, state."""
+        return [
+            *(["", "", job.label, "", "", self._state(job)] for job in self.anchors.values()),
+            *(
+                [
+                    cell.pool,
+                    cell.budget or "own size",
+                    cell.arm,
+                    str(cell.run),
+                    str(len(self.chosen[cell].ids)),
+                    self._state(job),
+                ]
+                for cell, job in self.jobs.items()
+            ),
+        ]
+
+    def _state(self, job: CellJob) -> str:
+        return "done" if job.label in self.done else "to do"
+
+
+def plan(spec: Spec, store: Store) -> Plan:
+    """Checks the spec, makes the selections, and sees what is stored already."""
+    experiment = prepare(spec, store)
+    chosen = choose_all(experiment)
+    jobs = {cell: _cell_job(experiment, choice) for cell, choice in chosen.items()}
+    anchors = _anchor_jobs(experiment)
+    done = frozenset(job.label for job in [*anchors.values(), *jobs.values()] if is_done(job, store))
+    return Plan(experiment, chosen, jobs, anchors, done)
+
+
+def resources(spec: Spec) -> tuple[int, int]:
+    """Workers, and threads of each."""
+    workers, threads = default_workers()
+    return spec.workers or workers, spec.threads or threads
+
+
+def _cell_job(experiment: Experiment, choice: Chosen) -> CellJob:
+    cell, recipe = choice.cell, experiment.recipe
+    return CellJob(
+        label=cell.label,
+        model=experiment.spec.model,
+        training=TrainingJob(choice.rows, choice.digest, experiment.pools[cell.pool].turns, recipe),
+        template=recipe.template,
+        seed=cell.seed,
+        prompts=tuple((judged.testset, judged.decoding) for judged in experiment.testsets),
+        benchmarks=experiment.benchmarks if cell.arm != ANCHOR else (),
+        store=experiment.store.root,
+        threads=resources(experiment.spec)[1],
+        keep=_kept(experiment),
+    )
+
+
+def _anchor_jobs(experiment: Experiment) -> dict[str, CellJob]:
+    """One job per model that is an anchor: it answers the test sets that name it."""
+    named = {judged.anchor.model: judged.anchor for judged in experiment.testsets if judged.anchor.kind == "model"}
+    return {
+        model: CellJob(
+            label=f"anchor {model}",
+            model=model,
+            training=None,
+            template=anchor.template,
+            seed=0,
+            prompts=tuple((j.testset, j.decoding) for j in experiment.testsets if j.anchor.model == model),
+            benchmarks=(),
+            store=experiment.store.root,
+            threads=resources(experiment.spec)[1],
+        )
+        for model, anchor in named.items()
+    }
+
+
+def _kept(experiment: Experiment) -> bool:
+    """Whether trained weights stay; 'adapters' keeps those of recipes that train adapters."""
+    keep = experiment.spec.keep
+    return keep == "all" or (keep == "adapters" and experiment.recipe.lora is not None)
