@@ -46,10 +46,12 @@ if TYPE_CHECKING:
         Embeddings,
         Generation,
         LanguageModel,
+        ModelFiles,
         Pooling,
         Tokenizer,
         TokenLosses,
     )
+    from selkit.api.programs import open_context
     from selkit.api.selectors import BaseSelector, Sampler, Scorer, Selector
     from selkit.api.templates import ALPACA, PLAIN, TEMPLATES, WIZARDLM, PromptTemplate, Template
 
@@ -82,6 +84,7 @@ __all__ = [
     "Judgement",
     "LanguageModel",
     "MissingExtra",
+    "ModelFiles",
     "Outcome",
     "PairwiseJudge",
     "PluginFailed",
@@ -106,6 +109,7 @@ __all__ = [
     "UsageError",
     "WorkFailed",
     "hookimpl",
+    "open_context",
 ]
 
 _MODULES = (
@@ -120,6 +124,7 @@ _MODULES = (
     "judges",
     "templates",
     "benchmarks",
+    "programs",
 )
 """Where the names live; those that are quick to load come first."""
 

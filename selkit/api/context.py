@@ -13,7 +13,7 @@ import numpy as np
 from selkit.api.data import Example, Pool
 
 if TYPE_CHECKING:
-    from selkit.api.models import Chat, Embeddings, LanguageModel, Pooling, Tokenizer
+    from selkit.api.models import Chat, Embeddings, LanguageModel, ModelFiles, Pooling, Tokenizer
     from selkit.api.selectors import Scorer
 
 T = TypeVar("T")
@@ -60,6 +60,14 @@ class Context(ABC):
     @abstractmethod
     def tokenizer(self, ref: str) -> Tokenizer:
         """The tokenizer of the model of this reference, without loading the model."""
+
+    @abstractmethod
+    def model_files(self, ref: str) -> ModelFiles:
+        """Where the files of a model are, for a component that runs the model itself; no code of the model runs.
+
+        Raises:
+            DataError: There is no such model, or it lacks its configuration, its weights or its tokenizer.
+        """
 
     @abstractmethod
     def chat(self, endpoint: str) -> Chat:

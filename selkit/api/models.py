@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -41,6 +42,22 @@ class TokenLosses:
     def mean(self) -> float:
         """Mean loss over the scored tokens; NaN where none was scored."""
         return float(np.mean(self.losses, dtype=np.float64)) if len(self.losses) else float("nan")
+
+
+class ModelFiles(Protocol):
+    """A model on disk: configuration, weights in safetensors, tokenizer."""
+
+    @property
+    def ref(self) -> str:
+        """The reference the model was asked for under."""
+
+    @property
+    def path(self) -> Path:
+        """The folder with the files, to be read only."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the weights, the configuration and the tokenizer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

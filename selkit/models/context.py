@@ -16,6 +16,7 @@ from selkit.api import (
     Embeddings,
     Example,
     LanguageModel,
+    ModelFiles,
     Pool,
     Pooling,
     Scorer,
@@ -89,6 +90,12 @@ class HostContext(Context):
         from selkit.models.load import load_tokenizer
 
         return load_tokenizer(ref)
+
+    def model_files(self, ref: str) -> ModelFiles:
+        """Where the files of a model are; downloads, converts or builds what is not there yet."""
+        from selkit.models.refs import resolve
+
+        return resolve(ref)
 
     def chat(self, endpoint: str) -> Chat:
         """A chat endpoint, with cache, retries, usage and cost."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from selkit.api import Example, UsageError
+from selkit.api import Example, UsageError, open_context
 from selkit.console import Console
 from selkit.models import HostContext
 from selkit.models.context import default_device
@@ -21,6 +21,7 @@ def test_missing_services_name_the_command_that_has_them(tmp_path: Path) -> None
     """Each is a sentence for a person, not an AttributeError."""
     ctx = context(tmp_path)
     asks = [lambda: ctx.chat("x"), lambda: ctx.train([], "r"), lambda: ctx.scores(None), lambda: ctx.selection("arm")]  # type: ignore[arg-type]
+    asks.append(lambda: ctx.row_scores(None))  # type: ignore[arg-type]
     for ask in asks:
         with pytest.raises(UsageError, match=r"not to be had here: use it through selkit (run|judge|select)"):
             ask()
@@ -92,3 +93,15 @@ def test_models_and_tokenizers_come_from_references(tmp_path: Path) -> None:
     assert ctx.model(ref) is ctx.model(ref)
     assert ctx.model(ref).ref == ref
     assert ctx.tokenizer(ref).count(["abc"]).tolist() == [3]
+
+
+def test_a_program_of_a_plugin_gets_the_files_of_a_model(tmp_path: Path) -> None:
+    """A context outside of the commands knows every kind of reference, and refuses what belongs to the commands."""
+    pytest.importorskip("torch")
+    ctx = open_context(tmp_path, seed=3, device="cpu")
+    files = ctx.model_files("tiny:bytes?hidden=32&heads=2&layers=1")
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in files.path.iterdir()}
+    assert files.digest == ctx.model_files(str(files.path)).digest
+    assert (ctx.device, ctx.rng.random()) == ("cpu", context(tmp_path).rng.random())
+    with pytest.raises(UsageError, match="not to be had here"):
+        ctx.train([], "recipe", "base")
