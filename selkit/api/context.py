@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from selkit.api.data import Example, Pool
+from selkit.api.data import Example, Pool, RowScore
 
 if TYPE_CHECKING:
     from selkit.api.models import Chat, Embeddings, LanguageModel, ModelFiles, Pooling, Tokenizer
@@ -80,6 +80,10 @@ class Context(ABC):
     @abstractmethod
     def scores(self, scorer: Scorer) -> dict[str, float]:
         """Scores of the pool by another component, by id; rows without a score are absent. Stored under its own key."""
+
+    @abstractmethod
+    def row_scores(self, scorer: Scorer) -> Iterator[tuple[str, RowScore]]:
+        """As :meth:`scores`, with all that the component said of each row: ids and row scores, by ascending id."""
 
     @abstractmethod
     def embeddings(

@@ -96,6 +96,13 @@ class LanguageModel(Protocol):
     def digest(self) -> str:
         """Digest of the weights and the tokenizer."""
 
+    @property
+    def context(self) -> int:
+        """The longest text in tokens, special tokens counted."""
+
+    def lengths(self, prompts: Iterable[str]) -> NDArray[np.int64]:
+        """Tokens of each prompt as label_probabilities and generate see it, special tokens counted."""
+
     def token_losses(
         self, pairs: Iterable[Continuation], *, max_length: int | None = None, start: StartToken = "auto"
     ) -> Iterator[TokenLosses]:

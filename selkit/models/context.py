@@ -19,6 +19,7 @@ from selkit.api import (
     ModelFiles,
     Pool,
     Pooling,
+    RowScore,
     Scorer,
     Tokenizer,
     UsageError,
@@ -41,6 +42,7 @@ class HostContext(Context):
         device: 'cpu', 'cuda', ...; 'auto' takes a GPU where there is one (:func:`default_device`).
         train_service: ``(rows, recipe, base) -> ref``, for :meth:`train`.
         scores_service: ``scorer -> {id: score}``, for :meth:`scores`.
+        row_scores_service: ``scorer -> (id, row score), ...``, for :meth:`row_scores`.
         embeddings_service: ``(context, texts, ref, pooling, max_length) -> Embeddings``, for :meth:`embeddings`.
         selection_service: ``ref -> ids``, for :meth:`selection`.
         selections_service: ``() -> {arm: ids}``, for :attr:`selections`.
@@ -51,6 +53,7 @@ class HostContext(Context):
     device: str = field(default=AUTO, kw_only=True)
     train_service: Callable[..., str] | None = field(default=None, kw_only=True)
     scores_service: Callable[[Scorer], dict[str, float]] | None = field(default=None, kw_only=True)
+    row_scores_service: Callable[[Scorer], Iterator[tuple[str, RowScore]]] | None = field(default=None, kw_only=True)
     embeddings_service: Callable[..., Embeddings] | None = field(default=None, kw_only=True)
     selection_service: Callable[[str], Sequence[str]] | None = field(default=None, kw_only=True)
     selections_service: Callable[[], Mapping[str, Sequence[str]]] | None = field(default=None, kw_only=True)
@@ -112,6 +115,12 @@ class HostContext(Context):
     def scores(self, scorer: Scorer) -> dict[str, float]:
         """Scores of the pool by another component, by id; rows without a score are absent."""
         return _given(self.scores_service, "the scores of another component", "selkit select and selkit run")(scorer)
+
+    def row_scores(self, scorer: Scorer) -> Iterator[tuple[str, RowScore]]:
+        """All that another component said of each row of the pool, by ascending id."""
+        return _given(self.row_scores_service, "the scores of another component", "selkit select and selkit run")(
+            scorer
+        )
 
     def embeddings(
         self, texts: Mapping[str, str], ref: str, *, pooling: Pooling = "mean", max_length: int | None = None

@@ -72,12 +72,17 @@ class TextEncoder:
                 yield encoding.ids[: _end(encoding)]
 
     def label(self, text: str) -> int | None:
-        """The id of a one-token text: the vocabulary's entry of that name, or what the text alone becomes."""
+        """The id of a one-token text: the vocabulary's entry of that name, or what the text alone becomes.
+
+        None where that is several tokens, or one that stands for something else, such as the unknown word.
+        """
         known = self.inner.token_to_id(text)
         if known is not None:
             return int(known)
         ids = self.inner.encode(text, add_special_tokens=False).ids
-        return int(ids[0]) if len(ids) == 1 else None
+        if len(ids) != 1 or self.inner.decode(ids).strip().casefold() != text.strip().casefold():
+            return None
+        return int(ids[0])
 
     def _start_ids(self, start: StartToken) -> list[int]:
         """What has to stand before what the tokenizer makes of a text."""

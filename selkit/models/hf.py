@@ -104,6 +104,10 @@ class HFModel:
         """Digest of the weights and the tokenizer."""
         return self._folder.digest
 
+    def lengths(self, prompts: Iterable[str]) -> NDArray[np.int64]:
+        """Tokens of each prompt as :meth:`label_probabilities` and :meth:`generate` see it, shape (len(prompts),)."""
+        return np.fromiter((len(ids) for ids in self.encoder.prompts(prompts)), np.int64)
+
     def token_losses(
         self, pairs: Iterable[Continuation], *, max_length: int | None = None, start: StartToken = "auto"
     ) -> Iterator[TokenLosses]:

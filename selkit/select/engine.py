@@ -163,6 +163,7 @@ class _Run:
             base_model=self.base_model,
             pool=self.pool,
             scores_service=self._scores,
+            row_scores_service=lambda scorer: self._scored(scorer)[0].rows(),
             embeddings_service=self._embeddings,
             selection_service=self._selection,
             selections_service=lambda: self._note_used(self.arms.chosen),

@@ -30,6 +30,8 @@ GPU_BLOCK = 2048
 MAX_FAILED = 0.02
 """Largest share of rows whose scoring may fail before the pass counts as failed."""
 
+_BATCH = 8192
+
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -56,6 +58,13 @@ class Scores:
     def as_dict(self) -> dict[str, float]:
         """Score by id, without the rows that have none."""
         return dict(zip(self.scored["id"].to_pylist(), self.scored["score"].to_pylist(), strict=True))
+
+    def rows(self) -> Iterator[tuple[str, RowScore]]:
+        """Every row's id with all that the scorer said of it, by ascending id."""
+        for batch in self.table.to_batches(max_chunksize=_BATCH):
+            for row in batch.to_pylist():
+                details = dict(row["details"])
+                yield row["id"], RowScore(row["score"], row["status"], row["reason"], row["truncated"], details)
 
     def arrays(self) -> tuple[pa.Array, NDArray[np.float64]]:
         """Ids and scores of the rows that have one."""

@@ -58,6 +58,21 @@ def test_a_label_of_several_tokens_is_refused(model: HFModel) -> None:
         list(model.label_probabilities(PROMPTS, ["1", "ten"]))
 
 
+def test_a_label_that_the_vocabulary_does_not_know_is_refused() -> None:
+    """The unknown word is one token, too, and the same for every label: it stands for none of them."""
+    with pytest.raises(DataError, match="label '1' is not one token of model 'tiny:words'"):
+        list(load_model("tiny:words", device="cpu").label_probabilities(["Repeat the words."], ["1", "2"]))
+
+
+def test_lengths_are_those_of_what_the_model_reads(model: HFModel) -> None:
+    """A token a byte here, and the start token; a prompt of as many tokens as the context still fits."""
+    assert model.lengths([*PROMPTS, ""]).tolist() == [len(text.encode()) + 1 for text in (*PROMPTS, "")]
+    fitting = "x" * (model.context - 1)
+    assert model.lengths([fitting]) == model.context
+    assert len(list(model.label_probabilities([fitting], ["1"]))) == 1
+    assert model.lengths([]).shape == (0,)
+
+
 def test_a_prompt_beyond_the_context_is_refused(model: HFModel) -> None:
     """Cutting it would ask another question."""
     with pytest.raises(DataError, match="a prompt of 301 tokens does not fit the 256"):

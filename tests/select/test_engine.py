@@ -194,6 +194,39 @@ def test_a_selector_may_use_the_scores_of_another_component(pool: Pool, store: S
     assert json.dumps(result.key.parameters) == json.dumps({"scorer": {"name": "by-grade", "bad": [], "out": []}})
 
 
+def test_a_selector_may_use_all_that_another_component_said(pool: Pool, store: Store) -> None:
+    """Scores, reasons, flags and details come by ascending id, whatever the order of the pool, and are stored once."""
+
+    @dataclass
+    class Chatty(Scorer):
+        name = "chatty"
+
+        def score(self, pool: Pool, ctx: Context) -> Iterable[RowScore]:
+            """A row is left out, the others have two details and a flag."""
+            for row in pool:
+                number = float(row.id[1:])
+                said = RowScore(number, truncated=number > 30, details={"a": number, "b": -number})
+                yield RowScore.excluded("too round", a=0.0) if row.id == "r010" else said
+
+    @dataclass
+    class Reader(Selector):
+        name = "reader"
+        scorer: Scorer
+
+        def select(self, pool: Pool, budget: Budget, ctx: Context) -> Selection:
+            """The first row; what was read goes to the notes."""
+            rows = list(ctx.row_scores(self.scorer))
+            return Selection(tuple(pool.ids[:1]), notes={"rows": rows})
+
+    turned = pool.take(pool.ids[::-1])
+    result = select(turned, Reader(Chatty()), 1, store=store)
+    rows = dict(result.facts["rows"])
+    assert list(rows) == sorted(pool.ids)
+    assert rows["r010"] == RowScore.excluded("too round", a=0.0)
+    assert rows["r031"] == RowScore(31.0, truncated=True, details={"a": 31.0, "b": -31.0})
+    assert result.spent == select(pool, Chatty(), 1, store=store).spent
+
+
 def test_budget_and_size_go_together(pool: Pool, store: Store, tmp_path: Path) -> None:
     """A selector that takes a budget needs one; one that has a size of its own takes none."""
     from selkit.plugins.builtin.given import Full
