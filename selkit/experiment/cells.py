@@ -6,7 +6,7 @@ So a finished stage never trains again, and weights can go once all that needs t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -114,14 +114,17 @@ def is_done(job: CellJob, store: Store) -> bool:
     return all(store.find(key) is not None for key in cell_keys(job))
 
 
-def run_cell(job: CellJob) -> str:
-    """Does whatever of the cell is not stored yet; returns its label."""
+def run_cell(job: CellJob, begin: Callable[[str], None] = lambda stage: None) -> str:
+    """Does whatever of the cell is not stored yet; returns its label. ``begin`` hears the name of every stage."""
     store = Store(job.store)
     if job.training:
+        begin("training")
         training_record(job, job.training, store)
     for testset, decoding in job.prompts:
+        begin(f"answering {testset.name}")
         answers(job, store, testset, decoding)
     for benchmark in job.benchmarks:
+        begin(benchmark.benchmark.name)
         items(job, store, benchmark)
     if job.training and not job.keep:
         store.discard(weights_key(job, job.training))

@@ -10,12 +10,20 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.queues import SimpleQueue
+from typing import TypeAlias
 
 from selkit.api import SelkitError
 from selkit.console import get_console
 from selkit.experiment.cells import CellJob, run_cell
 
 _WATCH_SECONDS = 1.0
+_SAY_SECONDS = 10.0
+
+Stages: TypeAlias = "SimpleQueue[tuple[str, str]]"
+"""What workers begin: the cell's label and the stage."""
+
+_stages: Stages | None = None  # of a worker process
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +47,13 @@ def run_cells(jobs: Sequence[CellJob], workers: int, threads: int) -> Iterator[C
         SelkitError: A worker was killed (memory?), so that the rest cannot go on.
     """
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(threads, os.getpid(), get_console().verbose)
-    )
+    stages: Stages = context.SimpleQueue()
+    initial = (threads, os.getpid(), get_console().verbose, stages)
+    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=initial)
+    running = _Running(stages)
+    running.start()
     try:
-        futures = {executor.submit(run_cell, job): job.label for job in jobs}
+        futures = {executor.submit(_do, job): job.label for job in jobs}
         for future in as_completed(futures):
             yield _outcome(future, futures[future])
     except BaseException:
@@ -52,6 +62,31 @@ def run_cells(jobs: Sequence[CellJob], workers: int, threads: int) -> Iterator[C
         raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+        running.ended.set()
+
+
+class _Running(threading.Thread):
+    """Says now and then which stages are under way, so that cells of many minutes are not silent."""
+
+    def __init__(self, stages: Stages) -> None:
+        super().__init__(daemon=True)
+        self.ended = threading.Event()
+        self._stages = stages
+        self._said = time.monotonic()
+
+    def run(self) -> None:
+        """Reads what the workers begin until the cells have ended."""
+        while not self.ended.wait(0.5):
+            while not self._stages.empty():
+                # A killed worker can leave half a message, on which this waits for ever: nobody waits for this thread.
+                message = self._stages.get()
+                if time.monotonic() - self._said >= _SAY_SECONDS:
+                    self._said = time.monotonic()
+                    get_console().note(": ".join(message))
+
+
+def _do(job: CellJob) -> str:
+    return run_cell(job, begin=lambda stage: _stages.put((job.label, stage)) if _stages else None)
 
 
 def _outcome(future: Future[str], label: str) -> CellOutcome:
@@ -66,8 +101,10 @@ def _outcome(future: Future[str], label: str) -> CellOutcome:
     return CellOutcome(label)
 
 
-def _start_worker(threads: int, parent: int, verbose: int) -> None:
+def _start_worker(threads: int, parent: int, verbose: int, stages: Stages) -> None:
     """Limits the threads of this process before torch loads, and ends it when the command is gone."""
+    global _stages
+    _stages = stages
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
