@@ -1,0 +1,158 @@
+"""The rating of "Alpagasus: Training a Better Alpaca with Fewer Data" (Chen et al., 2023): a model grades each row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from selkit.api import ChatReply, Context, Decoding, Example, Outcome, Pool, RowScore, Scorer, UsageError
+from selkit_alpagasus.parsing import HIGHEST, LOWEST, RULES, Reading, RuleName, single_number
+from selkit_alpagasus.rubrics import RUBRICS, Dimension, TieRule
+
+_QUOTES = 3
+"""Answers of each kind that the notes quote."""
+
+_QUOTED = 80
+"""Characters of a quoted answer."""
+
+_ANSWERED = (Outcome.OK, Outcome.TRUNCATED)
+"""Outcomes with a text. The score comes first, so that a cut explanation does no harm."""
+
+
+@dataclass
+class Alpagasus(Scorer):
+    """Rating by a language model: a grader gives every row 0 to 5, and the best rated are chosen.
+
+    A rubric is a prompt, how the grader answers it and how the answer is read, as somebody published it. The
+    parameters below that have no value are the rubric's.
+
+    Args:
+        rubric: 'original' (Alpagasus's code), 'shen' ('Rethinking Data Selection') or 'chasing-random'.
+        dimension: What is rated. Helpfulness was published for 'original' alone; elsewhere the word is exchanged.
+        endpoint: The grader: a model of an OpenAI-compatible server, or a local model.
+        parse: How the answer is read: as Alpagasus's code does ('original'), as that of 'Chasing Random' does
+            ('substring', for which 5.0 is 0), or the one number in its first line ('single-number').
+        threshold: Rows rated below it are left out: 4.5 in Alpagasus, 4 in 'Chasing Random'.
+        ties: Rows with equal ratings: the smaller id first, or at random by the seed (Shen).
+        max_tokens: Longest answer, in tokens of the grader.
+        temperature: 0 is greedy.
+    """
+
+    name: ClassVar[str] = "alpagasus"
+
+    rubric: Literal["original", "shen", "chasing-random"] = "original"
+    dimension: Dimension = "accuracy"
+    endpoint: str | None = None
+    parse: RuleName | None = None
+    threshold: float | None = None
+    ties: TieRule | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+
+    def __post_init__(self) -> None:
+        """Puts the rubric's values where none were given, so that keys and manifests name what is done."""
+        rubric = RUBRICS[self.rubric]
+        self.endpoint = rubric.endpoint if self.endpoint is None else self.endpoint
+        self.parse = rubric.rule if self.parse is None else self.parse
+        self.ties = rubric.ties if self.ties is None else self.ties
+        self.max_tokens = rubric.max_tokens if self.max_tokens is None else self.max_tokens
+        self.temperature = rubric.temperature if self.temperature is None else self.temperature
+
+    @property
+    def seeded(self) -> bool:  # type: ignore[override]
+        """Only a draw among equals depends on the seed."""
+        return self.ties == "random"
+
+    def tie_break(self) -> TieRule:
+        """Follows ``ties``."""
+        return self.ties or "id"
+
+    @property
+    def decoding(self) -> Decoding:
+        """How the grader answers."""
+        return Decoding(max_new_tokens=self.max_tokens or 0, temperature=self.temperature or 0.0)
+
+    def preflight(self, pool: Pool, ctx: Context) -> None:
+        """Refuses what cannot work before anything is sent. Raises UsageError."""
+        if self.threshold is not None and not LOWEST <= self.threshold <= HIGHEST:
+            raise UsageError(f"the threshold of alpagasus is a rating from 0 to 5, not {self.threshold:g}")
+        if self.decoding.max_new_tokens < 1:
+            raise UsageError(f"max_tokens of alpagasus is a number of tokens from 1 on, not {self.max_tokens}")
+        if not 0 <= self.decoding.temperature <= 2:
+            raise UsageError(f"the temperature of alpagasus is from 0 to 2, not {self.temperature:g}")
+
+    def score(self, pool: Pool, ctx: Context) -> Iterator[RowScore]:
+        """One rating per row; details hold the tokens and dollars of each answer, where the endpoint counts them."""
+        rubric = RUBRICS[self.rubric]
+        ctx.log(
+            f"alpagasus: {self.dimension} by rubric {rubric.name} {rubric.version} ({rubric.digest}), "
+            f"rated by {self.endpoint}, read by rule {self.parse}"
+        )
+        replies = ctx.chat(self.endpoint or "").complete(
+            (rubric.messages(row, self.dimension) for row in pool if not unratable(row)), decoding=self.decoding
+        )
+        remarks = _Remarks()
+        for row in ctx.track(pool, total=len(pool), description="alpagasus"):
+            fault = unratable(row)
+            yield RowScore.excluded(fault) if fault else self.row_score(next(replies), remarks)
+        for line in remarks.lines():
+            ctx.log(f"alpagasus: {line}")
+
+    def row_score(self, reply: ChatReply, remarks: _Remarks | None = None) -> RowScore:
+        """The rating in one answer of the grader; what stands in the row itself is not looked at."""
+        details = {name: float(value) for name, value in reply.usage.items()}
+        if reply.outcome not in _ANSWERED:
+            return RowScore.failed(reply.reason or f"the grader's answer ended with {reply.outcome}", **details)
+        reading = RULES[self.parse or "original"](reply.text)
+        if remarks is not None:
+            remarks.add(reply.text, reading)
+        if reading.score is None:
+            return RowScore.failed(reading.reason, **details)
+        details["rating"] = reading.score
+        if self.threshold is not None and reading.score < self.threshold:
+            return RowScore.excluded(f"rated below {self.threshold:g}", **details)
+        return RowScore(reading.score, details=details)
+
+
+def unratable(row: Example) -> str:
+    """Why there is nothing to rate in a row; empty where there is something."""
+    if not row.response.strip():
+        return "the response is empty"
+    if not row.instruction.strip() and not row.input.strip():
+        return "the instruction is empty"
+    return ""
+
+
+@dataclass
+class _Remarks:
+    """What a person should know of the answers after the pass: those without a score, and those that rules dispute."""
+
+    unread: list[str] = field(default_factory=list)
+    disputed: list[str] = field(default_factory=list)
+
+    def add(self, text: str, reading: Reading) -> None:
+        """Takes note of one answer and of what the rule made of it."""
+        if reading.score is None:
+            self.unread.append(_quote(text))
+            return
+        other = single_number(text).score
+        if other is not None and other != reading.score:
+            self.disputed.append(f"{_quote(text)} ({reading.score:g}, not {other:g})")
+
+    def lines(self) -> Iterator[str]:
+        """The notes, each with a few of the answers."""
+        if self.unread:
+            yield f"{len(self.unread)} answers hold no score that the rule can read: {_some(self.unread)}"
+        if self.disputed:
+            yield f"{len(self.disputed)} answers would be read otherwise by single-number: {_some(self.disputed)}"
+
+
+def _quote(text: str) -> str:
+    words = " ".join(text.split())
+    return repr(words if len(words) <= _QUOTED else f"{words[:_QUOTED]}…")
+
+
+def _some(quotes: list[str]) -> str:
+    left = len(quotes) - _QUOTES
+    return ", ".join(quotes[:_QUOTES]) + (f" and {left} more" if left > 0 else "")
