@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -135,8 +135,16 @@ class Tokenizer(Protocol):
 class ChatReply:
     """One answer of a chat endpoint.
 
-    ``outcome`` is a value of :class:`selkit.api.Outcome`; ``text`` is empty unless it is 'ok' or 'truncated'.
-    ``usage`` counts tokens ('input', 'output') and, where prices are known, 'dollars'.
+    Args:
+        text: What the model wrote; empty unless the outcome is 'ok' or 'truncated'.
+        outcome: A value of :class:`selkit.api.Outcome`.
+        reason: What happened, where the outcome is not 'ok'; a refusal's own words.
+        usage: Tokens by 'input' and 'output', where the server counted them, and 'dollars', where the price is known: what
+            the answer cost when it was paid for, also where it is ``cached``.
+        logprobs: For each token of the answer the log-probability (nats) of the likeliest tokens at its place, where they
+            were asked for and the server sent them.
+        cached: Whether the answer was stored or asked for already, so that this reply cost nothing.
+        model: The name of the model that answered, as the server gives it.
     """
 
     text: str
@@ -144,12 +152,39 @@ class ChatReply:
     reason: str = ""
     usage: dict[str, float] = field(default_factory=dict)
     logprobs: tuple[dict[str, float], ...] = ()
+    cached: bool = False
+    model: str = ""
 
 
 class Chat(Protocol):
     """A chat endpoint: OpenAI-compatible, or a local model behind its chat template."""
 
     def complete(
-        self, conversations: Iterable[Sequence[Turn]], *, decoding: Decoding, **options: Any
+        self,
+        conversations: Iterable[Sequence[Turn]],
+        *,
+        decoding: Decoding,
+        logprobs: int = 0,
+        seed: int | None = None,
+        sample: int = 0,
+        fold_system: bool = False,
+        extra: Mapping[str, Any] | None = None,
     ) -> Iterator[ChatReply]:
-        """One reply per conversation, in order."""
+        """One reply per conversation, in order, as they come. A failure is a reply with an outcome, not an exception.
+
+        Every answer is stored before it is returned, under all that it depends on; the same request is sent once.
+
+        Args:
+            conversations: Each ends with a turn of the user; they are read as answers come in, somewhat ahead of them.
+            decoding: How answers are written; ``samples`` and ``num_beams`` are 1.
+            logprobs: How many alternatives per token to return with their log-probabilities.
+            seed: Seed of the model's sampling; servers may ignore it.
+            sample: Number of the sample: another number is another request for the same conversation.
+            fold_system: Put system turns at the head of the next user turn, for models without a system role.
+            extra: Further fields of an OpenAI-compatible request, e.g. ``response_format``.
+
+        Raises:
+            UsageError: The endpoint has no such setting.
+            DataError: The endpoint refuses the key, or has no such model. What was answered stays stored.
+            WorkFailed: The account has no money left, or the server fails again and again.
+        """
