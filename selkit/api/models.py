@@ -139,10 +139,10 @@ class ChatReply:
         text: What the model wrote; empty unless the outcome is 'ok' or 'truncated'.
         outcome: A value of :class:`selkit.api.Outcome`.
         reason: What happened, where the outcome is not 'ok'; a refusal's own words.
-        usage: Tokens by 'input' and 'output', where the server counted them, and 'dollars', where the price is known: what
-            the answer cost when it was paid for, also where it is ``cached``.
-        logprobs: For each token of the answer the log-probability (nats) of the likeliest tokens at its place, where they
-            were asked for and the server sent them.
+        usage: Tokens by 'input' and 'output', where the server counted them, and 'dollars' at present prices, where
+            the price is known; also where the answer is ``cached``.
+        logprobs: For each token of the answer the log-probability (nats) of the likeliest tokens at its place, where
+            they were asked for and the server sent them.
         cached: Whether the answer was stored or asked for already, so that this reply cost nothing.
         model: The name of the model that answered, as the server gives it.
     """
