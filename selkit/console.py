@@ -185,12 +185,29 @@ def _can_redraw() -> bool:
 
 def _new_progress() -> Progress:
     from rich.console import Console as RichConsole
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """How many are done in a second, of late."""
+
+        def render(self, task: Task) -> Text:
+            """The rate; nothing as long as it is not known."""
+            return Text(f"{task.speed:.3g} a second" if task.speed else "")
 
     columns: tuple[Any, ...] = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
+        Rate(),
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=RichConsole(stderr=True, highlight=False), transient=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, ClassVar
 
@@ -37,6 +38,14 @@ class Component:
         """
         return self.models
 
+    def trainings(self) -> tuple[tuple[str | Mapping[str, Any], str | None], ...]:
+        """What the component has trained (:meth:`Context.train`) under the present settings: recipes and base models.
+
+        The base model is None where it is the experiment's. The host checks before any work starts that the trainings
+        can run, and puts what the recipes say into the keys of what it stores. Other trainings are refused.
+        """
+        return ()
+
     def parameters(self) -> dict[str, Any]:
         """The parameters as they go into keys and manifests; a component becomes ``{'name': ..., **parameters}``."""
         return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
@@ -47,4 +56,6 @@ def _plain(value: Any) -> Any:
         return {"name": value.name, **value.parameters()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -10,9 +10,10 @@ from pathlib import Path
 from selkit.api import Pool
 from selkit.experiment.plan import ANCHOR, Arm, Cell, waves
 from selkit.experiment.setup import Experiment
+from selkit.experiment.training import ComponentTraining
 from selkit.plugins import provenance
 from selkit.pools import write_jsonl
-from selkit.select import Arms, SelectionResult, component_inputs, select
+from selkit.select import Arms, SelectionResult, check_trainings, component_inputs, select
 from selkit.store import Artifact, Draft, Key, atomic_write_text, digest_text
 
 ROWS = "selection.jsonl"
@@ -32,7 +33,15 @@ class Chosen:
 
 
 def choose_all(experiment: Experiment) -> dict[Cell, Chosen]:
-    """The selections of all cells, in the order of the cells."""
+    """The selections of all cells, in the order of the cells.
+
+    Raises:
+        SelkitError: A selector has a model trained and cannot, or its choice fails.
+    """
+    training = ComponentTraining(experiment.store)
+    for pool in experiment.pools.values():
+        for arm in experiment.arms:
+            check_trainings(arm.selector, pool, experiment.spec.model, training)
     chosen: dict[Cell, Chosen] = {}
     for cell in experiment.cells:
         if cell.arm == ANCHOR:
@@ -60,7 +69,8 @@ def _others(experiment: Experiment, cell: Cell, chosen: Mapping[Cell, Chosen]) -
 
 def _choose(experiment: Experiment, arm: Arm, cell: Cell, others: Arms) -> Chosen:
     pool = experiment.pools[cell.pool]
-    key = _key(arm, cell, pool, others if arm.selector.after_others else Arms())
+    training = ComponentTraining(experiment.store)
+    key = _key(arm, cell, pool, others if arm.selector.after_others else Arms(), training)
 
     def make(draft: Draft) -> None:
         result = select(
@@ -71,15 +81,17 @@ def _choose(experiment: Experiment, arm: Arm, cell: Cell, others: Arms) -> Chose
             store=experiment.store,
             base_model=experiment.spec.model,
             arms=others,
+            training=training,
+            max_failed=experiment.spec.max_failed,
         )
         _write(draft, result)
 
     return _read(cell, experiment.store.obtain(key, make))
 
 
-def _key(arm: Arm, cell: Cell, pool: Pool, others: Arms) -> Key:
+def _key(arm: Arm, cell: Cell, pool: Pool, others: Arms, training: ComponentTraining) -> Key:
     selector = arm.selector
-    inputs = {"pool": pool.fingerprint, **component_inputs(selector)}
+    inputs = {"pool": pool.fingerprint, **component_inputs(selector, training)}
     for kind, group in (("chosen", others.chosen), ("named", others.named)):
         inputs |= {f"{kind}:{name}": digest_text("\n".join(sorted(ids))) for name, ids in group.items()}
     conditions = {"budget": cell.budget, "seed": cell.seed if selector.seeded else None}

@@ -112,6 +112,7 @@ class Spec(_Strict):
     alpha: float = Field(default=0.05, gt=0, lt=1)
     margins: dict[str, float] = Field(default_factory=dict)
     keep: Literal["none", "adapters", "all"] = "none"
+    max_failed: float = Field(default=0.02, ge=0, le=1)
     workers: int | None = Field(default=None, ge=1)
     threads: int | None = Field(default=None, ge=1)
     note: str = ""

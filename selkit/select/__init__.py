@@ -1,6 +1,7 @@
 """Selection: running a selector on a pool, enforcing budgets and ties, and measuring overlap."""
 
-from selkit.select.engine import component_inputs, fill_models, preflight, score_key, select
+from selkit.select.engine import fill_models, preflight, select
+from selkit.select.keys import component_inputs, cpu_threads, score_key
 from selkit.select.output import (
     check_same,
     manifest_of,
@@ -12,16 +13,24 @@ from selkit.select.output import (
 from selkit.select.overlap import overlap_matrix, overlap_rows, shared_rows
 from selkit.select.ranking import rank, ties_at_cut
 from selkit.select.result import Arms, SelectionResult
-from selkit.select.scoring import Scores, scoring_pass
+from selkit.select.scoring import MAX_FAILED, Scores, scoring_pass
+from selkit.select.training import Recipe, Trained, Training, check_trainings, needs_training
 
 __all__ = [
+    "MAX_FAILED",
     "Arms",
+    "Recipe",
     "Scores",
     "SelectionResult",
+    "Trained",
+    "Training",
     "check_same",
+    "check_trainings",
     "component_inputs",
+    "cpu_threads",
     "fill_models",
     "manifest_of",
+    "needs_training",
     "overlap_matrix",
     "overlap_rows",
     "preflight",

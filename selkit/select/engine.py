@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ import numpy as np
 from selkit.api import (
     BaseSelector,
     Budget,
-    Component,
     Context,
     ContractViolation,
     DataError,
     Embeddings,
+    Example,
     Pool,
     Pooling,
     Sampler,
@@ -27,15 +27,17 @@ from selkit.api import (
     Selector,
     UsageError,
 )
-from selkit.models import HostContext, check_model, resolve
+from selkit.models import HostContext, check_model, default_device
 from selkit.plugins import check_requirements, provenance
 from selkit.pools import load_pool
 from selkit.select.embedding import stored_embeddings
+from selkit.select.keys import component_inputs, score_key
 from selkit.select.output import read_selection
 from selkit.select.ranking import rank, ties_at_cut
 from selkit.select.result import Arms, SelectionResult
-from selkit.select.scoring import Scores, scoring_pass
-from selkit.store import Key, Store, digest_file, digest_text
+from selkit.select.scoring import MAX_FAILED, Scores, check_share, scoring_pass
+from selkit.select.training import Recipe, Training, check_trainings, nested, service
+from selkit.store import Key, Store, digest_text
 
 
 def select(
@@ -47,8 +49,9 @@ def select(
     store: Store | None = None,
     base_model: str | None = None,
     arms: Arms | None = None,
-    train: Callable[..., str] | None = None,
+    training: Training | None = None,
     chat: Callable[[str], Any] | None = None,
+    max_failed: float = MAX_FAILED,
 ) -> SelectionResult:
     """Chooses rows of a pool.
 
@@ -60,8 +63,9 @@ def select(
         store: Where scores are kept, by default the user's store.
         base_model: Reference of the model that fills the selector's model parameters where they are None.
         arms: The other arms, where the selector compares itself with them.
-        train: Serves :meth:`Context.train`.
+        training: Serves :meth:`Context.train`, e.g. :class:`selkit.experiment.training.ComponentTraining`.
         chat: Serves :meth:`Context.chat`.
+        max_failed: Largest share of rows whose scoring may fail; above it the work stops.
 
     Raises:
         SelkitError: Anything a person can mend, before any model loads where it can be known before.
@@ -69,9 +73,11 @@ def select(
     store = store or Store()
     pool = pool if isinstance(pool, Pool) else load_pool(pool, store=store)
     selector = fill_models(selector, base_model)
-    run = _Run(pool, selector, seed, store, base_model, arms or Arms(), train, chat)
+    check_share(max_failed)
+    run = _Run(pool, selector, seed, store, base_model, arms or Arms(), training, chat, max_failed)
     with tempfile.TemporaryDirectory(prefix="selkit-") as scratch:
         rows = preflight(pool, selector, budget, run.context(Path(scratch)))
+        check_trainings(selector, pool, base_model, training)
         return run.select(rows, None if budget is None else Budget.parse(budget), Path(scratch))
 
 
@@ -93,33 +99,13 @@ def preflight(pool: Pool, selector: BaseSelector, budget: Budget | int | str | N
     if not selector.sized and budget is not None:
         raise UsageError(f"{selector.name} has a size of its own: leave the budget out")
     rows = None if budget is None else Budget.parse(budget).rows(len(pool), f"pool {pool.name!r}")
-    for component in _nested(selector):
+    for component in nested(selector):
         check_requirements(component)
         component.preflight(pool, ctx)
         for name in component.model_parameters():
             if (ref := getattr(component, name)) is not None:
                 check_model(ref)
     return rows
-
-
-def score_key(scorer: Scorer, pool: Pool) -> Key:
-    """The key of a scorer's stored scores: component, parameters, pool, versions, models, and the threads on a CPU."""
-    inputs = {"pool": pool.fingerprint, **component_inputs(scorer)}
-    conditions = {"threads": _threads()} if scorer.model_parameters() else {}
-    return Key("scores", scorer.name, scorer.parameters(), provenance(scorer), inputs, conditions)
-
-
-def component_inputs(component: Component) -> dict[str, str]:
-    """Digests of the models and files that a component's parameters name, also of nested components."""
-    inputs: dict[str, str] = {}
-    for name, value in vars(component).items():
-        if isinstance(value, Component):
-            inputs |= {f"{name}.{k}": v for k, v in component_inputs(value).items()}
-        elif name in component.model_parameters() and value is not None:
-            inputs[name] = resolve(value).digest
-        elif isinstance(value, Path) and value.is_file():
-            inputs[name] = digest_file(value)
-    return inputs
 
 
 @dataclass
@@ -130,10 +116,12 @@ class _Run:
     store: Store
     base_model: str | None
     arms: Arms
-    train: Callable[..., str] | None
+    training: Training | None
     chat: Callable[[str], Any] | None
+    max_failed: float
     spent: list[str] = field(default_factory=list)
     used: dict[str, list[str]] = field(default_factory=dict)
+    scored: dict[str, tuple[Scores, Sequence[str]]] = field(default_factory=dict)
 
     def select(self, rows: int | None, budget: Budget | None, scratch: Path) -> SelectionResult:
         selector = self.selector
@@ -157,8 +145,11 @@ class _Run:
         )
 
     def context(self, cache_dir: Path) -> HostContext:
+        return self._context(self.selector, cache_dir, self.seed)
+
+    def _context(self, component: BaseSelector, cache_dir: Path, seed: int) -> HostContext:
         return HostContext(
-            seed=self.seed,
+            seed=seed,
             cache_dir=cache_dir,
             base_model=self.base_model,
             pool=self.pool,
@@ -167,7 +158,7 @@ class _Run:
             embeddings_service=self._embeddings,
             selection_service=self._selection,
             selections_service=lambda: self._note_used(self.arms.chosen),
-            train_service=self.train,
+            train_service=partial(self._train, component, seed),
             chat_service=self.chat,
         )
 
@@ -188,10 +179,41 @@ class _Run:
         return self._scored(scorer)[0].as_dict()
 
     def _scored(self, scorer: Scorer) -> tuple[Scores, str]:
-        key = score_key(scorer, self.pool)
-        scores, _ = scoring_pass(scorer, self.pool, key, self.store, self.context)
-        self.spent.append(key.digest)
+        key = score_key(scorer, self.pool, self.training)
+        if key.digest not in self.scored:
+            self.scored[key.digest] = self._pass(scorer, key)
+        scores, uses = self.scored[key.digest]
+        self._charge(key.digest, *uses)
         return scores, key.digest
+
+    def _pass(self, scorer: Scorer, key: Key) -> tuple[Scores, Sequence[str]]:
+        # What the pass itself uses is stored beside its scores, so that who finds them in the store knows it too.
+        before, self.spent = self.spent, []
+        try:
+            scores, artifact = scoring_pass(
+                scorer,
+                self.pool,
+                key,
+                self.store,
+                lambda folder: self._context(scorer, folder, 0),  # scores serve every seed: none depends on this one
+                uses=lambda: self.spent,
+                max_failed=self.max_failed,
+            )
+        finally:
+            self.spent = before
+        return scores, artifact.facts.get("uses", ())
+
+    def _train(self, component: BaseSelector, seed: int, rows: Sequence[Example], recipe: Recipe, base: str) -> str:
+        declared = [known for part in nested(component) for known, _ in part.trainings()]
+        if recipe not in declared:
+            raise ContractViolation(f"{component.name} trains under a recipe that its trainings() does not name")
+        training = service(self.training, component.name)
+        trained = training.train(rows, recipe, base, turns=self.pool.turns, seed=seed, device=default_device())
+        self._charge(trained.key)
+        return trained.ref
+
+    def _charge(self, *keys: str) -> None:
+        self.spent = list(dict.fromkeys([*self.spent, *keys]))
 
     def _embeddings(
         self, ctx: Context, texts: Mapping[str, str], ref: str, pooling: Pooling, max_length: int | None
@@ -199,8 +221,8 @@ class _Run:
         found, artifact = stored_embeddings(
             texts, ref, pooling=pooling, max_length=max_length, ctx=ctx, store=self.store
         )
-        if artifact is not None and artifact.digest not in self.spent:
-            self.spent.append(artifact.digest)
+        if artifact is not None:
+            self._charge(artifact.digest)
         return found
 
     def _selection(self, ref: str) -> Sequence[str]:
@@ -212,18 +234,11 @@ class _Run:
         return selections
 
     def _key(self, rows: int | None) -> Key:
-        inputs = {"pool": self.pool.fingerprint, **component_inputs(self.selector)}
+        inputs = {"pool": self.pool.fingerprint, **component_inputs(self.selector, self.training)}
         inputs |= {f"selection:{name}": digest_text("\n".join(ids)) for name, ids in sorted(self.used.items())}
         conditions = {"rows": rows, "seed": self.seed if self.selector.seeded else None}
         selector = self.selector
         return Key("selection", selector.name, selector.parameters(), provenance(selector), inputs, conditions)
-
-
-def _nested(component: BaseSelector) -> Iterable[BaseSelector]:
-    yield component
-    for value in vars(component).values():
-        if isinstance(value, BaseSelector):
-            yield from _nested(value)
 
 
 def _checked(selector: BaseSelector, selection: Selection, pool: Pool, rows: int | None) -> Selection:
@@ -244,7 +259,3 @@ def _checked(selector: BaseSelector, selection: Selection, pool: Pool, rows: int
     if rows is not None and not ids and rows:
         raise DataError(f"{selector.name} chose no row at all: {selection.shortfall}")
     return replace(selection, ids=ids)
-
-
-def _threads() -> int:
-    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)

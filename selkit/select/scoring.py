@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from selkit.api import Context, ContractViolation, Pool, RowScore, Scorer, WorkFailed
+from selkit.api import Context, ContractViolation, Pool, RowScore, Scorer, UsageError, WorkFailed
 from selkit.store import Artifact, Draft, JsonlWriter, Key, Store, read_jsonl
 
 SCORES = "scores.parquet"
@@ -28,9 +28,12 @@ GPU_BLOCK = 2048
 """The same on other devices."""
 
 MAX_FAILED = 0.02
-"""Largest share of rows whose scoring may fail before the pass counts as failed."""
+"""Largest share of rows whose scoring may fail before the pass stops, unless another is given."""
 
 _BATCH = 8192
+
+Keep = Callable[[Sequence[list[Any]]], None]
+"""Takes rows as they are scored."""
 
 SCHEMA = pa.schema(
     [
@@ -86,57 +89,131 @@ class Scores:
 
 
 def scoring_pass(
-    scorer: Scorer, pool: Pool, key: Key, store: Store, context: Callable[[Path], Context]
+    scorer: Scorer,
+    pool: Pool,
+    key: Key,
+    store: Store,
+    context: Callable[[Path], Context],
+    *,
+    uses: Callable[[], Sequence[str]] = tuple,
+    max_failed: float = MAX_FAILED,
 ) -> tuple[Scores, Artifact]:
     """The scores of ``pool`` under ``key``: from the store, or by running the scorer.
 
-    ``context`` makes the context for a folder that the scorer may write to; it survives interruptions of the pass.
-    An interrupted pass goes on with the rows that have no score yet, if the scorer is ``independent``.
+    An interrupted pass goes on with the rows that have no score yet, if the scorer is ``independent``. One that
+    stopped because too many rows failed tries those again.
+
+    Args:
+        scorer: The scorer.
+        pool: The pool.
+        key: What the scores depend on.
+        store: Where they are kept.
+        context: Makes the context for a folder that the scorer may write to; it survives interruptions of the pass.
+        uses: Says, when the rows are scored, which stored results the pass used; recorded as the fact 'uses'.
+        max_failed: Largest share of the rows that may fail.
 
     Raises:
         ContractViolation: The scorer returned too few or too many scores, or something that is not a score.
-        WorkFailed: Scoring failed for more than :data:`MAX_FAILED` of the rows.
+        WorkFailed: Scoring failed for more than ``max_failed`` of the rows; the pass ends with the one too many.
     """
-    artifact = store.obtain(key, lambda draft: _score_all(scorer, pool, draft, context(draft.partial / CACHE)))
-    return Scores(pq.read_table(artifact.file(SCORES))), artifact
+
+    def make(draft: Draft) -> None:
+        _score_all(scorer, pool, draft, context(draft.partial / CACHE), max_failed)
+        draft.record(uses=list(uses()))
+
+    artifact = store.obtain(key, make)
+    table = pq.read_table(artifact.file(SCORES))
+    _Failures(scorer, len(pool), max_failed).add(table.filter(pc.equal(table["status"], "failed")).to_pylist())
+    return Scores(table), artifact
 
 
-def _score_all(scorer: Scorer, pool: Pool, draft: Draft, ctx: Context) -> None:
+def check_share(max_failed: float) -> None:
+    """Raises UsageError unless ``max_failed`` is a share."""
+    if not 0 <= max_failed <= 1:
+        raise UsageError(f"max_failed is a share of the rows from 0 to 1, not {max_failed}")
+
+
+@dataclass
+class _Failures:
+    """Counts the rows that failed, and ends the pass when they are too many."""
+
+    scorer: Scorer
+    rows: int
+    most: float
+    found: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, failed: Iterable[Mapping[str, Any]]) -> None:
+        self.found += [(row["id"], row["reason"]) for row in failed]
+        if len(self.found) > self.most * self.rows:
+            row_id, reason = self.found[0]
+            raise WorkFailed(
+                f"{self.scorer.name} failed on {len(self.found)} of {self.rows} rows, more than {100 * self.most:g}% "
+                f"(max_failed); the first is {row_id!r}: {reason}"
+            )
+
+
+def _score_all(scorer: Scorer, pool: Pool, draft: Draft, ctx: Context, max_failed: float) -> None:
     partial = draft.partial / PARTIAL
     ctx.cache_dir.mkdir(exist_ok=True)
     done = _read_partial(partial, scorer)
     if done:
         ctx.log(f"{scorer.name}: {len(done)} of {len(pool)} rows have a score already, {len(pool) - len(done)} to go")
-    with JsonlWriter(partial) as writer:
-        if scorer.by_length and scorer.independent:
-            rows = _in_blocks(scorer, _order(scorer, pool), done, writer, ctx)
-            deque(ctx.track(rows, total=len(pool), description=scorer.name), maxlen=0)
-        else:
-            for row_id, row in _checked(scorer, _order(scorer, pool.without(done) if done else pool), ctx):
-                done[row_id] = row
-                writer.append(row)
+    failures = _Failures(scorer, len(pool), max_failed)
+    try:
+        with JsonlWriter(partial) as writer:
+
+            def keep(rows: Sequence[list[Any]]) -> None:
+                writer.extend(rows)
+                done.update({row[0]: row for row in rows})
+                failures.add(_failed(rows))
+
+            failures.add(_failed(done.values()))
+            _score_left(scorer, pool, set(done), keep, ctx)
+    except WorkFailed:
+        _leave_for_another_try(partial, done.values())
+        raise
     table = _table(done)
-    _refuse_failures(scorer, table)
     pq.write_table(table, draft.directory / SCORES)
     draft.record(**Scores(table).counts())
 
 
-def _in_blocks(
-    scorer: Scorer, pool: Pool, done: dict[str, list[Any]], writer: JsonlWriter, ctx: Context
-) -> Iterator[str]:
-    """Scores block after block of the sorted pool and adds the rows to ``done``; yields every id of the pool.
+def _score_left(scorer: Scorer, pool: Pool, done: set[str], keep: Keep, ctx: Context) -> None:
+    """Scores the rows that are not ``done``, and hands them to ``keep`` as they come.
 
-    A model's rounding differs with a row's neighbours in a batch. Blocks lie where they would lie without an
-    interruption, and an unfinished one is scored again as a whole, so that a resumed pass gives the same bytes.
+    A model's rounding differs with a row's neighbours in a batch. Blocks of a scorer ``by_length`` lie where they would
+    lie without an interruption, and an unfinished one is scored again as a whole, so that a resumed pass gives the
+    same bytes.
     """
-    size = BLOCK if ctx.device.startswith("cpu") else GPU_BLOCK
-    for start in range(0, len(pool), size):
-        block = Pool(pool.table.slice(start, size), name=pool.name, turns=pool.turns)
-        if not all(row_id in done for row_id in block.ids):
-            rows = dict(_checked(scorer, block, ctx))
-            writer.extend(rows.values())
-            done.update(rows)
-        yield from block.ids
+    if not (scorer.by_length and scorer.independent):
+        for row in _checked(scorer, _order(scorer, pool.without(done) if done else pool), ctx):
+            keep([row])
+        return
+    ordered, size = _order(scorer, pool), BLOCK if ctx.device.startswith("cpu") else GPU_BLOCK
+    blocks = [_slice(ordered, start, size) for start in range(0, len(pool), size)]
+    left = [block for block in blocks if not done.issuperset(block.ids)]
+
+    def ids() -> Iterator[str]:
+        for block in left:
+            keep(list(_checked(scorer, block, ctx)))
+            yield from block.ids
+
+    deque(ctx.track(ids(), total=sum(map(len, left)), description=scorer.name), maxlen=0)
+
+
+def _slice(pool: Pool, start: int, size: int) -> Pool:
+    return Pool(pool.table.slice(start, size), name=pool.name, turns=pool.turns)
+
+
+def _failed(rows: Iterable[list[Any]]) -> list[dict[str, Any]]:
+    """Id and reason of the rows that failed."""
+    return [{"id": row[0], "reason": row[3]} for row in rows if row[2] == "failed"]
+
+
+def _leave_for_another_try(partial: Path, rows: Iterable[list[Any]]) -> None:
+    """Leaves the rows that did not fail: what ended the pass may be mended, and then the others get a second try."""
+    partial.unlink()
+    with JsonlWriter(partial) as writer:
+        writer.extend(row for row in rows if row[2] != "failed")
 
 
 def _read_partial(path: Path, scorer: Scorer) -> dict[str, list[Any]]:
@@ -146,11 +223,13 @@ def _read_partial(path: Path, scorer: Scorer) -> dict[str, list[Any]]:
 
 
 def _order(scorer: Scorer, pool: Pool) -> Pool:
+    """For scorers ``by_length`` the longest row first, and equal texts side by side, so that they share a batch."""
     if not scorer.by_length:
         return pool
     size = pc.add(pc.add(_length(pool, "instruction"), _length(pool, "input")), _length(pool, "response"))
     table = pool.table.append_column("_length", size)
-    order = pc.sort_indices(table, [("_length", "descending"), ("id", "ascending")])
+    texts = [(name, "ascending") for name in ("response", "instruction", "input", "id")]
+    order = pc.sort_indices(table, [("_length", "descending"), *texts])
     return pool.take(pool.table["id"].take(order).to_pylist())
 
 
@@ -158,13 +237,13 @@ def _length(pool: Pool, column: str) -> pa.ChunkedArray:
     return pc.utf8_length(pool.column(column))
 
 
-def _checked(scorer: Scorer, pool: Pool, ctx: Context) -> Iterator[tuple[str, list[Any]]]:
+def _checked(scorer: Scorer, pool: Pool, ctx: Context) -> Iterator[list[Any]]:
     scores: Iterable[float | RowScore] = iter(scorer.score(pool, ctx)) if len(pool) else iter(())
     for row_id in pool.ids:
         score = next(scores, None)  # type: ignore[call-overload]
         if score is None:
             raise ContractViolation(f"{scorer.name} returned fewer scores than the {len(pool)} rows it was given")
-        yield row_id, _row(scorer, row_id, score)
+        yield _row(scorer, row_id, score)
     if next(scores, None) is not None:  # type: ignore[call-overload]
         raise ContractViolation(f"{scorer.name} returned more scores than the {len(pool)} rows it was given")
 
@@ -189,13 +268,3 @@ def _table(rows: dict[str, list[Any]]) -> pa.Table:
     details = [list(entry.items()) for entry in columns[-1]]
     arrays = [pa.array(column, kind) for column, kind in zip([*columns[:-1], details], SCHEMA.types, strict=True)]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
-
-
-def _refuse_failures(scorer: Scorer, table: pa.Table) -> None:
-    failed = table.filter(pc.equal(table["status"], "failed"))
-    if failed.num_rows > MAX_FAILED * table.num_rows:
-        first = failed.slice(0, 1).to_pylist()[0]
-        raise WorkFailed(
-            f"{scorer.name} failed on {failed.num_rows} of {table.num_rows} rows, more than {MAX_FAILED:.0%}; "
-            f"the first is {first['id']!r}: {first['reason']}"
-        )

@@ -27,9 +27,10 @@ from selkit.api import (
 )
 from selkit.models import HostContext
 from selkit.plugins import check_requirements, missing_requirements
-from selkit.select import Arms, select
+from selkit.select import Arms, Recipe, Training, select
 from selkit.select.embedding import stored_embeddings
 from selkit.select.engine import fill_models
+from selkit.select.training import nested
 from selkit.store import Store
 from selkit.testing.chat import ScriptedChat
 from selkit.testing.comparisons import sample_comparisons
@@ -105,14 +106,16 @@ class SelectorSubject(Subject):
 
     def choose(self, budget: int, *, pool: Pool | None = None, seed: int = 0) -> Selection:
         """What the host's own engine makes of the selector, with a store of its own."""
+        store = Store(self.new_folder())
         return select(
             self.pool if pool is None else pool,
             self.component,
             budget if self.component.sized else None,
             seed=seed,
-            store=Store(self.new_folder()),
+            store=store,
             base_model=self.base_model,
             arms=self.arms,
+            training=_training(store),
         ).selection
 
     def directly(self, work: Callable[[BaseSelector, Pool, Context], T], *, pool: Pool | None = None) -> T:
@@ -125,12 +128,14 @@ class SelectorSubject(Subject):
             component.preflight(pool, ctx)
             found.append(work(component, pool, ctx))
 
+        store = Store(self.new_folder())
         select(
             self.pool if pool is None else pool,
-            _Inside(inside),
-            store=Store(self.new_folder()),
+            _Inside(inside, component),
+            store=store,
             base_model=self.base_model,
             arms=self.arms,
+            training=_training(store),
         )
         return found[0]
 
@@ -193,12 +198,22 @@ class _Inside(Selector):
     seeded = False
     sized = False
 
-    def __init__(self, work: Callable[[Pool, Context], None]) -> None:
+    def __init__(self, work: Callable[[Pool, Context], None], component: BaseSelector) -> None:
         self._work = work
+        self._trainings = tuple(training for part in nested(component) for training in part.trainings())
+
+    def trainings(self) -> tuple[tuple[Recipe, str | None], ...]:
+        return self._trainings
 
     def select(self, pool: Pool, budget: Budget, ctx: Context) -> Selection:
         self._work(pool, ctx)
         return Selection(())
+
+
+def _training(store: Store) -> Training:
+    from selkit.experiment.training import ComponentTraining
+
+    return ComponentTraining(store)
 
 
 def make_context(folder: Path, *, seed: int = 0, pool: Pool | None = None) -> Context:
