@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from selkit.api.errors import DataError, MissingExtra
 from selkit.files import digest_file, digest_text, tree_files
 from selkit.pools.chunks import ROWS, Chunk
 from selkit.pools.files import arrow_chunks
+
+PATIENCE = 10.0
+"""Seconds that the hub has to answer whether it is there."""
 
 SAVED = ("dataset_dict.json", "state.json")
 """Files that tell a folder written by ``save_to_disk``."""
@@ -43,7 +47,7 @@ def open_folder(folder: Path, split: str | None) -> Any:
 
 
 def open_hub(name: str, revision: str | None, split: str | None, config: str | None, pool: str, stand_in: str) -> Any:
-    """A data set from the hub, or from the cache of an earlier download.
+    """A data set from the hub; where the hub cannot be reached, from the cache of an earlier download.
 
     Args:
         name: Its id.
@@ -58,14 +62,41 @@ def open_hub(name: str, revision: str | None, split: str | None, config: str | N
         DataError: The data set cannot be had.
     """
     datasets = _datasets(f"pool {pool!r} is {name} on the Hugging Face hub, and fetching it", f"; or {stand_in}")
+    unreachable = "offline mode is on" if datasets.config.HF_HUB_OFFLINE else _unreachable(name, revision)
     try:
-        found = datasets.load_dataset(name, name=config, revision=revision)
+        with _offline(datasets) if unreachable else nullcontext():
+            found = datasets.load_dataset(name, name=config, revision=revision)
     except Exception as error:  # connection, permission, and parsing errors come from several libraries
         raise DataError(
             f"pool {pool!r} is {name}@{revision or 'main'} on the Hugging Face hub and could not be fetched "
-            f"({_said(error)}): check the name and the connection, or {stand_in}"
+            f"({unreachable or _said(error)}): check the name and the connection, or {stand_in}"
         ) from error
     return _one_split(found, split, name)
+
+
+def _unreachable(name: str, revision: str | None) -> str:
+    """Why the hub cannot be reached, from one request; empty where it answers. Loading itself would try for long."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        HfApi().dataset_info(name, revision=revision, timeout=PATIENCE)
+    except (HfHubHTTPError, ValueError):
+        return ""  # an answer, or no name for the hub, such as that of a folder: loading says it better
+    except Exception as error:  # what the HTTP library of the installed version raises where nobody answers
+        return f"the hub cannot be reached: {_said(error)}"
+    return ""
+
+
+@contextmanager
+def _offline(datasets: Any) -> Iterator[None]:
+    """The library looks into its cache alone, as where HF_HUB_OFFLINE was set when it was imported."""
+    before = datasets.config.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE = before
 
 
 def dataset_chunks(dataset: Any) -> Iterator[Chunk]:

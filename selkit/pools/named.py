@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from selkit.pools.files import READERS
@@ -109,3 +110,9 @@ def how_to_stand_in(name: str) -> str:
         f"let a local file stand in, as {name}=FILE or as {name}.jsonl (.json, .csv, .parquet) "
         f"in the folder that {FOLDER_VARIABLE} names"
     )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The words " (did you mean 'x'?)" with the nearest of ``known``; empty where none is near."""
+    near = get_close_matches(word, list(known), 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

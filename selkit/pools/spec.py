@@ -12,7 +12,7 @@ from typing import Any
 from selkit.api.data import Turns
 from selkit.api.errors import DataError, UsageError
 from selkit.pools.formats import checked_format, checked_mapping
-from selkit.pools.named import PLANTED, POOLS
+from selkit.pools.named import PLANTED, POOLS, did_you_mean
 
 PLANTED_KEYS = ("rows", "corrupted", "kinds", "seed")
 KEYS = (
@@ -109,7 +109,7 @@ def _from_word(word: str, base: PoolSpec) -> PoolSpec:
     if named and not Path(word).exists():
         return replace(base, name=named[1], path=Path(named[2]).expanduser())
     if not word or not (Path(word).exists() or set(word) & set("/\\.")):
-        raise DataError(f"there is neither a file nor a pool {word!r}{_did_you_mean(word)}: {_known()}")
+        raise DataError(f"there is neither a file nor a pool {word!r}{_near(word)}: {_known()}")
     return replace(base, path=Path(word).expanduser())
 
 
@@ -156,7 +156,7 @@ def _known_pool(spec: PoolSpec, given: Mapping[str, Any]) -> PoolSpec:
     if spec.name is None:
         raise UsageError("a pool needs a path, a name, a hub id or a mix: say where its rows come from")
     if spec.name not in POOLS:
-        raise DataError(f"there is no pool {spec.name!r}{_did_you_mean(spec.name)}: {_known()}; or give its path too")
+        raise DataError(f"there is no pool {spec.name!r}{_near(spec.name)}: {_known()}; or give its path too")
     return spec
 
 
@@ -183,9 +183,8 @@ def _caps(given: Mapping[str, Any]) -> tuple[Cap, ...]:
     return tuple(caps)
 
 
-def _did_you_mean(word: str) -> str:
-    near = get_close_matches(word, (*POOLS, PLANTED), 1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+def _near(word: str) -> str:
+    return did_you_mean(word, (*POOLS, PLANTED))
 
 
 def _known() -> str:

@@ -22,7 +22,7 @@ from selkit.pools.fields import Fields, Unusable, optional_text, required_text
 from selkit.pools.files import iter_json_lines
 from selkit.pools.formats import INPUT, INSTRUCTION, RESPONSE, own_id
 from selkit.pools.ids import text_digest, unique_ids
-from selkit.pools.named import PLANTED
+from selkit.pools.named import PLANTED, did_you_mean
 from selkit.pools.planted import planted_prompts
 from selkit.pools.results import ResultStore
 from selkit.pools.turns import history_turns
@@ -132,15 +132,24 @@ def _find(source: str) -> Path:
     path = Path(source)
     if path.is_file():
         return path
-    shared = os.environ.get(SHARED_VARIABLE)
-    folders = [os.environ.get(FOLDER_VARIABLE), str(Path(shared) / "testsets") if shared else None]
+    folders = _folders()
     for folder in folders:
-        if folder and (found := Path(folder) / f"{source}.jsonl").is_file():
+        if (found := folder / f"{source}.jsonl").is_file():
             return found
+    near = did_you_mean(
+        source, (*SIZES, PLANTED, *(file.stem for folder in folders for file in folder.glob("*.jsonl")))
+    )
     known = (
         f"put {source}.jsonl into a folder and name that in {FOLDER_VARIABLE}" if source in SIZES else "check the path"
     )
-    raise DataError(f"there is no test set {source!r}: {known}, or give a JSON Lines file")
+    raise DataError(f"there is no test set {source!r}{near}: {known}, or give a JSON Lines file")
+
+
+def _folders() -> list[Path]:
+    """The folders in which test sets are looked up by name."""
+    shared = os.environ.get(SHARED_VARIABLE)
+    named = [os.environ.get(FOLDER_VARIABLE), str(Path(shared) / "testsets") if shared else None]
+    return [Path(folder) for folder in named if folder]
 
 
 def _read(path: Path, log: DropLog) -> Iterator[tuple[str | None, TestPrompt]]:

@@ -72,6 +72,43 @@ def test_offline_hub_names_pool_hub_id_and_stand_in(tmp_path: Path) -> None:
         assert words in line
 
 
+CACHED = """
+import json, os, sys
+from pathlib import Path
+import datasets
+home = Path(os.environ["HF_HOME"])
+(home / "rows.jsonl").write_text("".join(json.dumps({"instruction": f"q{i}", "output": "a"}) + "\\n" for i in range(5)))
+datasets.load_dataset("json", data_files=str(home / "rows.jsonl"))
+made = next((home / "datasets/json").glob("*/*/*/dataset_info.json")).parent
+kept = home / "datasets/tatsu-lab___alpaca/default/0.0.0" / made.name
+kept.parent.mkdir(parents=True)
+made.rename(kept)
+(kept / "json-train.arrow").rename(kept / "alpaca-train.arrow")
+facts = json.loads((kept / "dataset_info.json").read_text())
+facts |= {"config_name": "default", "dataset_name": "alpaca"}
+(kept / "dataset_info.json").write_text(json.dumps(facts))
+from selkit.__main__ import main
+raise SystemExit(main(["pool", "show", "alpaca", "--json"]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("code", "status", "rows"), [(OFFLINE, 4, 0), (CACHED, 0, 5)], ids=["empty", "cached"])
+def test_a_hub_that_cannot_be_reached_is_asked_once(tmp_path: Path, code: str, status: int, rows: int) -> None:
+    """Without a connection the sentence, or the rows of an earlier download, come after one request, no retries."""
+    pytest.importorskip("datasets")
+    keep = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    places = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9", "SELKIT_STORE": str(tmp_path / "store")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=keep | places)
+    assert done.returncode == status, done.stderr
+    assert "Retrying" not in done.stderr
+    if rows:
+        assert json.loads(done.stdout)["rows"] == rows
+    else:
+        assert "the hub cannot be reached" in done.stderr.strip().splitlines()[-1]
+        assert "alpaca=FILE" in done.stderr
+
+
 def test_hub_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where `datasets` is not installed, the message says what to install and what to do without it."""
     monkeypatch.setitem(sys.modules, "datasets", None)

@@ -86,8 +86,21 @@ def test_names_are_looked_up(write_lines: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("SELKIT_SHARED_DATA", raising=False)
     with pytest.raises(DataError, match=r"vicuna\.jsonl .*SELKIT_TESTSETS"):
         load_testset("vicuna")
-    with pytest.raises(DataError, match="no test set 'other'"):
+    with pytest.raises(DataError, match="no test set 'other': check the path"):
         load_testset("other")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("vicunna", "vicuna"), ("self_instruct", "self-instruct"), ("plantd", "planted"), ("min", "mine")],
+)
+def test_a_mistyped_name_gets_the_nearest_one(
+    typed: str, meant: str, write_lines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among the published sets, the planted one, and what is in the folders of test sets."""
+    monkeypatch.setenv("SELKIT_TESTSETS", str(write_lines([{"instruction": "a"}], name="mine.jsonl").parent))
+    with pytest.raises(DataError, match=rf"no test set '{typed}' \(did you mean '{meant}'\?\): check the path"):
+        load_testset(typed)
 
 
 def test_planted_test_set() -> None:
