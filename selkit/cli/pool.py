@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from selkit.cli import options
+from selkit.cli.reading import pool_spec, reading
 
 if TYPE_CHECKING:
     from selkit.api import Pool
@@ -15,28 +16,10 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FORMATS = ("alpaca", "conversations", "sharegpt", "messages", "prompt-completion")
-"""Formats that ``--format`` takes; a test holds them against those that can be read."""
-
 
 def _reading(command: F) -> F:
-    """The options that say how to read; they arrive as keywords of :func:`_load`."""
-    for option in (
-        click.argument("source"),
-        click.option("--format", "form", type=click.Choice(FORMATS), help="Format of the rows; detected otherwise."),
-        click.option(
-            "--columns", multiple=True, metavar="FIELD=COLUMN", help="Take a field from that column; repeat for more."
-        ),
-        click.option("--turns", type=click.Choice(["last", "all"]), default="last", help="Assistant turns that train."),
-        click.option("--split", metavar="NAME", help="Split of a data set that has several."),
-        click.option("--cap", metavar="COLUMN=N", help="Keep N rows, drawn at random, for each value of a column."),
-        click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Keep N rows, drawn at random."),
-        click.option("--skip-bad-lines", is_flag=True, help="Name and drop lines that are not valid JSON."),
-        options.seed,
-        options.store,
-    ):
-        command = option(command)
-    return command
+    """SOURCE and how to read it; they arrive as keywords of :func:`_load`."""
+    return click.argument("source")(reading(options.seed(options.store(command))))
 
 
 @click.group("pool")
@@ -53,12 +36,12 @@ def command() -> None:
 @click.option("--rows", type=click.IntRange(min=0), default=3, show_default=True, help="First rows to show.")
 @options.as_json
 @options.verbosity
-def show(rows: int, as_json: bool, **reading: Any) -> None:
+def show(rows: int, as_json: bool, **how: Any) -> None:
     """Print what is in the pool SOURCE: sizes, lengths, what was left out, and its first rows."""
     from selkit.console import get_console
     from selkit.pools import describe
 
-    pool = _load(**reading)
+    pool = _load(**how)
     facts = describe(pool)
     if as_json:
         get_console().result(_json(pool, facts, rows))
@@ -75,12 +58,12 @@ def show(rows: int, as_json: bool, **reading: Any) -> None:
 @options.dry_run
 @options.force
 @options.verbosity
-def import_(output: str, dry_run: bool, force: bool, **reading: Any) -> None:
+def import_(output: str, dry_run: bool, force: bool, **how: Any) -> None:
     """Write the pool SOURCE with selkit's columns: id, instruction, input, response, history, source, then its own."""
     from selkit.console import get_console
     from selkit.pools import write_pool
 
-    pool = _load(**reading)
+    pool = _load(**how)
     if dry_run:
         get_console().result(f"{len(pool)} rows would go to {output}")
         return
@@ -88,49 +71,11 @@ def import_(output: str, dry_run: bool, force: bool, **reading: Any) -> None:
     get_console().note(f"wrote {len(pool)} rows to {output}")
 
 
-def _load(
-    source: str,
-    form: str | None,
-    columns: Sequence[str],
-    turns: str,
-    split: str | None,
-    cap: str | None,
-    sample: int | None,
-    skip_bad_lines: bool,
-    seed: int,
-    store: str | None,
-) -> Pool:
-    from dataclasses import replace
-
-    from selkit.pools import Cap, load_pool, parse_source
+def _load(source: str, *, store: str | None, **how: Any) -> Pool:
+    from selkit.pools import load_pool
     from selkit.store import Store
 
-    spec = parse_source(source, turns="all" if turns == "all" else "last", skip_bad_lines=skip_bad_lines)
-    mapping = dict(_assignment("--columns", text) for text in columns)
-    limits = []
-    if cap is not None:
-        column, number = _assignment("--cap", cap)
-        limits.append(Cap(_number("--cap", number), column, seed))
-    if sample is not None:
-        limits.append(Cap(sample, None, seed))
-    return load_pool(replace(spec, format=form, columns=mapping, split=split, caps=tuple(limits)), store=Store(store))
-
-
-def _assignment(option: str, text: str) -> tuple[str, str]:
-    from selkit.api import UsageError
-
-    name, sign, value = text.partition("=")
-    if not (name and sign and value):
-        raise UsageError(f"{option} {text!r} has no name and value: write NAME=VALUE")
-    return name, value
-
-
-def _number(option: str, text: str) -> int:
-    from selkit.api import UsageError
-
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"{option}: {text!r} is no number of rows of at least 1")
-    return int(text)
+    return load_pool(pool_spec(source, **how), store=Store(store))
 
 
 def _facts_rows(facts: PoolFacts) -> list[tuple[str, str]]:

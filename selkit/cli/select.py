@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from selkit.cli import options
+from selkit.cli.reading import pool_spec, reading
 
 
 @click.command("select")
@@ -16,9 +18,8 @@ from selkit.cli import options
 @click.option("-b", "--budget", metavar="N|5%", help="Rows to choose: a number, or a share of the pool.")
 @options.output("Folder for selection.jsonl and manifest.json; - prints the ids.", required=True)
 @click.option("--model", "base_model", metavar="MODEL", help="Model for the selector's model parameters left unset.")
-@click.option("--turns", type=click.Choice(["last", "all"]), default="last", help="Assistant turns that train.")
+@reading
 @click.option("--llama-factory", is_flag=True, help="Also write the rows with a dataset_info.json.")
-@click.option("--skip-bad-lines", is_flag=True, help="Name and drop lines that are not valid JSON.")
 @options.seed
 @options.store
 @options.as_json
@@ -32,32 +33,29 @@ def command(
     budget: str | None,
     output: str,
     base_model: str | None,
-    turns: str,
     llama_factory: bool,
-    skip_bad_lines: bool,
     dry_run: bool,
     force: bool,
     seed: int,
     store: str | None,
     as_json: bool,
+    **how: Any,
 ) -> None:
     """Choose rows of POOL with a selector, within a budget.
 
     POOL is a file or folder, a named pool such as alpaca or planted, or hub:NAME@REVISION. The same command again
-    goes on where it stopped and writes the same bytes.
+    goes on where it stopped and writes the same bytes. --cap and --sample keep the same rows whatever the seed is.
     """
     from selkit.plugins import build, parse_assignments
     from selkit.select.command import SelectJob, run_job
 
     job = SelectJob(
-        pool=pool,
+        pool=pool_spec(pool, **how),
         selector=build("selector", selector, parse_assignments(assignments)),
         budget=budget,
         output=None if output == "-" else Path(output),
         base_model=base_model,
-        turns="all" if turns == "all" else "last",
         llama_factory=llama_factory,
-        skip_bad_lines=skip_bad_lines,
         dry_run=dry_run,
         force=force,
         seed=seed,

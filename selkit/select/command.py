@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from selkit.api import BaseSelector, Scorer, Turns
+from selkit.api import BaseSelector, Scorer
 from selkit.console import get_console
 from selkit.models import HostContext
-from selkit.pools import load_pool
+from selkit.pools import PoolSpec, load_pool
 from selkit.select.engine import fill_models, preflight, score_key, select
 from selkit.select.output import check_same, manifest_of, prepare_output, write_selection
 from selkit.select.result import SelectionResult
@@ -21,14 +21,12 @@ from selkit.store import Store, measured_since
 class SelectJob:
     """The options of ``selkit select``; ``output`` is None where ids go to stdout."""
 
-    pool: str
+    pool: str | PoolSpec
     selector: BaseSelector
     budget: str | None = None
     output: Path | None = None
     base_model: str | None = None
-    turns: Turns = "last"
     llama_factory: bool = False
-    skip_bad_lines: bool = False
     dry_run: bool = False
     force: bool = False
     seed: int = 0
@@ -42,7 +40,7 @@ def run_job(job: SelectJob, *, as_json: bool = False) -> SelectionResult | None:
     store = Store(job.store)
     if job.output is not None:
         prepare_output(job.output, force=job.force)
-    pool = load_pool(job.pool, store=store, turns=job.turns, skip_bad_lines=job.skip_bad_lines)
+    pool = load_pool(job.pool, store=store)
     if job.dry_run:
         selector = fill_models(job.selector, job.base_model)
         ctx = HostContext(seed=job.seed, cache_dir=store.root, base_model=job.base_model, pool=pool)
@@ -51,6 +49,8 @@ def run_job(job: SelectJob, *, as_json: bool = False) -> SelectionResult | None:
         console.result(_plan(selector, len(pool), rows, stored))
         return None
     result = select(pool, job.selector, job.budget, seed=job.seed, store=store, base_model=job.base_model)
+    if result.facts["budget"] == 0:
+        console.note("a budget of 0 chooses no rows")
     if result.selection.shortfall:
         console.note(f"{len(result.ids)} rows instead of {result.facts['budget']}: {result.selection.shortfall}")
     if job.output is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from selkit.__main__ import main
-from selkit.cli.pool import FORMATS
+from selkit.cli.reading import FORMATS
 from selkit.pools import describe, load_pool
 from selkit.pools import formats as known
 

@@ -111,6 +111,34 @@ def test_the_same_command_writes_the_same_bytes_and_another_one_asks_for_force(p
     assert (place / "out/selection.jsonl").read_bytes() != first
 
 
+def test_a_pool_is_read_as_selkit_pool_reads_it(place: Path) -> None:
+    """Columns, caps and samples; another seed chooses other rows, and out of the same pool."""
+    rows = [{"key": f"k{i}", "q": f"do {i}", "a": "x" * (i + 1), "task": i % 3} for i in range(60)]
+    (place / "odd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    columns = [f"--columns={pair}" for pair in ("instruction=q", "response=a", "id=key")]
+    everything = ["odd.jsonl", *columns, "-s", "random", "-b", "100%", "-o", "-"]
+    capped = [set(selkit(place, *everything, "--cap", "task=4", "--seed", seed).stdout.split()) for seed in "01"]
+    assert len(capped[0]) == 12
+    assert capped[0] == capped[1]
+    assert len(selkit(place, *everything, "--sample", "7").stdout.split()) == 7
+    few = ["odd.jsonl", *columns, "-s", "random", "-b", "5", "-o", "-", "--cap", "task=4"]
+    chosen = [set(selkit(place, *few, "--seed", seed).stdout.split()) for seed in "01"]
+    assert chosen[0] != chosen[1]
+    assert chosen[0] | chosen[1] <= capped[0]
+    refused = selkit(place, *everything, "--cap", "task")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--cap 'task' has no name and value" in refused.stderr
+
+
+def test_a_budget_of_nothing_is_served_and_said(place: Path) -> None:
+    """An empty selection is what was asked for, and hardly what was wanted: a note says so."""
+    done = selkit(place, "pool.jsonl", "-s", "longest", "-p", "unit=characters", "-b", "0", "-o", "out")
+    assert done.returncode == 0
+    assert (place / "out/selection.jsonl").read_bytes() == b""
+    assert "a budget of 0 chooses no rows" in done.stderr
+    assert "budget of 0" not in selkit(place, "pool.jsonl", "-s", "random", "-b", "1", "-o", "-").stderr
+
+
 def test_dry_run_does_nothing(place: Path) -> None:
     """It says what would be selected; no folder holds a selection afterwards."""
     done = selkit(place, "pool.jsonl", "-s", "slow", "-b", "9", "-o", "out", "--dry-run")
