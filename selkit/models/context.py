@@ -35,7 +35,7 @@ AUTO = "auto"
 class HostContext(Context):
     """The context of a command or an experiment.
 
-    What needs packages above this one (training, stored scores, other selections, chat endpoints) is handed in as a
+    What needs packages above this one (training, stored scores, other selections) is handed in as a
     callable by whoever builds the context; without it the component is told which command provides it.
 
     Args:
@@ -46,7 +46,9 @@ class HostContext(Context):
         embeddings_service: ``(context, texts, ref, pooling, max_length) -> Embeddings``, for :meth:`embeddings`.
         selection_service: ``ref -> ids``, for :meth:`selection`.
         selections_service: ``() -> {arm: ids}``, for :attr:`selections`.
-        chat_service: ``endpoint -> Chat``, for :meth:`chat`.
+        chat_service: ``endpoint -> Chat``, for :meth:`chat`; by default endpoints whose answers are kept in the user's
+            store (:class:`selkit.models.client.ChatService`).
+        account: What calls of endpoints are charged to: digest of a key of the store.
         notes: What components logged, for the manifest.
     """
 
@@ -58,6 +60,7 @@ class HostContext(Context):
     selection_service: Callable[[str], Sequence[str]] | None = field(default=None, kw_only=True)
     selections_service: Callable[[], Mapping[str, Sequence[str]]] | None = field(default=None, kw_only=True)
     chat_service: Callable[[str], Chat] | None = field(default=None, kw_only=True)
+    account: str = field(default="", kw_only=True)
     notes: list[str] = field(default_factory=list, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -102,7 +105,15 @@ class HostContext(Context):
 
     def chat(self, endpoint: str) -> Chat:
         """A chat endpoint, with cache, retries, usage and cost."""
-        return _given(self.chat_service, "a chat endpoint", "selkit judge and selkit run")(endpoint)
+        from selkit.models.client import ChatService
+
+        if self.chat_service is None:
+            self.chat_service = ChatService()
+        if isinstance(self.chat_service, ChatService):
+            return self.chat_service.open(
+                endpoint, account=self.account, device=self.device, track=self.track, log=self.log
+            )
+        return self.chat_service(endpoint)
 
     def train(self, rows: Sequence[Example], recipe: str | Mapping[str, Any], base: str | None = None) -> str:
         """Trains ``base`` (default: the base model) on ``rows``; returns the reference of the trained model."""

@@ -1,0 +1,141 @@
+"""A remote chat endpoint, as components see it: conversations in, replies out, in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import wait
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from selkit.api import ChatReply, Decoding, Turn
+from selkit.console import get_console
+from selkit.models.client.endpoints import Endpoint
+from selkit.models.client.request import Asking, Request
+from selkit.models.client.sender import Series, Ticket
+
+if TYPE_CHECKING:
+    from selkit.models.client.desk import Desk
+
+BLOCK = 64
+"""Conversations that are looked up together."""
+
+AHEAD = 16
+"""How far conversations are read ahead of the replies handed out, in multiples of the concurrency: so that one slow
+answer does not hold up the others."""
+
+Track = Callable[..., Iterator[ChatReply]]
+
+
+class RemoteChat:
+    """A model behind an OpenAI-compatible API; see :class:`selkit.api.Chat`.
+
+    Args:
+        desk: What looks up, sends and stores.
+        account: What calls are paid for: digest of a key of the store.
+        track: Shows progress, as :meth:`selkit.api.Context.track`.
+        log: Takes notes, as :meth:`selkit.api.Context.log`.
+    """
+
+    def __init__(self, desk: Desk, account: str, track: Track, log: Callable[[str], None]) -> None:
+        self._desk = desk
+        self._account = account
+        self._track = track
+        self._log = log
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where requests go."""
+        return self._desk.endpoint
+
+    def complete(
+        self,
+        conversations: Iterable[Sequence[Turn]],
+        *,
+        decoding: Decoding,
+        logprobs: int = 0,
+        seed: int | None = None,
+        sample: int = 0,
+        fold_system: bool = False,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Iterator[ChatReply]:
+        """One reply per conversation, in order; see :meth:`selkit.api.Chat.complete`."""
+        asking = Asking(
+            endpoint=self.endpoint,
+            decoding=decoding,
+            logprobs=logprobs,
+            seed=seed,
+            sample=sample,
+            fold_system=fold_system or self._desk.settings.fold_system,
+            extra=extra or {},
+        )
+        total = len(conversations) if isinstance(conversations, Sequence) else None
+        replies = self._replies(asking.request(conversation) for conversation in conversations)
+        return self._track(replies, total=total, description=self.endpoint.model)
+
+    def _replies(self, requests: Iterator[Request]) -> Iterator[ChatReply]:
+        window = _Window(self._desk, self._account, AHEAD * self._desk.settings.concurrency)
+        try:
+            while block := list(islice(requests, BLOCK)):
+                yield from window.push(block)
+            yield from window.rest()
+        finally:
+            window.finish()
+        for note in self._desk.notes(window.answered_by):
+            self._log(note)
+
+
+class _Window:
+    """The requests whose replies were not handed out yet, in order."""
+
+    def __init__(self, desk: Desk, account: str, size: int) -> None:
+        self._desk = desk
+        self._series: Series = desk.series(account)
+        self._size = size
+        self._line: deque[tuple[Ticket, bool]] = deque()
+        self._asked: dict[bytes, Ticket] = {}
+        self.answered_by: set[str] = set()
+
+    def push(self, block: list[Request]) -> Iterator[ChatReply]:
+        """Takes requests up; yields the replies that are there, and more where the window is full."""
+        new = []
+        for request in block:
+            ticket = self._asked.get(request.digest)
+            again = ticket is not None
+            if ticket is None:
+                ticket = self._asked[request.digest] = Ticket(request)
+                new.append(ticket)
+            self._line.append((ticket, again))
+        self._desk.take(self._series, new)
+        while self._line and (len(self._line) > self._size or self._line[0][0].reply.done()):
+            yield self._next()
+
+    def rest(self) -> Iterator[ChatReply]:
+        """All replies that are left."""
+        while self._line:
+            yield self._next()
+
+    def finish(self) -> None:
+        """Waits for the requests under way, which will be paid for, and sends no more. A second Ctrl-C drops them."""
+        left = [ticket.reply for ticket, _ in self._line if not ticket.reply.done()]
+        if not left or not self._desk.alive:
+            return
+        self._desk.stop(self._series)
+        try:
+            _, waiting = wait(left, timeout=1.0)
+            if waiting:
+                get_console().note(f"waiting for {len(waiting)} answers under way; interrupt again to drop them")
+            wait(waiting)
+        except BaseException:
+            self._desk.abort(self._series)
+            raise
+
+    def _next(self) -> ChatReply:
+        ticket, again = self._line[0]
+        reply = ticket.reply.result()
+        self._line.popleft()
+        self._asked.pop(ticket.request.digest, None)  # asked again later, it is found in the cache
+        if reply.model:
+            self.answered_by.add(reply.model)
+        return replace(reply, cached=True) if again else reply

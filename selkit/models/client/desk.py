@@ -1,0 +1,113 @@
+"""Where requests for one endpoint are handed in: first looked up in the cache, then sent where that has no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from selkit.models.client.answer import read_body, reply_of
+from selkit.models.client.background import Background
+from selkit.models.client.cache import AnswerCache
+from selkit.models.client.endpoints import Endpoint
+from selkit.models.client.prices import Price
+from selkit.models.client.sender import Sender, Series, Ticket, priced
+from selkit.models.client.settings import EndpointSettings
+
+if TYPE_CHECKING:
+    from selkit.models.client.tally import Tally
+
+
+@dataclass(eq=False)
+class Desk:
+    """The counter of one endpoint, used by callers in any thread.
+
+    Args:
+        endpoint: Where requests go.
+        settings: Pace and patience.
+        price: What tokens cost, where it is known.
+        price_source: Where the price stands.
+        cache: Where answers are kept; used in the thread of ``background`` alone.
+        background: Where requests are sent from.
+        make_sender: Makes what sends requests, at the first that the cache has no answer to.
+        tally: Counts what was used.
+    """
+
+    endpoint: Endpoint
+    settings: EndpointSettings
+    price: Price | None
+    price_source: str
+    cache: AnswerCache
+    background: Background
+    make_sender: Callable[[], Sender]
+    tally: Tally
+    _sender: Sender | None = field(default=None, init=False)
+
+    @property
+    def alive(self) -> bool:
+        """Whether requests can still be answered; at the end of a process they cannot."""
+        return self.background.alive
+
+    def series(self, account: str) -> Series:
+        """A new series of requests."""
+        return self.background.run(self._series(account))
+
+    def take(self, series: Series, tickets: Sequence[Ticket]) -> None:
+        """Answers tickets from the cache, and sends the rest."""
+        if tickets:
+            self.background.run(self._take(series, tickets))
+
+    def stop(self, series: Series) -> None:
+        """Sends nothing more of a series."""
+        self.background.run(self._stop(series))
+
+    def abort(self, series: Series) -> None:
+        """Drops what is under way of a series."""
+        self.background.run(self._abort(series))
+
+    def notes(self, answered_by: Iterable[str]) -> Iterator[str]:
+        """What a person should know about a series of replies."""
+        models = sorted(answered_by)
+        if len(models) > 1:
+            yield f"{self.endpoint.label} answered as {', '.join(models)}: these are not answers of one model"
+        elif models and not models[0].startswith(self.endpoint.model):
+            yield f"{self.endpoint.label} answered as {models[0]}"
+
+    async def close(self) -> None:
+        """Closes connections."""
+        if self._sender is not None:
+            await self._sender.close()
+
+    async def _series(self, account: str) -> Series:
+        self.tally.opened(account, self.price_source)
+        return Series(account, self.settings.breaker)
+
+    async def _take(self, series: Series, tickets: Sequence[Ticket]) -> None:
+        try:
+            await self._hand_in(series, tickets)
+        except BaseException:
+            for ticket in tickets:
+                ticket.reply.cancel()
+            raise
+
+    async def _hand_in(self, series: Series, tickets: Sequence[Ticket]) -> None:
+        stored = self.cache.find([ticket.request.digest for ticket in tickets])
+        unanswered = []
+        for ticket in tickets:
+            answer = stored.get(ticket.request.digest)
+            if answer is None:
+                unanswered.append(ticket)
+            else:
+                reply = priced(reply_of(read_body(answer)), self.price)
+                ticket.reply.set_result(replace(reply, cached=True))
+                self.tally.found(series.account)
+        if unanswered:
+            if self._sender is None:
+                self._sender = self.make_sender()
+            await self._sender.start(series, unanswered)
+
+    async def _stop(self, series: Series) -> None:
+        series.stop()
+
+    async def _abort(self, series: Series) -> None:
+        series.abort()

@@ -1,0 +1,131 @@
+"""What can go wrong with a call, what is tried again, and how long to wait."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from selkit.api import DataError, Outcome, SelkitError, WorkFailed
+
+TRANSIENT = frozenset({408, 409, 425, 429})
+"""HTTP status codes that, with all from 500 on, are worth another try."""
+
+_NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "billing_not_active")
+_FILTERED = ("content_filter", "content_policy_violation", "responsibleaipolicyviolation")
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_SHOWN = 300
+
+
+class Fault(Exception):
+    """A call that brought no answer. Its text holds no key.
+
+    Args:
+        reason: What happened, for people.
+        outcome: What the reply is if this is the last word.
+        transient: Whether another try may help.
+        wait: Seconds that the server asks to wait, where it does.
+        crowded: Whether the server says that it is asked too much.
+        billed: Whether the call may have been paid for all the same.
+        fatal: The error that ends the whole run, where no further call makes sense.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        outcome: Outcome = Outcome.API_ERROR,
+        *,
+        transient: bool = False,
+        wait: float | None = None,
+        crowded: bool = False,
+        billed: bool = False,
+        fatal: SelkitError | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.outcome = outcome
+        self.transient = transient
+        self.wait = wait
+        self.crowded = crowded
+        self.billed = billed
+        self.fatal = fatal
+
+
+def status_fault(status: int, headers: Mapping[str, str], body: Any, label: str) -> Fault:
+    """The fault in an HTTP answer with an error status.
+
+    Args:
+        status: The HTTP status code.
+        headers: Its headers, by names in small letters.
+        body: The JSON in it, or its text; without keys.
+        label: The endpoint, for people.
+    """
+    code, message = _said(body)
+    reason = f"HTTP {status}{f' {code}' if code else ''}: {message}" if message else f"HTTP {status}"
+    if status == 402 or any(word in code for word in _NO_MONEY):
+        error: SelkitError = WorkFailed(
+            f"{label} takes no more calls, since the account has no money left ({reason}): "
+            "the answers so far are stored; top it up and run the same command again"
+        )
+        return Fault(reason, fatal=error)
+    if status in (401, 403, 404):
+        what = "does not know the model or the address" if status == 404 else "refuses the key"
+        error = DataError(f"{label} {what} ({reason}): the answers so far are stored; mend it and run again")
+        return Fault(reason, fatal=error)
+    if status in TRANSIENT or status >= 500:
+        crowded = status in (429, 529)
+        return Fault(reason, transient=True, wait=asked_wait(headers), crowded=crowded)
+    if any(word in code.lower() for word in _FILTERED):
+        return Fault(reason, Outcome.CONTENT_FILTER)
+    return Fault(reason)
+
+
+def asked_wait(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """Seconds that a server asks to wait: ``retry-after-ms``, ``retry-after`` (seconds or a date), or the first of the
+    ``x-ratelimit-reset-*`` of a limit that is used up. None where it does not say."""
+    try:
+        if value := headers.get("retry-after-ms"):
+            return max(0.0, float(value) / 1000)
+        if value := headers.get("retry-after"):
+            return _retry_after(value, time.time() if now is None else now)
+    except ValueError:
+        return None
+    waits = [
+        duration(headers.get(f"x-ratelimit-reset-{what}", ""))
+        for what in ("requests", "tokens")
+        if headers.get(f"x-ratelimit-remaining-{what}", "0") == "0"
+    ]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def duration(text: str) -> float | None:
+    """Seconds in a duration as OpenAI writes it ('1s', '6m0s', '120ms') or in a bare number; None for other texts."""
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    match = _DURATION.fullmatch(text.strip())
+    if not text.strip() or match is None:
+        return None
+    hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds + milliseconds / 1000
+
+
+def _retry_after(value: str, now: float) -> float | None:
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        moment = email.utils.parsedate_tz(value)
+        return None if moment is None else max(0.0, email.utils.mktime_tz(moment) - now)
+
+
+def _said(body: Any) -> tuple[str, str]:
+    """The code and the message in an error body."""
+    error = body.get("error", body) if isinstance(body, dict) else body
+    if not isinstance(error, dict):
+        return "", " ".join(str(error or "").split())[:_SHOWN]
+    code = error.get("code") or error.get("type") or ""
+    message = error.get("message") or error.get("detail") or ""
+    return str(code), " ".join(str(message).split())[:_SHOWN]

@@ -1,0 +1,102 @@
+"""What the endpoints of one process share: the thread, the stored answers, the purse, the tally."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from selkit.api import DataError, UsageError
+from selkit.models.client.background import Background
+from selkit.models.client.cache import AnswerCache
+from selkit.models.client.desk import Desk
+from selkit.models.client.endpoints import Endpoint
+from selkit.models.client.prices import PRICES_FILE, Price, PriceTable, read_prices
+from selkit.models.client.purse import Purse
+from selkit.models.client.secrets import Secret
+from selkit.models.client.sender import Sender
+from selkit.models.client.settings import CONFIG_HINT, ENDPOINTS_FILE, settings_of
+from selkit.models.client.tally import Tally
+from selkit.models.client.transport import Transport, check_client
+
+
+class Office:
+    """Opens endpoints, each once.
+
+    Args:
+        root: The store's folder.
+        max_cost: Dollars that may be spent; None for no limit.
+        purse: What the limit holds for.
+        concurrency: Requests under way at once per endpoint, instead of what the settings say.
+    """
+
+    def __init__(self, root: Path, max_cost: float | None, purse: str, concurrency: int | None) -> None:
+        self._cache = AnswerCache(root)
+        self._background = Background()
+        self._tally = Tally(root, self._cache)
+        self._purse = None if max_cost is None else Purse(self._cache, purse or "default", max_cost)
+        self._concurrency = concurrency
+        self._prices: PriceTable = read_prices()
+        self._desks: dict[Endpoint, Desk] = {}
+
+    def desk(self, endpoint: Endpoint, log: Callable[[str], None]) -> Desk:
+        """The desk of an endpoint, checked as far as that goes without asking it."""
+        if endpoint not in self._desks:
+            self._desks[endpoint] = self._open(endpoint, log)
+        return self._desks[endpoint]
+
+    def close(self) -> None:
+        """Closes connections and files, and enters what was used into the ledger."""
+        if self._background.alive:
+            self._background.run(self._close())
+            self._background.stop()
+
+    def _open(self, endpoint: Endpoint, log: Callable[[str], None]) -> Desk:
+        settings = settings_of(endpoint)
+        if self._concurrency is not None:
+            settings = settings.model_copy(update={"concurrency": self._concurrency})
+        variable = settings.key_variable or endpoint.key_variable
+        key = Secret.from_environment(variable)
+        price = self._price(endpoint, log)
+        self._check(endpoint, variable, key)
+
+        def make_sender() -> Sender:
+            check_client()
+            _need_key(endpoint, variable, key)
+            transport = Transport(endpoint, key, settings.timeout, settings.concurrency)
+            return Sender(endpoint, transport, settings, self._cache, price, self._purse)
+
+        source = self._prices.source(endpoint)
+        return Desk(endpoint, settings, price, source, self._cache, self._background, make_sender, self._tally)
+
+    def _price(self, endpoint: Endpoint, log: Callable[[str], None]) -> Price | None:
+        price = self._prices.of(endpoint)
+        if price is None and self._purse is not None:
+            raise UsageError(
+                f"the price of {endpoint.label} is not known, so no cap on dollars can be kept: "
+                f"add it to {PRICES_FILE} ({CONFIG_HINT}), with 0 for a server of your own"
+            )
+        if price is None and endpoint.openai:
+            log(f"the price of {endpoint.model} is not known: its dollars are not counted")
+        return price
+
+    def _check(self, endpoint: Endpoint, variable: str, key: Secret) -> None:
+        """Without a key or a client there may still be stored answers, e.g. to be parsed in another way."""
+        if not self._background.run(self._knows(endpoint)):
+            check_client()
+            _need_key(endpoint, variable, key)
+
+    async def _knows(self, endpoint: Endpoint) -> bool:
+        return self._cache.knows(endpoint.url, endpoint.model)
+
+    async def _close(self) -> None:
+        for desk in self._desks.values():
+            await desk.close()
+        self._tally.enter()
+        self._cache.close()
+
+
+def _need_key(endpoint: Endpoint, variable: str, key: Secret) -> None:
+    if variable and not key:
+        raise DataError(
+            f"there is no key for {endpoint.label}: set ${variable}, or name another variable in {ENDPOINTS_FILE}"
+        )

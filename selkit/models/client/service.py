@@ -1,0 +1,99 @@
+"""The chat endpoints of a command: one event loop, one cache, one cap."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from selkit.api import Chat
+from selkit.console import get_console
+from selkit.files import digest_text
+from selkit.models.client.endpoints import parse_endpoint
+from selkit.store import Store
+
+if TYPE_CHECKING:
+    from selkit.models.client.office import Office
+
+
+@dataclass(eq=False)
+class ChatService:
+    """Serves :meth:`selkit.api.Context.chat`. Cheap to make: nothing is opened before it is needed.
+
+    Args:
+        store: Where answers are kept and costs are entered, by default the user's store.
+        max_cost: Dollars that may be spent in all from ``purse``, by earlier and other processes too; None for no cap.
+        purse: Name of what the limit holds for, e.g. the digest of a key; processes that name the same share the limit.
+        concurrency: Requests under way at once per endpoint, instead of what the settings say.
+    """
+
+    store: Store = field(default_factory=Store)
+    max_cost: float | None = None
+    purse: str = ""
+    concurrency: int | None = None
+    _office: Office | None = field(default=None, init=False, repr=False)
+    _process: int = field(default=0, init=False, repr=False)
+
+    def __call__(self, endpoint: str) -> Chat:
+        """As :meth:`open`, with progress and notes shown on the console."""
+        return self.open(endpoint)
+
+    def open(
+        self,
+        endpoint: str,
+        *,
+        account: str = "",
+        device: str | None = None,
+        track: Callable[..., Iterator[Any]] | None = None,
+        log: Callable[[str], None] | None = None,
+    ) -> Chat:
+        """The endpoint of a reference (:mod:`selkit.models.client.endpoints`); asks no network.
+
+        Args:
+            endpoint: The reference.
+            account: What calls are paid for: digest of a key of the store.
+            device: What a local model runs on.
+            track: Shows progress.
+            log: Takes notes.
+
+        Raises:
+            UsageError: The reference or a file of settings is malformed, or there is a cap and the price is not known.
+            DataError: There is no key, or no such model.
+            MissingExtra: What sends requests or runs the model is not installed.
+        """
+        found = parse_endpoint(endpoint)
+        log = log or get_console().note
+        track = track or get_console().track
+        account = account or digest_text(f"chat\0{endpoint}")
+        if found is None:
+            from selkit.models.client.local import LocalChat
+
+            return LocalChat.open(endpoint, device)
+        from selkit.models.client.chat import RemoteChat
+
+        desk = self._opened().desk(found, log)
+        return RemoteChat(desk, account, track, log)
+
+    def close(self) -> None:
+        """Waits for nothing, closes connections, and enters what was used into the ledger."""
+        if self._office is not None and self._process == os.getpid():
+            self._office.close()
+        self._office = None
+
+    def __enter__(self) -> ChatService:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _opened(self) -> Office:
+        # a forked child has neither the thread nor the right to the file
+        if self._office is None or self._process != os.getpid():
+            from selkit.models.client.office import Office
+
+            self._office = Office(self.store.root, self.max_cost, self.purse, self.concurrency)
+            self._process = os.getpid()
+            weakref.finalize(self, self._office.close)
+        return self._office

@@ -1,0 +1,130 @@
+"""Sends one request with the openai client, and says what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from selkit.api import MissingExtra, Outcome
+from selkit.models.client.endpoints import Endpoint
+from selkit.models.client.faults import Fault, status_fault
+from selkit.models.client.secrets import Secret
+
+if TYPE_CHECKING:
+    from openai import APIConnectionError, APIStatusError, AsyncOpenAI
+
+CONNECT_SECONDS = 15.0
+"""How long a connection may take to open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A body that came with a good status, without keys; ``seconds`` from sending to its last byte."""
+
+    text: str
+    request_id: str
+    seconds: float
+
+
+def check_client() -> None:
+    """Raises MissingExtra where what sends requests is not installed."""
+    if any(importlib.util.find_spec(name) is None for name in ("openai", "tenacity")):
+        raise MissingExtra.of("asking an API", "openai")
+
+
+class Transport:
+    """The openai client for one endpoint. Lives in one event loop.
+
+    Args:
+        endpoint: Where requests go.
+        key: The key, or an empty one.
+        timeout: Seconds that a call may take in all.
+        connections: The most connections to open.
+    """
+
+    def __init__(self, endpoint: Endpoint, key: Secret, timeout: float, connections: int) -> None:
+        self.endpoint = endpoint
+        self._key = key
+        self._timeout = timeout
+        self._client = _client(endpoint, key, timeout, connections)
+        self._options = _options(key)
+
+    async def send(self, body: Mapping[str, Any]) -> Received:
+        """Sends a request once.
+
+        Raises:
+            Fault: There is no good answer; the text of the fault holds no key.
+        """
+        import httpx2
+        import openai
+
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._timeout):
+                response = await self._client.post(
+                    "/chat/completions", cast_to=httpx2.Response, body=body, options=self._options
+                )
+            text, name = response.text, response.headers.get("x-request-id", "")
+        except (TimeoutError, openai.APITimeoutError):
+            reason = f"no answer within {self._timeout:g} s"
+            fault = Fault(reason, Outcome.TIMEOUT, transient=True, billed=True)
+        except openai.APIStatusError as error:
+            fault = self._status(error)
+        except openai.APIConnectionError as error:
+            fault = self._broken(error)
+        except openai.OpenAIError as error:
+            fault = Fault(self._key.scrub(str(error)), billed=True)
+        else:
+            return Received(self._key.scrub(text), self._key.scrub(name), time.perf_counter() - started)
+        raise fault  # outside the handlers: what the library raised holds the request with its key
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.close()
+
+    def _status(self, error: APIStatusError) -> Fault:
+        headers = {name.lower(): value for name, value in error.response.headers.items()}
+        body = error.body if error.body is not None else error.response.text
+        return status_fault(error.status_code, headers, _scrubbed(body, self._key), self.endpoint.label)
+
+    def _broken(self, error: APIConnectionError) -> Fault:
+        import httpx2
+
+        cause = error.__cause__
+        unsent = isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout))
+        said = " ".join(self._key.scrub(str(cause or error)).split()) or type(cause).__name__
+        what = "cannot be reached" if unsent else "dropped the connection"
+        return Fault(f"the server {what} ({said})", transient=True, billed=not unsent)
+
+
+def _client(endpoint: Endpoint, key: Secret, timeout: float, connections: int) -> AsyncOpenAI:
+    import httpx2
+    import openai
+
+    limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+    http = openai.DefaultAsyncHttpxClient(limits=limits)
+    return openai.AsyncOpenAI(
+        api_key=key.reveal() or "none",
+        base_url=endpoint.url,
+        timeout=httpx2.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
+        max_retries=0,
+        http_client=http,
+    )
+
+
+def _options(key: Secret) -> Any:
+    """What each request is sent with: no header that asks for entry where there is no key."""
+    import openai
+
+    return {} if key else {"headers": {"Authorization": openai.Omit()}}
+
+
+def _scrubbed(body: Any, key: Secret) -> Any:
+    """The body of an error without keys, as deep as its code and message lie."""
+    if isinstance(body, dict):
+        return {name: _scrubbed(value, key) for name, value in body.items()}
+    return key.scrub(body) if isinstance(body, str) else body
