@@ -1,4 +1,4 @@
-"""From a rater's answer to a score: the rules of the published code, and one that reads what they misread.
+"""From a grader's answer to a score: the rules of the published code, and one that reads what they misread.
 
 Each rule looks at the answer alone. What it cannot read is no score, with the reason; never a number in place of one.
 """
@@ -17,10 +17,10 @@ LOWEST, HIGHEST = 0.0, 5.0
 
 RuleName = Literal["original", "substring", "single-number"]
 
-EMPTY = "the rater's answer is empty"
-NO_SCORE = "no score in the rater's answer"
-SEVERAL = "more than one number in the line of the rater's answer that should hold the score"
-OUTSIDE = f"the score in the rater's answer is not from {LOWEST:.0f} to {HIGHEST:.0f}"
+EMPTY = "the grader's answer is empty"
+NO_SCORE = "no score in the grader's answer"
+SEVERAL = "more than one number in the line of the grader's answer that should hold the score"
+OUTSIDE = f"the score in the grader's answer is not from {LOWEST:.0f} to {HIGHEST:.0f}"
 
 _OUT_OF_FIVE = re.compile(r"\s*(?:/|\bout of\b)\s*5(?:[.,]0+)?(?![\w.,/]*\d)", re.IGNORECASE)
 _WITH_DIGIT = re.compile(r"[\w.,/%+-]*\d[\w.,/%+-]*")

@@ -43,7 +43,7 @@ class Rubric:
 
     Args:
         name: What people call it.
-        version: Raised with every change of what follows.
+        version: Raised with every change of what follows, but for the grader's name.
         source: Where it was published.
         wordings: The texts by dimension, for rows with an input.
         without_input: The same for rows without one; where it is empty, the same texts serve both.
@@ -51,7 +51,7 @@ class Rubric:
         temperature: 0 is greedy.
         rule: How the answer is read.
         ties: Which rows with equal scores come first.
-        endpoint: The rater, today.
+        endpoint: Who grades today, where nobody else is named.
     """
 
     name: str
@@ -67,8 +67,9 @@ class Rubric:
 
     @property
     def digest(self) -> str:
-        """16 hex digits over everything that is asked and how it is answered and read."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        """16 hex digits over what is asked and how it is answered and read; not over who answers today."""
+        facts = {name: value for name, value in asdict(self).items() if name not in ("source", "endpoint")}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def decoding(self) -> Decoding:
@@ -135,8 +136,8 @@ _CHASING_RANDOM = Wording(
     f"first output a single line containing the value indicating the scores. {_EXPLAIN}",
 )
 
-_GPT_4O_MINI = "gpt-4o-mini-2024-07-18"
-_GPT_4O = "gpt-4o-2024-08-06"
+_GPT_4O_MINI = "openai:gpt-4o-mini-2024-07-18"
+_GPT_4O = "openai:gpt-4o-2024-08-06"
 
 ORIGINAL = Rubric(
     name="original",

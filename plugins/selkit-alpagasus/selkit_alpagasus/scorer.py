@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from selkit.api import ChatReply, Context, Decoding, Example, Outcome, Pool, RowScore, Scorer, UsageError
-from selkit_alpagasus.parsing import HIGHEST, LOWEST, RULES, Reading, RuleName, single_number
+from selkit.api import ChatReply, Context, Decoding, Example, Outcome, Pool, RowScore, Scorer, UsageError, WorkFailed
+from selkit_alpagasus.parsing import HIGHEST, LOWEST, RULES, RuleName
+from selkit_alpagasus.remarks import Remarks
 from selkit_alpagasus.rubrics import RUBRICS, Dimension, TieRule
-
-_QUOTES = 3
-"""Answers of each kind that the notes quote."""
-
-_QUOTED = 80
-"""Characters of a quoted answer."""
 
 _ANSWERED = (Outcome.OK, Outcome.TRUNCATED)
 """Outcomes with a text. The score comes first, so that a cut explanation does no harm."""
@@ -83,30 +78,45 @@ class Alpagasus(Scorer):
             raise UsageError(f"the temperature of alpagasus is from 0 to 2, not {self.temperature:g}")
 
     def score(self, pool: Pool, ctx: Context) -> Iterator[RowScore]:
-        """One rating per row; details hold the tokens and dollars of each answer, where the endpoint counts them."""
+        """One rating per row; details hold the tokens and dollars of each answer, where the endpoint counts them.
+
+        Raises:
+            WorkFailed: The cap on costs is reached. Stored answers are not paid for again.
+        """
         rubric = RUBRICS[self.rubric]
         ctx.log(
-            f"alpagasus: {self.dimension} by rubric {rubric.name} {rubric.version} ({rubric.digest}), "
+            f"alpagasus: {self.dimension} by rubric {rubric.name}, version {rubric.version} ({rubric.digest}), "
             f"rated by {self.endpoint}, read by rule {self.parse}"
         )
+        yield from ctx.track(self._ratings(pool, ctx), total=len(pool), description="alpagasus")
+
+    def _ratings(self, pool: Pool, ctx: Context) -> Iterator[RowScore]:
+        rubric, remarks = RUBRICS[self.rubric], Remarks(ctx.log)
+        # Asked for within the progress of the pass, so that the endpoint shows none of its own.
         replies = ctx.chat(self.endpoint or "").complete(
             (rubric.messages(row, self.dimension) for row in pool if not unratable(row)), decoding=self.decoding
         )
-        remarks = _Remarks()
-        for row in ctx.track(pool, total=len(pool), description="alpagasus"):
-            fault = unratable(row)
-            yield RowScore.excluded(fault) if fault else self.row_score(next(replies), remarks)
-        for line in remarks.lines():
-            ctx.log(f"alpagasus: {line}")
+        for row in pool:
+            if fault := unratable(row):
+                yield RowScore.excluded(fault)
+                continue
+            reply = next(replies)
+            if reply.outcome == Outcome.BUDGET_STOP:
+                raise WorkFailed(
+                    f"alpagasus stopped before row {row.id!r} ({reply.reason}): raise the cap and run the same command "
+                    "again, which pays for no answer twice"
+                )
+            yield self.row_score(reply, row.id, remarks)
+        remarks.close()
 
-    def row_score(self, reply: ChatReply, remarks: _Remarks | None = None) -> RowScore:
+    def row_score(self, reply: ChatReply, row_id: str = "", remarks: Remarks | None = None) -> RowScore:
         """The rating in one answer of the grader; what stands in the row itself is not looked at."""
         details = {name: float(value) for name, value in reply.usage.items()}
         if reply.outcome not in _ANSWERED:
             return RowScore.failed(reply.reason or f"the grader's answer ended with {reply.outcome}", **details)
         reading = RULES[self.parse or "original"](reply.text)
         if remarks is not None:
-            remarks.add(reply.text, reading)
+            remarks.add(row_id, reply.text, reading)
         if reading.score is None:
             return RowScore.failed(reading.reason, **details)
         details["rating"] = reading.score
@@ -122,37 +132,3 @@ def unratable(row: Example) -> str:
     if not row.instruction.strip() and not row.input.strip():
         return "the instruction is empty"
     return ""
-
-
-@dataclass
-class _Remarks:
-    """What a person should know of the answers after the pass: those without a score, and those that rules dispute."""
-
-    unread: list[str] = field(default_factory=list)
-    disputed: list[str] = field(default_factory=list)
-
-    def add(self, text: str, reading: Reading) -> None:
-        """Takes note of one answer and of what the rule made of it."""
-        if reading.score is None:
-            self.unread.append(_quote(text))
-            return
-        other = single_number(text).score
-        if other is not None and other != reading.score:
-            self.disputed.append(f"{_quote(text)} ({reading.score:g}, not {other:g})")
-
-    def lines(self) -> Iterator[str]:
-        """The notes, each with a few of the answers."""
-        if self.unread:
-            yield f"{len(self.unread)} answers hold no score that the rule can read: {_some(self.unread)}"
-        if self.disputed:
-            yield f"{len(self.disputed)} answers would be read otherwise by single-number: {_some(self.disputed)}"
-
-
-def _quote(text: str) -> str:
-    words = " ".join(text.split())
-    return repr(words if len(words) <= _QUOTED else f"{words[:_QUOTED]}…")
-
-
-def _some(quotes: list[str]) -> str:
-    left = len(quotes) - _QUOTES
-    return ", ".join(quotes[:_QUOTES]) + (f" and {left} more" if left > 0 else "")
