@@ -149,7 +149,7 @@ class Deita(Selector):
         if self.underflow == "fail":
             raise BudgetError(f"deita: {found}: raise threshold, lower the budget, or set underflow to relax or top-up")
         done = {
-            "relax": f"{choice.last.threshold:g} keeps enough",
+            "relax": f"the threshold was raised to {choice.last.threshold:g}",
             "top-up": f"the best {choice.topped_up} of the dropped rows were added",
             "short": "the selection is that short",
         }
