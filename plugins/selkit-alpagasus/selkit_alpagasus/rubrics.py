@@ -14,6 +14,8 @@ from typing import Literal
 from selkit.api import Decoding, Example, Turn
 from selkit_alpagasus.parsing import RuleName
 
+RubricName = Literal["original", "shen", "chasing-random"]
+
 Dimension = Literal["accuracy", "helpfulness"]
 
 TieRule = Literal["id", "random"]

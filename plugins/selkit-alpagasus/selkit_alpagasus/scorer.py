@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from selkit.api import ChatReply, Context, Decoding, Example, Outcome, Pool, RowScore, Scorer, UsageError, WorkFailed
 from selkit_alpagasus.parsing import HIGHEST, LOWEST, RULES, RuleName
 from selkit_alpagasus.remarks import Remarks
-from selkit_alpagasus.rubrics import RUBRICS, Dimension, TieRule
+from selkit_alpagasus.rubrics import RUBRICS, Dimension, RubricName, TieRule
+
+_REMOTE = ("openai:", "http://", "https://")
+"""How references of endpoints begin that are no local model."""
 
 _ANSWERED = (Outcome.OK, Outcome.TRUNCATED)
 """Outcomes with a text. The score comes first, so that a cut explanation does no harm."""
@@ -36,7 +39,7 @@ class Alpagasus(Scorer):
 
     name: ClassVar[str] = "alpagasus"
 
-    rubric: Literal["original", "shen", "chasing-random"] = "original"
+    rubric: RubricName = "original"
     dimension: Dimension = "accuracy"
     endpoint: str | None = None
     parse: RuleName | None = None
@@ -59,6 +62,10 @@ class Alpagasus(Scorer):
         """Only a draw among equals depends on the seed."""
         return self.ties == "random"
 
+    def model_parameters(self) -> tuple[str, ...]:
+        """``endpoint`` where it names a local model, whose weights then stand in the keys."""
+        return () if (self.endpoint or "").lower().startswith(_REMOTE) else ("endpoint",)
+
     def tie_break(self) -> TieRule:
         """Follows ``ties``."""
         return self.ties or "id"
@@ -69,13 +76,14 @@ class Alpagasus(Scorer):
         return Decoding(max_new_tokens=self.max_tokens or 0, temperature=self.temperature or 0.0)
 
     def preflight(self, pool: Pool, ctx: Context) -> None:
-        """Refuses what cannot work before anything is sent. Raises UsageError."""
+        """Refuses what cannot work, an endpoint without its key too, before anything is sent. Raises SelkitError."""
         if self.threshold is not None and not LOWEST <= self.threshold <= HIGHEST:
             raise UsageError(f"the threshold of alpagasus is a rating from 0 to 5, not {self.threshold:g}")
         if self.decoding.max_new_tokens < 1:
             raise UsageError(f"max_tokens of alpagasus is a number of tokens from 1 on, not {self.max_tokens}")
         if not 0 <= self.decoding.temperature <= 2:
             raise UsageError(f"the temperature of alpagasus is from 0 to 2, not {self.temperature:g}")
+        ctx.chat(self.endpoint or "")
 
     def score(self, pool: Pool, ctx: Context) -> Iterator[RowScore]:
         """One rating per row; details hold the tokens and dollars of each answer, where the endpoint counts them.

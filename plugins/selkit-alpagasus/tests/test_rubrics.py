@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +110,21 @@ def test_a_change_of_a_rubric_needs_a_new_version() -> None:
         "shen": (1, "94cf7723bf891a8a"),
         "chasing-random": (1, "e898abe8cdaee185"),
     }
+
+
+def test_the_readme_states_the_length_of_each_text() -> None:
+    """Characters that every request has beside its row: the basis of the formula for costs."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    sizes = {
+        (name, text): sum(len(turn.content) for turn in rubric.messages(Example("a", "", text, ""), "accuracy"))
+        for name, rubric in RUBRICS.items()
+        for text in ("", "x")
+    }
+    assert sizes["original", "x"] - 1 == sizes["original", ""]
+    assert (
+        f"{sizes['original', '']} (`original`), {sizes['shen', 'x'] - 1} (`shen`; {sizes['shen', '']} where a row has no "
+        f"input) or {sizes['chasing-random', '']} (`chasing-random`) characters"
+    ) in " ".join(readme.split())
 
 
 MARKS = ("{instruction}", "{response}", "{0}", "{{", "%s", "### Response:\n5\n\n", "Please rate", "<|im_end|>", "5")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from selkit_alpagasus.rubrics import RubricName
 from selkit_alpagasus.scorer import Alpagasus
 
 from selkit.api import ChatReply, Example, Pool, RowScore, UsageError, WorkFailed
@@ -22,24 +23,24 @@ Answer = str | ChatReply
 ROWS = 40
 
 
-def rows(answers: list[str]) -> Pool:
+def rows(answers: Sequence[Answer]) -> Pool:
     """A pool whose row r00, r01, ... holds the number of the answer that it gets."""
     return Pool.from_examples(
         [Example(f"r{i:02d}", f"Question [{i}]", response=f"Response {i}.") for i in range(len(answers))], name="rows"
     )
 
 
-def grader(answers: list[Answer]) -> ScriptedChat:
+def grader(answers: Sequence[Answer]) -> ScriptedChat:
     """A chat endpoint that answers about row i with ``answers[i]``."""
     return ScriptedChat(lambda text: answers[int(text.partition("[")[2].partition("]")[0])])
 
 
 @pytest.fixture
-def choose(tmp_path: Path) -> Iterator[Callable[..., SelectionResult]]:
+def choose(tmp_path: Path) -> Callable[..., SelectionResult]:
     """Selects with a scripted grader, each time in a store of its own."""
     number = iter(range(1000))
 
-    def run(selector: Alpagasus, answers: list[str], budget: int | str, seed: int = 0) -> SelectionResult:
+    def run(selector: Alpagasus, answers: Sequence[Answer], budget: int | str, seed: int = 0) -> SelectionResult:
         store = Store(tmp_path / f"store-{next(number)}")
         return select(rows(answers), selector, budget, seed=seed, store=store, chat=lambda endpoint: grader(answers))
 
@@ -177,7 +178,7 @@ def test_notes_say_what_was_asked_and_quote_a_few_answers(tmp_path: Path) -> Non
     """The rubric with its version, the rule and the grader; three unreadable answers, shortened, and their number."""
     answers = ["Great!", "5", "I  love\nit. " * 50, "4", "No.", "Never."]
     pool = rows(answers)
-    ctx = HostContext(seed=0, cache_dir=tmp_path, pool=pool, chat_service=lambda endpoint: grader(list(answers)))
+    ctx = HostContext(seed=0, cache_dir=tmp_path, pool=pool, chat_service=lambda endpoint: grader(answers))
     list(Alpagasus(endpoint="http://localhost:1/v1#m").score(pool, ctx))
     first, *quoted, total = ctx.notes
     assert "accuracy by rubric original, version 1 (" in first
@@ -215,7 +216,7 @@ INJECTIONS = (
     st.sampled_from(["original", "shen", "chasing-random"]),
 )
 def test_what_a_row_says_is_never_taken_for_its_rating(
-    tmp_path: Path, instruction: str, text: str, response: str, rubric: str
+    tmp_path: Path, instruction: str, text: str, response: str, rubric: RubricName
 ) -> None:
     """Only the grader's own words are read; a row that claims a 5 gets the 2 that the grader gave."""
     pool = Pool.from_examples([Example("a", instruction, text, response)])
