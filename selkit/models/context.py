@@ -48,7 +48,7 @@ class HostContext(Context):
         selections_service: ``() -> {arm: ids}``, for :attr:`selections`.
         chat_service: ``endpoint -> Chat``, for :meth:`chat`; by default endpoints whose answers are kept in the user's
             store (:class:`selkit.models.client.ChatService`).
-        account: What calls of endpoints are charged to: digest of a key of the store.
+        account: Says what calls of endpoints are charged to: digest of a key of the store.
         notes: What components logged, for the manifest.
     """
 
@@ -60,7 +60,7 @@ class HostContext(Context):
     selection_service: Callable[[str], Sequence[str]] | None = field(default=None, kw_only=True)
     selections_service: Callable[[], Mapping[str, Sequence[str]]] | None = field(default=None, kw_only=True)
     chat_service: Callable[[str], Chat] | None = field(default=None, kw_only=True)
-    account: str = field(default="", kw_only=True)
+    account: Callable[[], str] | None = field(default=None, kw_only=True)
     notes: list[str] = field(default_factory=list, kw_only=True)
 
     def __post_init__(self) -> None:

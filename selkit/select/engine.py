@@ -28,6 +28,7 @@ from selkit.api import (
     UsageError,
 )
 from selkit.models import HostContext, check_model, default_device
+from selkit.models.client import ChatService
 from selkit.plugins import check_requirements, provenance
 from selkit.pools import load_pool
 from selkit.select.embedding import stored_embeddings
@@ -64,7 +65,7 @@ def select(
         base_model: Reference of the model that fills the selector's model parameters where they are None.
         arms: The other arms, where the selector compares itself with them.
         training: Serves :meth:`Context.train`, e.g. :class:`selkit.experiment.training.ComponentTraining`.
-        chat: Serves :meth:`Context.chat`.
+        chat: Serves :meth:`Context.chat`, by default a :class:`ChatService` on the store, without a cap.
         max_failed: Largest share of rows whose scoring may fail; above it the work stops.
 
     Raises:
@@ -74,8 +75,9 @@ def select(
     pool = pool if isinstance(pool, Pool) else load_pool(pool, store=store)
     selector = fill_models(selector, base_model)
     check_share(max_failed)
-    run = _Run(pool, selector, seed, store, base_model, arms or Arms(), training, chat, max_failed)
-    with tempfile.TemporaryDirectory(prefix="selkit-") as scratch:
+    own = ChatService(store)
+    run = _Run(pool, selector, seed, store, base_model, arms or Arms(), training, chat or own, max_failed)
+    with own, tempfile.TemporaryDirectory(prefix="selkit-") as scratch:
         rows = preflight(pool, selector, budget, run.context(Path(scratch)))
         check_trainings(selector, pool, base_model, training)
         return run.select(rows, None if budget is None else Budget.parse(budget), Path(scratch))
@@ -117,7 +119,7 @@ class _Run:
     base_model: str | None
     arms: Arms
     training: Training | None
-    chat: Callable[[str], Any] | None
+    chat: Callable[[str], Any]
     max_failed: float
     spent: list[str] = field(default_factory=list)
     used: dict[str, list[str]] = field(default_factory=dict)
@@ -160,6 +162,7 @@ class _Run:
             selections_service=lambda: self._note_used(self.arms.chosen),
             train_service=partial(self._train, component, seed),
             chat_service=self.chat,
+            account=partial(self._account, component),
         )
 
     def _cut(self, scorer: Scorer, rows: int) -> tuple[Selection, dict[str, Any]]:
@@ -202,6 +205,15 @@ class _Run:
         finally:
             self.spent = before
         return scores, artifact.facts.get("uses", ())
+
+    def _account(self, component: BaseSelector) -> str:
+        """The key that calls of endpoints are charged to; a scorer's own, since its scores serve every selection."""
+        if isinstance(component, Scorer):
+            return score_key(component, self.pool, self.training).digest
+        inputs = {"pool": self.pool.fingerprint, **component_inputs(component, self.training)}
+        key = Key("chat", component.name, component.parameters(), provenance(component), inputs)
+        self._charge(key.digest)
+        return key.digest
 
     def _train(self, component: BaseSelector, seed: int, rows: Sequence[Example], recipe: Recipe, base: str) -> str:
         declared = [known for part in nested(component) for known, _ in part.trainings()]

@@ -33,12 +33,12 @@ class RemoteChat:
 
     Args:
         desk: What looks up, sends and stores.
-        account: What calls are paid for: digest of a key of the store.
+        account: Says what calls are charged to: digest of a key of the store.
         track: Shows progress, as :meth:`selkit.api.Context.track`.
         log: Takes notes, as :meth:`selkit.api.Context.log`.
     """
 
-    def __init__(self, desk: Desk, account: str, track: Track, log: Callable[[str], None]) -> None:
+    def __init__(self, desk: Desk, account: Callable[[], str], track: Track, log: Callable[[str], None]) -> None:
         self._desk = desk
         self._account = account
         self._track = track
@@ -75,7 +75,7 @@ class RemoteChat:
         return self._track(replies, total=total, description=self.endpoint.model)
 
     def _replies(self, requests: Iterator[Request]) -> Iterator[ChatReply]:
-        window = _Window(self._desk, self._account, AHEAD * self._desk.settings.concurrency)
+        window = _Window(self._desk, self._account(), AHEAD * self._desk.settings.concurrency)
         try:
             while block := list(islice(requests, BLOCK)):
                 yield from window.push(block)

@@ -44,7 +44,7 @@ class ChatService:
         self,
         endpoint: str,
         *,
-        account: str = "",
+        account: Callable[[], str] | None = None,
         device: str | None = None,
         track: Callable[..., Iterator[Any]] | None = None,
         log: Callable[[str], None] | None = None,
@@ -53,7 +53,7 @@ class ChatService:
 
         Args:
             endpoint: The reference.
-            account: What calls are paid for: digest of a key of the store.
+            account: Says what calls are charged to: digest of a key of the store.
             device: What a local model runs on.
             track: Shows progress.
             log: Takes notes.
@@ -66,7 +66,7 @@ class ChatService:
         found = parse_endpoint(endpoint)
         log = log or get_console().note
         track = track or get_console().track
-        account = account or digest_text(f"chat\0{endpoint}")
+        account = account or (lambda: digest_text(f"chat\0{endpoint}"))
         if found is None:
             from selkit.models.client.local import LocalChat
 
