@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from selkit.api.benchmarks import Benchmark
+    from selkit.api.benchmarks import BaseBenchmark, Benchmark, BenchmarkGroup, BenchmarkItem
     from selkit.api.components import API_VERSION, Component
     from selkit.api.context import Context
     from selkit.api.data import (
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     )
     from selkit.api.programs import open_context
     from selkit.api.selectors import BaseSelector, Sampler, Scorer, Selector
-    from selkit.api.templates import ALPACA, PLAIN, TEMPLATES, WIZARDLM, PromptTemplate, Template
+    from selkit.api.templates import ALPACA, PLAIN, RAW, TEMPLATES, WIZARDLM, PromptTemplate, Template
 
 __all__ = [
     "ALPACA",
@@ -61,10 +61,14 @@ __all__ = [
     "CORE_SCHEMA",
     "DECODINGS",
     "PLAIN",
+    "RAW",
     "TEMPLATES",
     "WIZARDLM",
+    "BaseBenchmark",
     "BaseSelector",
     "Benchmark",
+    "BenchmarkGroup",
+    "BenchmarkItem",
     "Budget",
     "BudgetError",
     "Chat",

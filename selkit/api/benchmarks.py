@@ -1,44 +1,122 @@
-"""Benchmarks: prompts with a programmatic score, run through lm-eval."""
+"""Benchmarks: prompts with a programmatic score, run through lm-eval, alone or as a group."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
 from selkit.api.components import Component
 
 
-class Benchmark(Component, ABC):
+@dataclass(frozen=True)
+class BenchmarkItem:
+    """One scored item of a benchmark.
+
+    Args:
+        item: What the item is joined by across models: lm-eval's hash of the row.
+        prompt: What lm-eval asked, before the template.
+        response: What the model answered, or the choice it found likeliest.
+        scores: The metrics, each in [0, 1].
+        weights: What the item counts in the mean of a metric, where that is not 1, e.g. IFEval's instructions.
+        cluster: Items of one cluster are not independent of each other.
+    """
+
+    item: str
+    prompt: str
+    response: str
+    scores: Mapping[str, float]
+    weights: Mapping[str, float] = field(default_factory=dict)
+    cluster: str | None = None
+
+
+class BaseBenchmark(Component, ABC):
+    """What a benchmark and a group of benchmarks share."""
+
+    @property
+    def label(self) -> str:
+        """What tables and results call it."""
+        return self.name
+
+
+class Benchmark(BaseBenchmark):
     """A benchmark: an lm-eval task, the data it needs, and what of its results counts.
 
     Attributes:
-        size: Rows of the published data.
-        metrics: The metrics that every item has, and whether high is good, by lm-eval's name.
+        size: Rows of the published data that is scored.
+        metrics: The metrics that every item has, and whether high is good, by lm-eval's name. Where a task has several
+            filters, the first keeps the bare name and the others are called ``METRIC,FILTER``.
         primary: The metric that verdicts are given on.
-        data_name: Path of the data file within a folder of local data.
+        splits: Path of each split's rows within a folder of local data, by lm-eval's name; the scored split first.
         hub_data: Name of the data set on the hub, for the error that says what is missing.
         columns: What every row of the data must have, by name, with its type in JSON; checked before any model loads.
+        sample: Rows that are drawn where nobody says how many; None takes all.
     """
 
-    size: ClassVar[int]
-    metrics: ClassVar[Mapping[str, bool]]
-    primary: ClassVar[str]
-    data_name: ClassVar[str]
-    hub_data: ClassVar[str]
-    columns: ClassVar[Mapping[str, type]] = {}
+    size: int
+    metrics: Mapping[str, bool]
+    primary: str
+    splits: Mapping[str, str]
+    hub_data: str
+    columns: Mapping[str, type] = {}
+    sample: int | None = None
 
     @abstractmethod
-    def task_config(self, data: Path) -> dict[str, Any]:
-        """The lm-eval task as its YAML file would hold it, reading its rows from ``data``.
+    def task_config(self) -> dict[str, Any]:
+        """The lm-eval task as its YAML file would hold it, without its data.
 
         A value of the form ``!function module.name`` stands for that function. The key ``task`` names the task.
         """
 
-    @abstractmethod
+    def items(self, samples: Sequence[Mapping[str, Any]]) -> list[BenchmarkItem]:
+        """The items of lm-eval's sample records, which come in the order of the data, those of one row together."""
+        rows = groupby(samples, key=lambda sample: sample["doc_id"])
+        return [self.item(list(of_row)) for _, of_row in rows]
+
+    def item(self, samples: Sequence[Mapping[str, Any]]) -> BenchmarkItem:
+        """One item from the records of one row: one per filter."""
+        first = samples[0]
+        scores = dict(self.item_scores(first))
+        for other in samples[1:]:
+            scores |= {f"{metric},{other['filter']}": value for metric, value in self.item_scores(other).items()}
+        return BenchmarkItem(
+            first["doc_hash"], str(first["arguments"][0][0]), self.response(first), scores, self.item_weights(first)
+        )
+
     def item_scores(self, sample: Mapping[str, Any]) -> dict[str, float]:
         """The metrics of one of lm-eval's sample records, each in [0, 1]."""
+        bare = [metric for metric in self.metrics if "," not in metric]
+        return {metric: float(sample[metric]) for metric in bare}
+
+    def item_weights(self, sample: Mapping[str, Any]) -> dict[str, float]:
+        """What the item counts for, by metric, where that is not 1."""
+        return {}
+
+    def response(self, sample: Mapping[str, Any]) -> str:
+        """What the model answered in this record."""
+        return str(sample["resps"][0][0])
+
+    def check_row(self, row: Mapping[str, Any]) -> str:
+        """What is wrong with a row beyond its columns, as a clause; empty where nothing is. The model is not asked."""
+        return ""
 
     def prepare(self, cache_dir: Path) -> None:
         """Puts in place what scoring needs beside the data, in ``cache_dir`` or in the environment."""
+
+
+class BenchmarkGroup(BaseBenchmark):
+    """Several benchmarks under one name, with a mean over them.
+
+    Attributes:
+        pooled: Whether the members' items form one benchmark (BBH's 27 tasks), whose score is the mean over the items.
+            Otherwise each member counts by itself, and the group's score is the mean over the members.
+    """
+
+    pooled: ClassVar[bool] = False
+
+    @abstractmethod
+    def members(self) -> Sequence[BaseBenchmark]:
+        """The benchmarks and groups that it consists of."""

@@ -92,5 +92,8 @@ WIZARDLM = Template(
 PLAIN = Template(name="plain", turn="{instruction}\n", turn_with_input="{instruction}\n{input}\n", separator="\n")
 """The bare instruction, as Superfiltering's code formats it."""
 
-TEMPLATES = {template.name: template for template in (ALPACA, WIZARDLM, PLAIN)}
+RAW = Template(name="raw", turn="{instruction}", turn_with_input="{instruction}\n{input}", separator="\n")
+"""Nothing but the text, as lm-eval asks a base model."""
+
+TEMPLATES = {template.name: template for template in (ALPACA, WIZARDLM, PLAIN, RAW)}
 """Plain-text templates by name. The name 'chat' stands for the chat template of the model itself."""

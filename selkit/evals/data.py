@@ -20,29 +20,40 @@ _JSON_NAMES = {
 }
 
 
-def find_data(benchmark: Benchmark, data: Path | None = None) -> Path:
-    """The local file of a benchmark's rows: ``data``, or in the folder ``data``, or else among the shared data.
+def find_data(benchmark: Benchmark, data: Path | None = None) -> dict[str, Path]:
+    """The local file of each split of a benchmark, checked.
+
+    Args:
+        benchmark: The benchmark.
+        data: The folder that holds its files under their names, or the one file of a benchmark of one split. By default
+            they are looked for among the shared data.
 
     Raises:
-        DataError: There is none, and the sentence names the file that would serve; or its rows are not those of the
+        DataError: One is missing, and the sentence names the file that would serve; or its rows are not those of the
             benchmark.
     """
-    path = next((place for place in _places(benchmark, data) if place.is_file()), None)
+    files = {split: _find(benchmark, name, data) for split, name in benchmark.splits.items()}
+    for path in files.values():
+        check_data(benchmark, path)
+    return files
+
+
+def _find(benchmark: Benchmark, name: str, data: Path | None) -> Path:
+    path = next((place for place in _places(benchmark, name, data) if place.is_file()), None)
     if path is None:
-        looked = f"there is neither a file {data} nor {benchmark.data_name} in it" if data else "no data is named"
+        looked = f"there is neither a file {data} nor {name} in it" if data else "no data is named"
         raise DataError(
-            f"benchmark {benchmark.name!r} needs the rows of {benchmark.hub_data}, and {looked}: put them into a file "
-            f"{benchmark.data_name} in a folder and name the folder with `data:`, or let SELKIT_SHARED_DATA name a "
-            "folder that holds it as benchmarks"
+            f"benchmark {benchmark.label!r} needs the rows of {benchmark.hub_data}, and {looked}: put them into a file "
+            f"{name} in a folder and name that folder as its data, or let SELKIT_SHARED_DATA name a folder in which it "
+            f"stands as benchmarks/{name}"
         )
-    check_data(benchmark, path)
     return path
 
 
 def check_data(benchmark: Benchmark, path: Path) -> None:
     """Checks every row of a benchmark's data. Raises DataError, naming the row and the column."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as JSON Lines: {error}") from error
     rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
@@ -53,15 +64,41 @@ def check_data(benchmark: Benchmark, path: Path) -> None:
         if problem:
             raise DataError(
                 f"{path}, line {number}: {problem}, so these are not the rows of {benchmark.hub_data} that benchmark "
-                f"{benchmark.name!r} reads; it needs {', '.join(benchmark.columns) or 'JSON objects'}"
+                f"{benchmark.label!r} reads; it needs {', '.join(benchmark.columns) or 'JSON objects'}"
             )
 
 
-def _places(benchmark: Benchmark, data: Path | None) -> list[Path]:
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a checked file."""
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    return [json.loads(line) for line in lines if line.strip()]
+
+
+def check_rows(benchmark: Benchmark, path: Path) -> None:
+    """Asks the benchmark itself about every row, where what it asks with is installed. Raises DataError."""
+    for number, row in enumerate(read_rows(path), 1):
+        if clause := benchmark.check_row(row):
+            raise DataError(f"{path}, row {number}: {clause}; take the rows as {benchmark.hub_data} has them")
+
+
+def load_splits(splits: Mapping[str, str], **_: Any) -> dict[str, Any]:
+    """The rows of local files for lm-eval, which hands its metadata over as well.
+
+    Not through the cache of datasets, which can hand out rows of an earlier file.
+
+    Args:
+        splits: Path of each split's file.
+    """
+    from datasets import Dataset
+
+    return {split: Dataset.from_list(read_rows(Path(path))) for split, path in splits.items()}
+
+
+def _places(benchmark: Benchmark, name: str, data: Path | None) -> list[Path]:
     if data is not None:  # what was named and is not there is not replaced by something else
-        return [data, data / benchmark.data_name]
+        return [data, data / name] if len(benchmark.splits) == 1 else [data / name]
     shared = os.environ.get("SELKIT_SHARED_DATA")
-    return [Path(shared) / "benchmarks" / benchmark.data_name] if shared else []
+    return [Path(shared) / "benchmarks" / name] if shared else []
 
 
 def _problem(columns: Mapping[str, type], line: str) -> str:

@@ -6,7 +6,7 @@ import logging
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from selkit import __version__
-from selkit.api import Benchmark, LanguageModel, PromptTemplate, WorkFailed
+from selkit.api import Benchmark, BenchmarkItem, LanguageModel, PromptTemplate, WorkFailed
+from selkit.evals.data import check_rows, read_rows
 from selkit.evals.lm import as_lm
 from selkit.models import models_cache
 from selkit.plugins import check_requirements, provenance
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 ITEMS = "items.parquet"
 SAMPLE_SEED = 0
+FEWSHOT_SEED = 1234
+"""lm-eval's own, so that its examples are those of a run by hand."""
+
+_PARTIAL = "answers.jsonl"
 _FUNCTION = "!function"
 
 
@@ -40,15 +45,22 @@ class BenchmarkJob:
 
     Args:
         benchmark: The component.
-        data: File of local rows.
+        data: File of local rows by split.
         sample: How many rows to draw; None takes all.
         max_new_tokens: Limits answers below the task's own limit.
+        seed: Seed of the draw.
     """
 
     benchmark: Benchmark
-    data: Path
+    data: Mapping[str, Path]
     sample: int | None = None
     max_new_tokens: int | None = None
+    seed: int = SAMPLE_SEED
+
+    @property
+    def scored(self) -> Path:
+        """The file of the rows that are scored."""
+        return self.data[next(iter(self.benchmark.splits))]
 
 
 def benchmark_key(job: BenchmarkJob, weights: str, template: PromptTemplate, threads: int) -> Key:
@@ -65,9 +77,12 @@ def benchmark_key(job: BenchmarkJob, weights: str, template: PromptTemplate, thr
     """
     check_requirements(job.benchmark)
     parameters = job.benchmark.parameters() | {"sample": job.sample, "max_new_tokens": job.max_new_tokens}
+    if job.sample is not None:
+        parameters["seed"] = job.seed
     packages = {"lm_eval", "torch", "transformers", *job.benchmark.requires}
     versions = {"selkit": __version__} | {name: _version(name) for name in sorted(packages)}
-    inputs = {"weights": weights, "data": digest_file(job.data), "template": template.digest}
+    data = {f"data:{split}": digest_file(path) for split, path in job.data.items()}
+    inputs = {"weights": weights, "template": template.digest, **data}
     made_by = provenance(job.benchmark) | versions
     return Key("benchmark", job.benchmark.name, parameters, made_by, inputs, {"threads": threads})
 
@@ -95,41 +110,78 @@ def run_benchmark(
     check_requirements(job.benchmark)
 
     def make(draft: Draft) -> None:
-        job.benchmark.prepare(models_cache().parent)
-        lm = as_lm(model, template, job.max_new_tokens)
-        rows = [_item(job.benchmark, sample) for sample in _samples(job, lm)]
-        pq.write_table(pa.Table.from_pylist(rows), draft.directory / ITEMS)
+        lm = as_lm(model, template, job.max_new_tokens, draft.partial / _PARTIAL)
+        items = benchmark_items(job, lm)
+        pq.write_table(item_table(job.benchmark, items), draft.directory / ITEMS)
         draft.spend("tokens.out", float(lm.tokens), "engine")
-        draft.record(rows=len(rows), published_rows=job.benchmark.size)
+        draft.record(rows=len(read_rows(job.scored)), items=len(items), published_rows=job.benchmark.size)
 
     return store.obtain(key, make)
 
 
 def read_items(artifact: Artifact) -> pa.Table:
-    """Columns item (a hash of the row), prompt, response, and one per metric, in the order of the data."""
+    """The stored items, as :func:`item_table` lays them out."""
     return pq.read_table(artifact.file(ITEMS))
 
 
+def item_table(benchmark: Benchmark, items: Sequence[BenchmarkItem]) -> pa.Table:
+    """Columns item (a hash of the row), prompt, response, cluster, and per metric its score, with ``weight:METRIC``
+    where items count differently; in the order of the data."""
+    weighted = sorted({metric for item in items for metric in item.weights})
+    rows = [
+        {
+            "item": item.item,
+            "prompt": item.prompt,
+            "response": item.response,
+            "cluster": item.cluster,
+            **{metric: item.scores[metric] for metric in benchmark.metrics},
+            **{f"weight:{metric}": float(item.weights.get(metric, 1.0)) for metric in weighted},
+        }
+        for item in items
+    ]
+    names = ["item", "prompt", "response", "cluster"]
+    numbers = [*benchmark.metrics, *(f"weight:{metric}" for metric in weighted)]
+    schema = pa.schema([(n, pa.string()) for n in names] + [(n, pa.float64()) for n in numbers])
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def benchmark_items(job: BenchmarkJob, lm: Any) -> list[BenchmarkItem]:
+    """The scored items of a benchmark whose requests ``lm``, an lm-eval model, answers.
+
+    Raises:
+        DataError: A row is not one that the benchmark can score; nothing is asked then.
+    """
+    job.benchmark.prepare(models_cache().parent)
+    check_rows(job.benchmark, job.scored)
+    return job.benchmark.items(_samples(job, lm))
+
+
 def _samples(job: BenchmarkJob, lm: Any) -> list[dict[str, Any]]:
-    """lm-eval's sample records, in the order of the data."""
+    """lm-eval's sample records, in the order of the data, those of one row together in the order of the filters."""
     import lm_eval
 
-    config = job.benchmark.task_config(job.data)
+    config = _with_data(job)
     name = str(config["task"])
     # `evaluate` rather than `simple_evaluate`, which reseeds the process and calls programs to describe the machine.
     with _apart():
         task = _load_task(config)
-        chosen = _chosen(job.sample, len(task.eval_docs))
+        chosen = _chosen(job, len(task.eval_docs))
         results = lm_eval.evaluate(
             lm, {"tasks": {name: task}, "groups": {}, "group_map": {}}, samples={name: chosen}, bootstrap_iters=0
         )
     samples: list[dict[str, Any]] = results["samples"][name]
-    if len(samples) != len(chosen):
+    filters = list(dict.fromkeys(sample["filter"] for sample in samples))
+    if len(samples) != len(chosen) * len(filters):
         raise WorkFailed(
-            f"lm-eval gave {len(samples)} records for {len(chosen)} rows of benchmark {job.benchmark.name!r}: selkit "
-            "serves tasks with one filter and one answer a row"
+            f"lm-eval gave {len(samples)} records for {len(chosen)} rows of benchmark {job.benchmark.label!r}"
         )
-    return sorted(samples, key=lambda sample: int(sample["doc_id"]))
+    return sorted(samples, key=lambda sample: (int(sample["doc_id"]), filters.index(sample["filter"])))
+
+
+def _with_data(job: BenchmarkJob) -> dict[str, Any]:
+    files = {split: str(path) for split, path in job.data.items()}
+    loader = {"custom_dataset": f"{_FUNCTION} selkit.evals.data.load_splits", "dataset_kwargs": {"splits": files}}
+    return {**job.benchmark.task_config(), **loader}
 
 
 def _load_task(config: dict[str, Any]) -> Task:
@@ -143,7 +195,7 @@ def _load_task(config: dict[str, Any]) -> Task:
     task: Task = loaded["tasks"][config["task"]]
     if task.get_config("num_fewshot") is None:
         task.set_config(key="num_fewshot", value=0)
-    task.set_fewshot_seed(seed=SAMPLE_SEED)
+    task.set_fewshot_seed(seed=FEWSHOT_SEED)
     return task
 
 
@@ -164,17 +216,11 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
 _TaskDumper.add_representer(str, _represent_text)
 
 
-def _chosen(sample: int | None, rows: int) -> list[int]:
+def _chosen(job: BenchmarkJob, rows: int) -> list[int]:
     """The rows that count, in their order: a part is drawn by a fixed seed, so that every model answers the same."""
-    if sample is None or sample >= rows:
+    if job.sample is None or job.sample >= rows:
         return list(range(rows))
-    return sorted(np.random.default_rng(SAMPLE_SEED).choice(rows, size=sample, replace=False).tolist())
-
-
-def _item(benchmark: Benchmark, sample: dict[str, Any]) -> dict[str, Any]:
-    prompt, response = sample["arguments"][0][0], sample["filtered_resps"][0]
-    scores = benchmark.item_scores(sample)
-    return {"item": sample["doc_hash"], "prompt": str(prompt), "response": str(response), **scores}
+    return sorted(np.random.default_rng(job.seed).choice(rows, size=job.sample, replace=False).tolist())
 
 
 def _version(package: str) -> str:

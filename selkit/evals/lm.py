@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selkit.api import Decoding, Example, LanguageModel, PromptTemplate, UsageError
+from selkit.api import Continuation, Decoding, Example, LanguageModel, PromptTemplate, UsageError
+from selkit.console import get_console
+from selkit.models import default_device
+from selkit.models.hf import CPU, GPU
+from selkit.store import JsonlWriter, canonical_json, read_jsonl
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
 _DEFAULT_TOKENS = 256  # lm-eval's own, where a task names no limit
 
+BLOCK = 64
+"""Choices that the engine weighs at once, and again after a kill: batches are then cut as without it."""
 
-def as_lm(model: Callable[[], LanguageModel], template: PromptTemplate, max_new_tokens: int | None) -> Any:
+
+def as_lm(
+    model: Callable[[], LanguageModel],
+    template: PromptTemplate,
+    max_new_tokens: int | None,
+    partial: Path | None = None,
+) -> Any:
     """An lm-eval model over an engine; ``model`` is called when the first request comes.
 
     Its attribute ``tokens`` counts the tokens that were written.
@@ -22,11 +38,12 @@ def as_lm(model: Callable[[], LanguageModel], template: PromptTemplate, max_new_
         model: Gives the engine.
         template: Puts every prompt into the form that the model was trained on.
         max_new_tokens: Limits answers below what the task asks for; None leaves the task's own limit.
+        partial: File that answers are appended to as they come; what it holds is not asked again.
     """
     from lm_eval.api.model import LM
 
     class EngineLM(LM):  # type: ignore[misc]
-        """Generation through the engine."""
+        """Generation and likelihoods through the engine."""
 
         tokens = 0
 
@@ -35,22 +52,100 @@ def as_lm(model: Callable[[], LanguageModel], template: PromptTemplate, max_new_
             answers: dict[int, str] = {}
             for decoding, positions in _by_decoding(requests, max_new_tokens).items():
                 prompts = {i: template.prompt(Example(str(i), requests[i].args[0])) for i in positions}
-                order = sorted(prompts, key=lambda i: len(prompts[i]))
-                written = model().generate([prompts[i] for i in order], decoding)
-                for i, (answer, *_) in zip(order, written, strict=True):
-                    answers[i] = answer.text
-                    self.tokens += answer.tokens
+                for i, row in _answers(model, prompts, decoding, partial).items():
+                    answers[i] = row["text"]
+                    self.tokens += row["tokens"]
             return [answers[i] for i in range(len(requests))]
 
         def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-            """Not served: the benchmarks at hand generate."""
-            raise UsageError("this benchmark compares likelihoods, and selkit serves tasks of generation only")
+            """Sum of the log-likelihoods of each continuation. Whether it is the likeliest one is not looked at.
+
+            Raises:
+                UsageError: The task would count how often it is.
+            """
+            prompts = [template.prompt(Example(str(i), request.args[0])) for i, request in enumerate(requests)]
+            pairs = [Continuation(prompt, r.args[1]) for prompt, r in zip(prompts, requests, strict=True)]
+            return [(value, False) for value in _likelihoods(model, pairs, partial)]
 
         def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
-            """Not served, as :meth:`loglikelihood`."""
-            raise UsageError("this benchmark compares likelihoods, and selkit serves tasks of generation only")
+            """Not served: selkit's benchmarks generate or choose."""
+            raise UsageError("this benchmark measures perplexity: selkit serves generation and multiple choice only")
 
     return EngineLM()
+
+
+def _answers(
+    model: Callable[[], LanguageModel], prompts: Mapping[int, str], decoding: Decoding, partial: Path | None
+) -> dict[int, dict[str, Any]]:
+    """Text and tokens of the answer to each prompt, the shortest first, so that batches carry little padding."""
+    order = sorted(prompts, key=lambda i: (len(prompts[i]), prompts[i]))
+    keys = [_key(prompts[i], str(decoding)) for i in order]
+
+    def ask(positions: Sequence[int]) -> Iterator[dict[str, Any]]:
+        for answer, *_ in model().generate([prompts[order[p]] for p in positions], decoding):
+            yield {"text": answer.text, "tokens": answer.tokens}
+
+    return dict(zip(order, _resumed(keys, ask, partial, _batch(), "answering"), strict=True))
+
+
+def _likelihoods(
+    model: Callable[[], LanguageModel], pairs: Sequence[Continuation], partial: Path | None
+) -> list[float]:
+    """Sum of the log-likelihoods of each completion's tokens; choices of one prompt stay together, to share it."""
+    order = sorted(range(len(pairs)), key=lambda i: (len(pairs[i].prompt), pairs[i].prompt, i))
+    keys = [_key(pairs[i].prompt, pairs[i].completion) for i in order]
+
+    def ask(positions: Sequence[int]) -> Iterator[dict[str, Any]]:
+        for losses in model().token_losses(pairs[order[p]] for p in positions):
+            yield {"value": -float(losses.losses.sum(dtype="float64"))}
+
+    rows = dict(zip(order, _resumed(keys, ask, partial, BLOCK, "weighing choices"), strict=True))
+    return [rows[i]["value"] for i in range(len(pairs))]
+
+
+def _resumed(
+    keys: Sequence[str],
+    ask: Callable[[Sequence[int]], Iterator[dict[str, Any]]],
+    partial: Path | None,
+    block: int,
+    description: str,
+) -> list[dict[str, Any]]:
+    """A row per key: from ``partial`` as far as it goes, in whole blocks, and the rest by asking."""
+    known = {row["key"]: row for row in read_jsonl(partial)} if partial and partial.exists() else {}
+    stored = len(list(takewhile(known.__contains__, keys)))
+    start = stored if stored == len(keys) else stored - stored % block
+    rows = [known[key] for key in keys[:start]]
+    if start:
+        get_console().note(f"{start} of {len(keys)} answers are there already")
+    new = _asked(keys, start, ask, partial, block)
+    return rows + list(get_console().track(new, total=len(keys) - start, description=description))
+
+
+def _asked(
+    keys: Sequence[str],
+    start: int,
+    ask: Callable[[Sequence[int]], Iterator[dict[str, Any]]],
+    partial: Path | None,
+    size: int,
+) -> Iterator[dict[str, Any]]:
+    """The rows from ``start`` on, block by block; written down as they come."""
+    with JsonlWriter(partial) if partial else nullcontext() as writer:
+        for first in range(start, len(keys), size):
+            block = range(first, min(first + size, len(keys)))
+            for position, answer in zip(block, ask(block), strict=True):
+                row = {"key": keys[position], **answer}
+                if writer:
+                    writer.append(row)
+                yield row
+
+
+def _batch() -> int:
+    """Answers that the engine writes together: after a kill, only those of the last batch are written again."""
+    return (CPU if default_device().startswith("cpu") else GPU).answers
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:32]
 
 
 def _by_decoding(requests: list[Any], limit: int | None) -> dict[Decoding, list[int]]:

@@ -124,7 +124,7 @@ def run_cell(job: CellJob, begin: Callable[[str], None] = lambda stage: None) ->
         begin(f"answering {testset.name}")
         answers(job, store, testset, decoding)
     for benchmark in job.benchmarks:
-        begin(benchmark.benchmark.name)
+        begin(benchmark.benchmark.label)
         items(job, store, benchmark)
     if job.training and not job.keep:
         store.discard(weights_key(job, job.training))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from selkit.evals import BenchmarkJob
 from selkit.experiment.cells import CellJob, TrainingJob, is_done
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.selecting import Chosen, choose_all
@@ -75,11 +76,19 @@ def _cell_job(experiment: Experiment, choice: Chosen) -> CellJob:
         template=recipe.template,
         seed=cell.seed,
         prompts=tuple((judged.testset, judged.decoding) for judged in experiment.testsets),
-        benchmarks=experiment.benchmarks if cell.arm != ANCHOR else (),
+        benchmarks=_benchmarks(experiment) if cell.arm != ANCHOR else (),
         store=experiment.store.root,
         threads=resources(experiment.spec)[1],
         keep=_kept(experiment),
     )
+
+
+def _benchmarks(experiment: Experiment) -> tuple[BenchmarkJob, ...]:
+    """The benchmarks behind all endpoints; one that stands behind two of them is run once."""
+    jobs: list[BenchmarkJob] = []
+    for endpoint in experiment.benchmarks:
+        jobs += [job for job in endpoint.jobs if job not in jobs]
+    return tuple(jobs)
 
 
 def _anchor_jobs(experiment: Experiment) -> dict[str, CellJob]:

@@ -87,10 +87,12 @@ def _write_items(output: Path, outcome: Outcome) -> None:
         rows = [pass_row(judged.judge.name, judgement) for judgement in judged.passes]
         against = "" if judged.opponent == ANCHOR else f"/{judged.opponent}"
         _write_lines(output / "passes" / _file(judged.cell, judged.endpoint + against, "jsonl"), rows)
-    for (cell, name), table in outcome.benchmarks.items():
-        path = output / "benchmarks" / _file(cell, name, "parquet")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, path)
+    for (cell, endpoint), scored in outcome.benchmarks.items():
+        for one in scored:
+            name = endpoint if len(scored) == 1 else f"{endpoint}/{one.benchmark.label}"
+            path = output / "benchmarks" / _file(cell, name, "parquet")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(one.items, path)
 
 
 def _file(cell: Cell, label: str, ending: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from selkit.api import Benchmark
 from selkit.evals import read_items
 from selkit.experiment.cells import answers, items
 from selkit.experiment.jobs import Plan
@@ -31,6 +32,14 @@ SCORES = pa.schema(
 """Columns of scores.parquet, the table that `selkit stats` reads. A null budget stands beside every budget."""
 
 
+@dataclass(frozen=True)
+class ScoredBenchmark:
+    """A benchmark with the items of one cell."""
+
+    benchmark: Benchmark
+    items: pa.Table
+
+
 @dataclass
 class Outcome:
     """All that the experiment found, cell by cell.
@@ -41,7 +50,7 @@ class Outcome:
 
     judged: list[Judged] = field(default_factory=list)
     direct: list[Judged] = field(default_factory=list)
-    benchmarks: dict[tuple[Cell, str], pa.Table] = field(default_factory=dict)
+    benchmarks: dict[tuple[Cell, str], list[ScoredBenchmark]] = field(default_factory=dict)
     responses: dict[tuple[Cell, str], list[Mapping[str, Any]]] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     anchorless: list[tuple[Cell, str]] = field(default_factory=list)
@@ -59,11 +68,13 @@ def collect(planned: Plan, failed: Mapping[str, str]) -> Outcome:
         for cell, job in jobs.items():
             outcome.responses[cell, testset.label] = answers(job, experiment.store, testset.testset, testset.decoding)
         _judge_all(planned, testset, [cell for cell in jobs if cell.arm != ANCHOR], outcome)
-    for benchmark in experiment.benchmarks:
+    for endpoint in experiment.benchmarks:
         for cell, job in jobs.items():
             if cell.arm != ANCHOR:
-                table = read_items(items(job, experiment.store, benchmark))
-                outcome.benchmarks[cell, benchmark.benchmark.name] = table
+                outcome.benchmarks[cell, endpoint.name] = [
+                    ScoredBenchmark(one.benchmark, read_items(items(job, experiment.store, one)))
+                    for one in endpoint.jobs
+                ]
     return outcome
 
 
@@ -107,20 +118,23 @@ def _judged_rows(experiment: Experiment, outcome: Outcome) -> Iterator[dict[str,
 
 
 def _benchmark_rows(experiment: Experiment, outcome: Outcome) -> Iterator[dict[str, Any]]:
-    primary = {job.benchmark.name: job.benchmark.primary for job in experiment.benchmarks}
-    for (cell, name), table in outcome.benchmarks.items():
-        for item, score in zip(table["item"].to_pylist(), table[primary[name]].to_pylist(), strict=True):
-            yield _row(experiment, cell, item, name, score)
+    for (cell, endpoint), scored in outcome.benchmarks.items():
+        for one in scored:
+            columns = (one.items[name].to_pylist() for name in ("item", one.benchmark.primary, "cluster"))
+            for item, score, cluster in zip(*columns, strict=True):
+                yield _row(experiment, cell, item, endpoint, score, cluster)
 
 
-def _row(experiment: Experiment, cell: Cell, item: str, benchmark: str, score: float) -> dict[str, Any]:
+def _row(
+    experiment: Experiment, cell: Cell, item: str, benchmark: str, score: float, cluster: str | None = None
+) -> dict[str, Any]:
     return {
         "arm": cell.arm,
         "run": cell.run,
         "item": item,
         "benchmark": benchmark,
         "score": float(score),
-        "cluster": None,
+        "cluster": cluster,
         "recipe": experiment.recipe.name,
         "pool": cell.pool,
         "budget": cell.budget,

@@ -13,18 +13,17 @@ import numpy as np
 from selkit.api import (
     DECODINGS,
     BaseSelector,
-    Benchmark,
     Decoding,
     PairwiseJudge,
     Pool,
     UsageError,
 )
-from selkit.evals import BenchmarkJob, find_data
+from selkit.evals import Endpoint, endpoints
 from selkit.experiment.anchors import Anchor, read_anchor
 from selkit.experiment.plan import Arm, Cell, cells_of
 from selkit.experiment.spec import BenchmarkSpec, PoolSpec, SelectorSpec, Spec, TestsetSpec
 from selkit.models import HostContext, check_model, prompt_template
-from selkit.plugins import build, check_requirements, find, parameters_of
+from selkit.plugins import build, find, parameters_of
 from selkit.pools import TestSet, load_pool, load_testset
 from selkit.select import fill_models, preflight, select
 from selkit.store import Store
@@ -57,7 +56,7 @@ class Experiment:
     arms: tuple[Arm, ...]
     recipe: Recipe
     testsets: tuple[JudgedSet, ...]
-    benchmarks: tuple[BenchmarkJob, ...]
+    benchmarks: tuple[Endpoint, ...]
     sizes: Mapping[tuple[str, str], int]
     notes: tuple[str, ...] = ()
 
@@ -85,7 +84,7 @@ def prepare(spec: Spec, store: Store) -> Experiment:
     pools = {pool.label: _pool(pool, store) for pool in spec.pools}
     arms = tuple(_arm(spec, selector) for given in spec.selectors for selector in one_per_value(given))
     testsets = tuple(_judged(testset, recipe, store) for testset in spec.testsets)
-    benchmarks = tuple(_benchmark(benchmark) for benchmark in spec.benchmarks)
+    benchmarks = tuple(endpoint for benchmark in spec.benchmarks for endpoint in _benchmark(benchmark))
     prompt_template(recipe.template, spec.model)
     for pool in pools.values():
         _check_arms(spec, pool, arms, store)
@@ -191,9 +190,6 @@ def _size(pool: Pool, arm: Arm, store: Store) -> int:
     return len(select(pool, arm.selector, store=store).ids)
 
 
-def _benchmark(spec: BenchmarkSpec) -> BenchmarkJob:
-    component = build("benchmark", spec.name, {})
-    if not isinstance(component, Benchmark):
-        raise UsageError(f"{spec.name!r} is not a benchmark")
-    check_requirements(component)
-    return BenchmarkJob(component, find_data(component, spec.data), spec.sample, spec.max_new_tokens)
+def _benchmark(spec: BenchmarkSpec) -> list[Endpoint]:
+    component = build("benchmark", spec.name, spec.parameters)
+    return endpoints(component, spec.data, sample=spec.sample, max_new_tokens=spec.max_new_tokens)

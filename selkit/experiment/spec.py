@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -84,10 +84,11 @@ class TestsetSpec(_Strict):
 
 
 class BenchmarkSpec(_Strict):
-    """A benchmark; ``sample`` prompts of it are drawn with a fixed seed, None takes all."""
+    """A benchmark or a group; ``sample`` rows of each are drawn with a fixed seed ('all'; by default as it says)."""
 
     name: str
-    sample: int | None = Field(default=None, ge=1)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    sample: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
     data: Path | None = None
     max_new_tokens: int | None = Field(default=None, ge=1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, overload
 
-from selkit.api import BaseSelector, Benchmark, Component, PairwiseJudge
+from selkit.api import BaseBenchmark, BaseSelector, Component, PairwiseJudge
 from selkit.plugins.build import parse_assignments
 from selkit.plugins.kinds import KINDS
 from selkit.plugins.manager import PluginManager, manager
@@ -44,7 +44,7 @@ def build(kind: Literal["selector"], name: str, parameters: Mapping[str, Any] | 
 @overload
 def build(kind: Literal["judge"], name: str, parameters: Mapping[str, Any] | None = None) -> PairwiseJudge: ...
 @overload
-def build(kind: Literal["benchmark"], name: str, parameters: Mapping[str, Any] | None = None) -> Benchmark: ...
+def build(kind: Literal["benchmark"], name: str, parameters: Mapping[str, Any] | None = None) -> BaseBenchmark: ...
 @overload
 def build(kind: str, name: str, parameters: Mapping[str, Any] | None = None) -> Component: ...
 def build(kind: str, name: str, parameters: Mapping[str, Any] | None = None) -> Component:

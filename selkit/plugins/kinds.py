@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selkit.api import BaseSelector, Benchmark, Component, PairwiseJudge, Sampler, Scorer
+from selkit.api import BaseBenchmark, BaseSelector, Component, PairwiseJudge, Sampler, Scorer
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("selector", "selkit_selectors", BaseSelector),
         Kind("judge", "selkit_judges", PairwiseJudge),
-        Kind("benchmark", "selkit_benchmarks", Benchmark),
+        Kind("benchmark", "selkit_benchmarks", BaseBenchmark),
     )
 }
 
@@ -40,7 +40,7 @@ def noun(cls: type[Component]) -> str:
         Sampler: "sampler",
         BaseSelector: "selector",
         PairwiseJudge: "judge",
-        Benchmark: "benchmark",
+        BaseBenchmark: "benchmark",
     }
     return next((word for base, word in nouns.items() if issubclass(cls, base)), "component")
 

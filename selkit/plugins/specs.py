@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from selkit.api import BaseSelector, Benchmark, PairwiseJudge
+from selkit.api import BaseBenchmark, BaseSelector, PairwiseJudge
 
 PROJECT = "selkit"
 """Name of the pluggy project and of the entry-point group."""
@@ -39,5 +39,5 @@ def selkit_judges() -> Iterable[type[PairwiseJudge]]:  # type: ignore[empty-body
 
 
 @hookspec
-def selkit_benchmarks() -> Iterable[type[Benchmark]]:  # type: ignore[empty-body]
-    """The benchmark classes of this package: dataclasses that derive from Benchmark."""
+def selkit_benchmarks() -> Iterable[type[BaseBenchmark]]:  # type: ignore[empty-body]
+    """The benchmark classes of this package: dataclasses that derive from Benchmark or BenchmarkGroup."""

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selkit.api import Benchmark, DataError, MissingExtra
-from selkit_tasks import rows
+from selkit.api import Benchmark, MissingExtra
 from selkit_tasks.punkt import ensure_punkt
 
 PROMPT_METRICS = ("prompt_level_strict_acc", "prompt_level_loose_acc")
@@ -28,20 +27,34 @@ class IFEval(Benchmark):
     size = 541
     metrics = dict.fromkeys((*PROMPT_METRICS, *INSTRUCTION_METRICS), True)
     primary = "prompt_level_strict_acc"
-    data_name = "ifeval/prompts.jsonl"
+    splits = {"train": "ifeval/prompts.jsonl"}  # noqa: RUF012 (never changed)
     hub_data = "google/IFEval"
     columns = {"key": int, "prompt": str, "instruction_id_list": list, "kwargs": list}  # noqa: RUF012 (a ClassVar)
 
-    def task_config(self, data: Path) -> dict[str, Any]:
-        """lm-eval's own task on local rows, with a scorer that gives the same text the same score."""
+    def task_config(self) -> dict[str, Any]:
+        """lm-eval's own task, with a scorer that gives the same text the same score."""
         return {
             "include": str(lm_eval_tasks() / "ifeval" / "ifeval.yaml"),
             "task": "selkit_ifeval",
-            "custom_dataset": "!function selkit_tasks.ifeval.load_rows",
-            "dataset_kwargs": {"data": str(data)},
             "process_results": "!function selkit_tasks.ifeval.process_results",
             "metadata": {"version": 1.0},
         }
+
+    def check_row(self, row: Mapping[str, Any]) -> str:
+        """Whether this lm-eval knows the row's instructions: a row that would fail in scoring fails here."""
+        from lm_eval.tasks.ifeval.instructions_registry import INSTRUCTION_DICT
+
+        names = row["instruction_id_list"]
+        unknown = [name for name in names if name not in INSTRUCTION_DICT]
+        if unknown:
+            return f"prompt {row['key']} has the unknown instruction {unknown[0]!r}"
+        if not names or len(names) != len(row["kwargs"]):
+            return f"prompt {row['key']} lacks instructions or their kwargs"
+        return ""
+
+    def item_weights(self, sample: Mapping[str, Any]) -> dict[str, float]:
+        """The instruction-level metrics are means over instructions, of which a prompt has one to three."""
+        return dict.fromkeys(INSTRUCTION_METRICS, float(len(sample["doc"]["instruction_id_list"])))
 
     def item_scores(self, sample: Mapping[str, Any]) -> dict[str, float]:
         """Whether the prompt was followed as a whole, and the share of its instructions that were followed."""
@@ -54,24 +67,6 @@ class IFEval(Benchmark):
     def prepare(self, cache_dir: Path) -> None:
         """Puts the sentence splitter where nltk finds it."""
         ensure_punkt(cache_dir)
-
-
-def load_rows(data: str, **metadata: Any) -> dict[str, Any]:
-    """The rows of a local file for lm-eval.
-
-    Raises:
-        DataError: A row asks for an instruction that this lm-eval does not know, or its arguments do not match.
-    """
-    from lm_eval.tasks.ifeval.instructions_registry import INSTRUCTION_DICT
-
-    split = rows.load(data, **metadata)
-    for row in split["train"]:
-        names = row["instruction_id_list"]
-        unknown = [name for name in names if name not in INSTRUCTION_DICT]
-        if unknown or not names or len(names) != len(row["kwargs"]):
-            wrong = f"has the unknown instruction {unknown[0]!r}" if unknown else "lacks instructions or their kwargs"
-            raise DataError(f"{data}: row {row['key']} of IFEval {wrong}; take the rows as google/IFEval has them")
-    return split
 
 
 def process_results(doc: Mapping[str, Any], results: list[str]) -> dict[str, Any]:

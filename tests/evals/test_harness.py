@@ -13,10 +13,10 @@ import pytest
 
 pytest.importorskip("lm_eval")
 
-from toy_benchmark import Likelihoods, Replay, Riddles
+from toy_benchmark import Likelihoods, Replay, Riddles, score
 
-from selkit.api import ALPACA, PLAIN, DataError, Decoding, Example, MissingExtra, UsageError
-from selkit.evals import BenchmarkJob, benchmark_key, find_data, read_items, run_benchmark
+from selkit.api import ALPACA, PLAIN, RAW, BenchmarkGroup, DataError, Decoding, Example, MissingExtra
+from selkit.evals import BenchmarkJob, benchmark_key, endpoints, find_data, read_items, run_benchmark
 from selkit.evals.harness import task_yaml
 from selkit.evals.lm import decoding_of
 from selkit.store import Store
@@ -63,13 +63,13 @@ def store(tmp_path: Path) -> Store:
 def test_items_stand_in_the_order_of_the_data_with_their_own_answers(data: Path, store: Store) -> None:
     """Every item has its own prompt, response and score, although the engine saw them sorted by length."""
     model = engine(wrong=(0, 17, 39))
-    items = run(BenchmarkJob(Riddles(), data), model, store)
+    items = run(BenchmarkJob(Riddles(), {"test": data}), model, store)
     assert [item["prompt"] for item in items] == [row["question"] for row in ROWS]
     assert [item["response"] for item in items] == [
         "no" if i in (0, 17, 39) else row["answer"] for i, row in enumerate(ROWS)
     ]
     assert [item["exact"] for item in items] == [float(i not in (0, 17, 39)) for i in range(40)]
-    assert list(items[0]) == ["item", "prompt", "response", "exact"]
+    assert list(items[0]) == ["item", "prompt", "response", "cluster", "exact"]
     assert len({item["item"] for item in items}) == 40
     assert [len(prompt) for prompt in model.asked] == sorted(len(prompt) for prompt in model.asked)
 
@@ -78,7 +78,7 @@ def test_items_stand_in_the_order_of_the_data_with_their_own_answers(data: Path,
 def test_the_engine_sees_the_prompts_of_the_training_template(template, data: Path, store: Store) -> None:
     """What reaches the model is the template's prompt of the row, nothing before or after it."""
     model = engine(template=template)
-    run(BenchmarkJob(Riddles(), data), model, store, template)
+    run(BenchmarkJob(Riddles(), {"test": data}), model, store, template)
     assert sorted(model.asked) == sorted(template.prompt(Example("x", row["question"])) for row in ROWS)
 
 
@@ -88,8 +88,8 @@ def test_the_engine_gets_the_tasks_stop_texts_and_limit(
 ) -> None:
     """Greedy, with the stop texts of the task; a limit of the spec only ever lowers that of the task."""
     model = engine()
-    run(BenchmarkJob(Riddles(), data, max_new_tokens=limit), model, store)
-    assert model.decodings == [Decoding(max_new_tokens=tokens, stop=("\n", "END"))]
+    run(BenchmarkJob(Riddles(), {"test": data}, max_new_tokens=limit), model, store)
+    assert set(model.decodings) == {Decoding(max_new_tokens=tokens, stop=("\n", "END"))}
 
 
 def test_settings_of_lm_eval_become_a_decoding() -> None:
@@ -103,7 +103,7 @@ def test_settings_of_lm_eval_become_a_decoding() -> None:
 
 def test_a_sample_is_random_and_the_same_for_every_model(data: Path, tmp_path: Path) -> None:
     """A part of the rows is drawn, not cut off the front, and every model answers the same part."""
-    job = BenchmarkJob(Riddles(), data, sample=12)
+    job = BenchmarkJob(Riddles(), {"test": data}, sample=12)
     one = run(job, engine(wrong=(3,)), Store(tmp_path / "a"))
     other = run(job, engine(), Store(tmp_path / "b"))
     drawn = [int(item["prompt"].split()[-1].rstrip("?")) for item in one]
@@ -117,12 +117,12 @@ def test_a_sample_is_random_and_the_same_for_every_model(data: Path, tmp_path: P
 
 def test_a_sample_of_all_or_more_takes_every_row(data: Path, store: Store) -> None:
     """Asking for more rows than there are takes them all."""
-    assert len(run(BenchmarkJob(Riddles(), data, sample=99), engine(), store)) == 40
+    assert len(run(BenchmarkJob(Riddles(), {"test": data}, sample=99), engine(), store)) == 40
 
 
 def test_the_second_call_computes_nothing(data: Path, store: Store) -> None:
     """What is stored is given back without asking for a model."""
-    job = BenchmarkJob(Riddles(), data)
+    job = BenchmarkJob(Riddles(), {"test": data})
     key = benchmark_key(job, "w", ALPACA, 1)
     model = engine()
     first = run_benchmark(job, key, lambda: model, ALPACA, store)
@@ -132,7 +132,7 @@ def test_the_second_call_computes_nothing(data: Path, store: Store) -> None:
 
     again = run_benchmark(job, key, none_wanted, ALPACA, store)
     assert read_items(again).equals(read_items(first))
-    assert first.manifest["facts"] == {"rows": 40, "published_rows": 40}
+    assert first.manifest["facts"] == {"rows": 40, "items": 40, "published_rows": 40}
     assert len(model.asked) == 40
     assert [(row.resource, row.quantity) for row in first.ledger if row.resource.startswith("tokens")] == [
         ("tokens.out", 120.0)
@@ -141,14 +141,14 @@ def test_the_second_call_computes_nothing(data: Path, store: Store) -> None:
 
 def test_the_key_names_everything_that_the_items_depend_on(data: Path, tmp_path: Path) -> None:
     """Other rows, weights, template, part, limit or threads: another key; the same anew: the same."""
-    job = BenchmarkJob(Riddles(), data)
+    job = BenchmarkJob(Riddles(), {"test": data})
     base = benchmark_key(job, "w", ALPACA, 1).digest
     copy = write_rows(tmp_path / "copy.jsonl")
-    assert benchmark_key(BenchmarkJob(Riddles(), copy), "w", ALPACA, 1).digest == base
+    assert benchmark_key(BenchmarkJob(Riddles(), {"test": copy}), "w", ALPACA, 1).digest == base
     others = [
-        benchmark_key(BenchmarkJob(Riddles(), write_rows(tmp_path / "o.jsonl", ROWS[1:])), "w", ALPACA, 1),
-        benchmark_key(BenchmarkJob(Riddles(), data, sample=5), "w", ALPACA, 1),
-        benchmark_key(BenchmarkJob(Riddles(), data, max_new_tokens=5), "w", ALPACA, 1),
+        benchmark_key(BenchmarkJob(Riddles(), {"test": write_rows(tmp_path / "o.jsonl", ROWS[1:])}), "w", ALPACA, 1),
+        benchmark_key(BenchmarkJob(Riddles(), {"test": data}, sample=5), "w", ALPACA, 1),
+        benchmark_key(BenchmarkJob(Riddles(), {"test": data}, max_new_tokens=5), "w", ALPACA, 1),
         benchmark_key(job, "v", ALPACA, 1),
         benchmark_key(job, "w", PLAIN, 1),
         benchmark_key(job, "w", ALPACA, 2),
@@ -158,13 +158,13 @@ def test_the_key_names_everything_that_the_items_depend_on(data: Path, tmp_path:
 
 def test_rows_that_changed_under_the_same_name_and_time_are_read_anew(data: Path, store: Store) -> None:
     """No cache between the file and the task hands out the rows that stood there before."""
-    run(BenchmarkJob(Riddles(), data), engine(), store)
+    run(BenchmarkJob(Riddles(), {"test": data}), engine(), store)
     stat = data.stat()
     changed = [{"question": row["question"].replace("What", "Whar"), "answer": row["answer"]} for row in ROWS]
     write_rows(data, changed)
     os.utime(data, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert data.stat().st_size == stat.st_size
-    items = run(BenchmarkJob(Riddles(), data), engine(changed), store)
+    items = run(BenchmarkJob(Riddles(), {"test": data}), engine(changed), store)
     assert [item["prompt"] for item in items] == [row["question"] for row in changed]
 
 
@@ -184,10 +184,10 @@ def test_a_run_keeps_to_itself(
     random.seed(5)
     np.random.seed(5)
     before = random.getstate(), np.random.get_state()[1].tolist()
-    run(BenchmarkJob(Riddles(), data), engine(), store)
+    run(BenchmarkJob(Riddles(), {"test": data}), engine(), store)
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before
     assert [options["include_defaults"] for _, options in built] == [False]
-    assert capsys.readouterr() == ("", "the task speaks\n")
+    assert capsys.readouterr() == ("", "the task speaks\n" * 40)
 
 
 def test_a_real_engine_serves_the_task(data: Path, store: Store) -> None:
@@ -196,7 +196,7 @@ def test_a_real_engine_serves_the_task(data: Path, store: Store) -> None:
     from selkit.models import load_model
 
     model = load_model("tiny:bytes?context=1024", device="cpu")
-    job = BenchmarkJob(Riddles(), data, sample=3)
+    job = BenchmarkJob(Riddles(), {"test": data}, sample=3)
     items = run(job, model, store, ALPACA)
     decoding = Decoding(max_new_tokens=20, stop=("\n", "END"))
     for item in items:
@@ -222,9 +222,9 @@ def test_data_is_found_by_name_or_among_the_shared_data(tmp_path: Path, monkeypa
     own = write_rows(tmp_path / "own" / "riddles" / "rows.jsonl", ROWS[:2])
     shared = write_rows(tmp_path / "shared" / "benchmarks" / "riddles" / "rows.jsonl")
     monkeypatch.setenv("SELKIT_SHARED_DATA", str(tmp_path / "shared"))
-    assert find_data(Riddles()) == shared
-    assert find_data(Riddles(), own) == own
-    assert find_data(Riddles(), tmp_path / "own") == own
+    assert find_data(Riddles()) == {"test": shared}
+    assert find_data(Riddles(), own) == {"test": own}
+    assert find_data(Riddles(), tmp_path / "own") == {"test": own}
     with pytest.raises(DataError, match="elsewhere"):
         find_data(Riddles(), tmp_path / "elsewhere")
 
@@ -271,10 +271,86 @@ def test_a_missing_package_is_a_missing_extra(data: Path) -> None:
         extra = "selkit-eval[eval]"
 
     with pytest.raises(MissingExtra, match=r"no_such_package_anywhere.*pip install 'selkit-eval\[eval\]'"):
-        benchmark_key(BenchmarkJob(Needy(), data), "w", ALPACA, 1)
+        benchmark_key(BenchmarkJob(Needy(), {"test": data}), "w", ALPACA, 1)
 
 
-def test_a_task_of_likelihoods_is_refused(data: Path, store: Store) -> None:
-    """Tasks that compare likelihoods are not served, and the sentence says so."""
-    with pytest.raises(UsageError, match="generation only"):
-        run(BenchmarkJob(Likelihoods(), data), engine(), store)
+@pytest.mark.parametrize("benchmark", [Riddles(), Likelihoods()], ids=lambda benchmark: benchmark.name)
+def test_scores_are_those_of_lm_eval_by_hand(benchmark: Riddles, data: Path, store: Store, tmp_path: Path) -> None:
+    """The same model, rows and bare template through lm-eval's own engine: the same item scores, to the last bit."""
+    pytest.importorskip("torch")
+    import lm_eval
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    from selkit.models import load_model, resolve
+
+    ref = "tiny:bytes?context=1024"
+    items = run(BenchmarkJob(benchmark, {"test": data}), load_model(ref, device="cpu"), store, RAW)
+    config = benchmark.task_config() | {"dataset_path": "json", "dataset_kwargs": {"data_files": {"test": str(data)}}}
+    config["process_results"] = score if benchmark.name == "riddles" else None
+    by_hand = lm_eval.simple_evaluate(
+        HFLM(str(resolve(ref).path), device="cpu", dtype="float32", batch_size=1),
+        tasks=[config],
+        task_manager=TaskManager(include_defaults=False),
+        bootstrap_iters=0,
+    )
+    assert by_hand is not None
+    samples = sorted(next(iter(by_hand["samples"].values())), key=lambda sample: sample["doc_id"])
+    assert [item[benchmark.primary] for item in items] == [sample[benchmark.primary] for sample in samples]
+    assert [item["item"] for item in items] == [sample["doc_hash"] for sample in samples]
+    if benchmark.name == "likelihoods":
+        assert 0 < sum(item["acc"] for item in items) < len(items)
+    else:
+        assert [item["response"] for item in items] == [sample["resps"][0][0] for sample in samples]
+
+
+def test_a_killed_benchmark_goes_on_with_what_it_has(data: Path, tmp_path: Path) -> None:
+    """Answers that were written are not asked for again, whole batches of them; the items are the same."""
+
+    class Dying(Replay):
+        """Dies after 25 answers."""
+
+        def generate(self, prompts, decoding, *, seed: int = 0):
+            for answer in super().generate(prompts, decoding, seed=seed):
+                if len(self.asked) > 25:
+                    raise KeyboardInterrupt
+                yield answer
+
+    job, store = BenchmarkJob(Riddles(), {"test": data}), Store(tmp_path / "store")
+    with pytest.raises(KeyboardInterrupt):
+        run(job, Dying(engine().answers), store)
+    again = engine()
+    items = run(job, again, store)
+    assert len(again.asked) == 40 - 16
+    assert items == run(job, engine(), Store(tmp_path / "other"))
+
+
+def test_groups_come_apart_into_endpoints(data: Path) -> None:
+    """A pooled group is one endpoint of several benchmarks; the members of another count by themselves."""
+
+    @dataclass
+    class Pooled(BenchmarkGroup):
+        """Two of them as one."""
+
+        name = "pooled"
+        pooled = True
+
+        def members(self) -> list:
+            return [Riddles(), Likelihoods()]
+
+    @dataclass
+    class Outer(BenchmarkGroup):
+        """A group in a group."""
+
+        name = "outer"
+
+        def members(self) -> list:
+            return [Pooled(), Riddles()]
+
+    found = endpoints(Outer(), data, sample=7)
+    assert [(one.name, [job.benchmark.name for job in one.jobs]) for one in found] == [
+        ("outer/pooled", ["riddles", "likelihoods"]),
+        ("outer/riddles", ["riddles"]),
+    ]
+    assert {job.sample for one in found for job in one.jobs} == {7}
+    assert [job.sample for one in endpoints(Riddles(), data, sample="all") for job in one.jobs] == [None]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from selkit.api import Benchmark, Continuation, Decoding, Generation, UsageError
@@ -20,16 +18,14 @@ class Riddles(Benchmark):
     size = 40
     metrics = {"exact": True}  # noqa: RUF012
     primary = "exact"
-    data_name = "riddles/rows.jsonl"
+    splits = {"test": "riddles/rows.jsonl"}  # noqa: RUF012
     hub_data = "nobody/riddles"
     columns = {"question": str, "answer": str}  # noqa: RUF012
 
-    def task_config(self, data: Path) -> dict[str, Any]:
+    def task_config(self) -> dict[str, Any]:
         """A task of generation that ends an answer at the first line break."""
         return {
             "task": "riddles",
-            "custom_dataset": "!function toy_benchmark.load_rows",
-            "dataset_kwargs": {"data": str(data)},
             "output_type": "generate_until",
             "test_split": "test",
             "doc_to_text": "question",
@@ -39,25 +35,23 @@ class Riddles(Benchmark):
             "metric_list": [{"metric": "exact", "aggregation": "mean", "higher_is_better": True}],
         }
 
-    def item_scores(self, sample: Mapping[str, Any]) -> dict[str, float]:
-        """The one metric."""
-        return {"exact": float(sample["exact"])}
-
 
 @dataclass
 class Likelihoods(Riddles):
     """The same as a task that compares likelihoods."""
 
     name = "likelihoods"
+    metrics = {"acc": True}  # noqa: RUF012
+    primary = "acc"
 
-    def task_config(self, data: Path) -> dict[str, Any]:
+    def task_config(self) -> dict[str, Any]:
         """A task of multiple choice."""
-        config = super().task_config(data)
+        config = super().task_config()
         del config["generation_kwargs"], config["process_results"]
         chance = [{"metric": "acc"}]
         return (
             config
-            | {"output_type": "multiple_choice", "doc_to_choice": ["a", "b"], "doc_to_target": 0}
+            | {"output_type": "multiple_choice", "doc_to_choice": ["a", "the"], "doc_to_target": "{{answer|int % 2}}"}
             | {"metric_list": chance}
         )
 
@@ -86,15 +80,7 @@ class Replay:
     label_probabilities = embed = token_losses
 
 
-def load_rows(data: str, **_: Any) -> dict[str, Any]:
-    """The rows of a file as the split ``test``; prints, as what lm-eval imports does."""
-    from datasets import Dataset
-
-    print("the task speaks")  # noqa: T201
-
-    return {"test": Dataset.from_list([json.loads(line) for line in Path(data).read_text().split("\n") if line])}
-
-
 def score(doc: Mapping[str, Any], results: list[str]) -> dict[str, float]:
-    """Whether the answer is the expected one."""
+    """Whether the answer is the expected one; prints, as what lm-eval imports does."""
+    print("the task speaks")  # noqa: T201 (as what lm-eval imports does)
     return {"exact": float(results[0].strip() == doc["answer"])}
