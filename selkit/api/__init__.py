@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Tokenizer,
         TokenLosses,
     )
+    from selkit.api.parsing import PairScores, parse_output_ab, parse_two_score, parse_verdict_letter
     from selkit.api.programs import open_context
     from selkit.api.selectors import BaseSelector, Sampler, Scorer, Selector
     from selkit.api.templates import ALPACA, PLAIN, RAW, TEMPLATES, WIZARDLM, PromptTemplate, Template
@@ -90,6 +91,7 @@ __all__ = [
     "MissingExtra",
     "ModelFiles",
     "Outcome",
+    "PairScores",
     "PairwiseJudge",
     "PluginFailed",
     "Pool",
@@ -114,6 +116,9 @@ __all__ = [
     "WorkFailed",
     "hookimpl",
     "open_context",
+    "parse_output_ab",
+    "parse_two_score",
+    "parse_verdict_letter",
 ]
 
 _MODULES = (
@@ -125,6 +130,7 @@ _MODULES = (
     "context",
     "models",
     "selectors",
+    "parsing",
     "judges",
     "templates",
     "benchmarks",

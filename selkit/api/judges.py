@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from selkit.api.components import Component
 from selkit.api.context import Context
 from selkit.api.data import Turn
 from selkit.api.decoding import Decoding
+from selkit.api.parsing import PairScores
 
 
 class Outcome(StrEnum):
@@ -54,7 +55,8 @@ class Judgement:
     """What a judge said of one comparison in one order.
 
     ``preference`` is 1 where the first-shown response is better, 0 where the second is, 0.5 for a tie, or in between;
-    None unless the outcome is OK, and then ``reason`` says what happened. ``raw`` is the judge's own text.
+    None unless the outcome is OK, and then ``reason`` says what happened. ``raw`` is the judge's own text; ``scores``
+    are what it gave the two responses, where it gives scores.
     """
 
     id: str
@@ -64,11 +66,14 @@ class Judgement:
     raw: str = ""
     reason: str = ""
     usage: Mapping[str, float] = field(default_factory=dict)
+    scores: PairScores | None = None
 
     @classmethod
-    def of(cls, comparison: Comparison, preference: float, raw: str = "", **usage: float) -> Judgement:
-        """A judgement that went well."""
-        return cls(comparison.id, comparison.order, Outcome.OK, preference, raw, usage=usage)
+    def of(cls, comparison: Comparison, verdict: float | PairScores, raw: str = "", **usage: float) -> Judgement:
+        """A judgement that went well; ``verdict`` is the preference, or the scores that it follows from."""
+        scores = verdict if isinstance(verdict, PairScores) else None
+        preference = verdict.preference if isinstance(verdict, PairScores) else verdict
+        return cls(comparison.id, comparison.order, Outcome.OK, preference, raw, usage=usage, scores=scores)
 
     @classmethod
     def failed(cls, comparison: Comparison, outcome: Outcome, reason: str, raw: str = "", **usage: float) -> Judgement:
@@ -102,6 +107,10 @@ class RoundTripJudge(PairwiseJudge):
 
     labels: tuple[Path, ...]
 
+    def facts(self) -> Mapping[str, Any]:
+        """What else is known of the labels once :meth:`compare` has read them, such as how far people agree: JSON."""
+        return {}
+
     @abstractmethod
     def export(self, comparisons: Sequence[Comparison], directory: Path, ctx: Context) -> Path:
         """Writes what people need to label into ``directory``; returns the file or folder to send to them."""
@@ -121,8 +130,11 @@ class PromptJudge(PairwiseJudge):
         """The conversation that asks for a verdict; it holds both responses verbatim."""
 
     @abstractmethod
-    def parse(self, text: str) -> float | None:
-        """The preference for the first-shown response in the judge's own completion, or None where it has none."""
+    def parse(self, text: str) -> float | PairScores | None:
+        """What the judge's own completion says: the preference for the first-shown response, or the two scores.
+
+        None where it holds no verdict. :mod:`selkit.api.parsing` has parsers of the published formats.
+        """
 
     def compare(self, comparisons: Sequence[Comparison], ctx: Context) -> Iterable[Judgement]:
         """Asks the endpoint about each comparison."""
@@ -132,9 +144,9 @@ class PromptJudge(PairwiseJudge):
             if reply.outcome != Outcome.OK:
                 yield Judgement.failed(comparison, Outcome(reply.outcome), reply.reason, reply.text, **reply.usage)
                 continue
-            preference = self.parse(reply.text)
-            if preference is None:
+            verdict = self.parse(reply.text)
+            if verdict is None:
                 reason = "no verdict in the judge's answer"
                 yield Judgement.failed(comparison, Outcome.MALFORMED, reason, reply.text, **reply.usage)
             else:
-                yield Judgement.of(comparison, preference, reply.text, **reply.usage)
+                yield Judgement.of(comparison, verdict, reply.text, **reply.usage)
