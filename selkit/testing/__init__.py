@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from selkit.testing.chat import ScriptedChat
+    from selkit.testing.chat_server import Call, ChatServer, Served, completion, failure
     from selkit.testing.checks_judges import JUDGE_CHECKS
     from selkit.testing.checks_selectors import SELECTOR_CHECKS
     from selkit.testing.comparisons import awkward_comparisons, sample_comparisons
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "JUDGE_CHECKS": "checks_judges",
     "SELECTOR_CHECKS": "checks_selectors",
+    "Call": "chat_server",
+    "ChatServer": "chat_server",
     "Check": "results",
     "CheckResult": "results",
     "JudgeConformance": "conformance",
@@ -31,9 +34,12 @@ _HOMES = {
     "ScriptedChat": "chat",
     "SelectorConformance": "conformance",
     "SelectorSubject": "subjects",
+    "Served": "chat_server",
     "awkward_comparisons": "comparisons",
     "awkward_pool": "pools",
     "check_component": "run",
+    "completion": "chat_server",
+    "failure": "chat_server",
     "make_context": "subjects",
     "planted_pool": "pools",
     "sample_comparisons": "comparisons",
@@ -43,6 +49,8 @@ _HOMES = {
 __all__ = [
     "JUDGE_CHECKS",
     "SELECTOR_CHECKS",
+    "Call",
+    "ChatServer",
     "Check",
     "CheckResult",
     "JudgeConformance",
@@ -51,9 +59,12 @@ __all__ = [
     "ScriptedChat",
     "SelectorConformance",
     "SelectorSubject",
+    "Served",
     "awkward_comparisons",
     "awkward_pool",
     "check_component",
+    "completion",
+    "failure",
     "make_context",
     "planted_pool",
     "sample_comparisons",

@@ -20,7 +20,7 @@ def context(tmp_path: Path, **services: object) -> HostContext:
 def test_missing_services_name_the_command_that_has_them(tmp_path: Path) -> None:
     """Each is a sentence for a person, not an AttributeError."""
     ctx = context(tmp_path)
-    asks = [lambda: ctx.chat("x"), lambda: ctx.train([], "r"), lambda: ctx.scores(None), lambda: ctx.selection("arm")]  # type: ignore[arg-type]
+    asks = [lambda: ctx.train([], "r"), lambda: ctx.scores(None), lambda: ctx.selection("arm")]  # type: ignore[arg-type]
     asks.append(lambda: ctx.row_scores(None))  # type: ignore[arg-type]
     for ask in asks:
         with pytest.raises(UsageError, match=r"not to be had here: use it through selkit (run|judge|select)"):
