@@ -6,8 +6,6 @@ import time
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import anyio
-
 
 class Pace:
     """A limit on requests under way that halves when the server complains, and grows back by one with each round of
@@ -18,6 +16,8 @@ class Pace:
     """
 
     def __init__(self, most: int) -> None:
+        import anyio
+
         self.most = most
         self._limiter = anyio.CapacityLimiter(most)
         self._halved = 0.0
@@ -30,7 +30,8 @@ class Pace:
 
     def slot(self) -> AbstractAsyncContextManager[Any]:
         """A place among the requests under way; waits for one."""
-        return self._limiter
+        slot: AbstractAsyncContextManager[Any] = self._limiter
+        return slot
 
     def crowded(self, sent: float) -> None:
         """A request sent at ``sent`` (``time.monotonic``) met a full server. Of those that were under way together only

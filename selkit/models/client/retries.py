@@ -41,7 +41,7 @@ async def with_retries(
     def wait(state: RetryCallState) -> float:
         fault = state.outcome.exception() if state.outcome else None
         asked = fault.wait if isinstance(fault, Fault) else None
-        return backoff(state) if asked is None else asked + jitter(state)
+        return float(backoff(state) if asked is None else asked + jitter(state))
 
     retrying = AsyncRetrying(
         sleep=pause,
@@ -50,4 +50,5 @@ async def with_retries(
         retry=retry_if_exception(lambda error: isinstance(error, Fault) and error.transient),
         reraise=True,
     )
-    return await retrying(call)
+    result: T = await retrying(call)
+    return result
