@@ -8,10 +8,15 @@ without what AlpacaEval fits on its own leaderboard) is::
 fitted by maximum likelihood with a small ridge on theta. The win rate at equal lengths is 100 * sigmoid(psi). Swapping
 the two models turns it into 100 minus itself, and a model against itself gets 50. It is only as good as the overlap of
 lengths: where one side is nearly always longer, equal lengths are never seen and nothing can be said.
+
+Where the difficulties gamma of the prompts are known (option C: estimated from other arms), phi * gamma joins the
+logit, with the same small ridge on phi, and the win rate at equal lengths is the mean of 100 * sigmoid(phi * gamma +
+psi).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -19,8 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from selkit.api.errors import DataError, UsageError
-
-Floats = NDArray[np.float64]
+from selkit.evals.logistic import Floats, fit_logistic, sigmoid
 
 RIDGE = 1e-3
 """Weight of theta^2 / 2 beside the log-likelihood summed over comparisons."""
@@ -28,10 +32,8 @@ RIDGE = 1e-3
 MIN_OVERLAP = 0.05
 """Below this share of comparisons in which the usually shorter side is the longer one, nothing is claimed."""
 
-_STEPS = 60
-_LARGEST_STEP = 3.0  # in logits; keeps Newton's method from overshooting where lengths nearly separate the wins
-_LARGEST = 20.0  # logits beyond which a rate is 0 or 1 for every purpose
-_BATCH = 2_000_000  # numbers held at a time by the bootstrap
+_BATCH = 100_000  # comparisons fitted at a time by the bootstrap; more do not fit into a core's cache
+_NO_SPREAD = 1e-6  # points; what is below comes from rounding
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,11 @@ class LengthControlled:
 
 
 class Fit(NamedTuple):
-    """Fitted coefficients, in logits, one per set of weights; the win rate at equal lengths is sigmoid(psi)."""
+    """Fitted coefficients, in logits, one per set of weights; phi is 0 where no difficulties were given."""
 
     theta: Floats
     psi: Floats
+    phi: Floats
 
 
 def direct_win_rate(
@@ -81,6 +84,7 @@ def direct_win_rate(
     baseline_length: ArrayLike,
     clusters: ArrayLike | None = None,
     *,
+    difficulty: ArrayLike | None = None,
     bootstraps: int = 1000,
     seed: int = 0,
     min_overlap: float = MIN_OVERLAP,
@@ -93,6 +97,7 @@ def direct_win_rate(
         baseline_length: Length of the baseline's response in characters, shape (n,).
         clusters: The prompt of each comparison, shape (n,): comparisons of one prompt (several runs, both orders) are
             resampled together. By default every comparison is its own.
+        difficulty: The difficulty of each comparison's prompt, shape (n,), where it is known from elsewhere.
         bootstraps: Resamples that the interval rests on.
         seed: Seed of the resampling.
         min_overlap: The overlap below which nothing is claimed.
@@ -102,10 +107,10 @@ def direct_win_rate(
         UsageError: ``bootstraps`` is below 2.
     """
     wins, gap = _checked(preference, model_length, baseline_length)
-    groups = _groups(clusters, len(wins))
-    if bootstraps < 2:
-        raise UsageError(f"{bootstraps} bootstraps make no interval: take 2 or more, such as 1000")
-    overlap = float(min((gap > 0).mean(), (gap < 0).mean()) + (gap == 0).mean() / 2)
+    groups = cluster_codes(clusters, len(wins))
+    gamma = None if difficulty is None else _checked_difficulty(difficulty, len(wins))
+    check_bootstraps(bootstraps)
+    overlap = length_overlap(gap)
     known: dict[str, Any] = {
         "n": len(wins),
         "prompts": int(groups.max()) + 1,
@@ -114,79 +119,100 @@ def direct_win_rate(
         "identified": overlap >= min_overlap,
     }
     if overlap < min_overlap:
-        why = _not_identified(gap, overlap, min_overlap)
+        why = (
+            f"not identified: {one_sided(gap)} (at least {100 * min_overlap:g}% are needed), so responses of equal "
+            "length are hardly ever seen"
+        )
         return LengthControlled(
             **known, lc_win_rate=None, lc_se=None, lc_low=None, lc_high=None, theta=None, reason=why
         )
-    theta, psi = (float(value[0]) for value in fit(wins, gap, np.ones((1, len(wins)))))
-    rates = 100 * _sigmoid(_bootstrap(wins, gap, groups, bootstraps, seed))
-    return LengthControlled(**known, lc_win_rate=100 * float(_sigmoid(psi)), theta=theta, **_spread(rates))
+
+    def rates(weights: Floats) -> Floats:
+        return _rates(fit(wins, gap, weights, difficulty=gamma), weights, gamma)
+
+    once = np.ones((1, len(wins)))
+    theta = float(fit(wins, gap, once, difficulty=gamma).theta[0])
+    found = spread(wins, bootstrap(rates, groups, bootstraps, seed))
+    return LengthControlled(**known, lc_win_rate=float(rates(once)[0]), theta=theta, **found)
 
 
-def fit(preference: Floats, gap: Floats, weights: Floats, ridge: float = RIDGE) -> Fit:
-    """theta and psi for each row of weights, by Newton's method.
+def fit(
+    preference: Floats, gap: Floats, weights: Floats, ridge: float = RIDGE, difficulty: Floats | None = None
+) -> Fit:
+    """theta, psi and phi for each row of weights.
 
     Args:
         preference: Preference for the model, shape (n,).
         gap: Model length less baseline length, shape (n,).
         weights: How often each comparison counts, shape (sets, n).
-        ridge: Weight of theta^2 / 2.
+        ridge: Weight of theta^2 / 2, and of phi^2 / 2.
+        difficulty: gamma of each comparison's prompt, shape (n,).
     """
-    x = np.tanh(_standardised(gap, weights))
-    theta, psi = np.zeros((2, len(weights)))
-    for _ in range(_STEPS):
-        p = _sigmoid(theta[:, None] * x + psi[:, None])
-        error, curve = weights * (preference - p), weights * p * (1 - p)
-        slope = np.stack([(error * x).sum(-1) - ridge * theta, error.sum(-1)])
-        a, b, c = (curve * x * x).sum(-1) + ridge, (curve * x).sum(-1), curve.sum(-1) + 1e-12
-        determinant = np.maximum(a * c - b * b, 1e-12)
-        step = np.stack([c * slope[0] - b * slope[1], a * slope[1] - b * slope[0]]) / determinant
-        step = np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)
-        theta, psi = theta + step[0], np.clip(psi + step[1], -_LARGEST, _LARGEST)
-        if np.abs(step).max() < 1e-9:
-            break
-    return Fit(theta, psi)
+    x = np.tanh(standardised(gap, weights))
+    columns = [x, np.ones_like(x)] + ([] if difficulty is None else [difficulty])
+    found = fit_logistic(columns, preference, weights, [ridge, 0.0, ridge][: len(columns)])
+    return Fit(found[:, 0], found[:, 1], found[:, 2] if len(columns) == 3 else np.zeros(len(found)))
 
 
-def _standardised(gap: Floats, weights: Floats) -> Floats:
-    """The gaps over their weighted standard deviation (ddof 1), shape (sets, n); 0 where there is no gap at all."""
+def _rates(found: Fit, weights: Floats, difficulty: Floats | None) -> Floats:
+    """The win rate at equal lengths under each row of weights, in percent."""
+    if difficulty is None:
+        return 100 * sigmoid(found.psi)
+    p = sigmoid(found.phi[:, None] * difficulty + found.psi[:, None])
+    return np.asarray(100 * (weights * p).sum(-1) / weights.sum(-1))
+
+
+def standardised(gap: Floats, weights: Floats) -> Floats:
+    """The gaps over their weighted standard deviation (ddof 1), shape (sets, n); their sign where they do not vary."""
     count = weights.sum(-1, keepdims=True)
     mean = (weights * gap).sum(-1, keepdims=True) / count
     variance = (weights * (gap - mean) ** 2).sum(-1, keepdims=True) / np.maximum(count - 1, 1)
     return np.where(variance > 0, gap / np.sqrt(np.where(variance > 0, variance, 1.0)), np.sign(gap))
 
 
-def _sigmoid(x: Floats | float) -> Floats:
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(x))))
+def bootstrap(rates: Callable[[Floats], Floats], groups: NDArray[np.int64], bootstraps: int, seed: int) -> Floats:
+    """What ``rates`` gives for resamples of whole groups, shape (bootstraps,).
 
-
-def _bootstrap(wins: Floats, gap: Floats, groups: NDArray[np.int64], bootstraps: int, seed: int) -> Floats:
-    """psi of each resample of prompts, shape (bootstraps,)."""
+    Args:
+        rates: Takes weights of the comparisons, shape (sets, n), and returns one number for each set.
+        groups: The group of each comparison, from 0 on, shape (n,).
+        bootstraps: Resamples.
+        seed: Seed of the resampling.
+    """
     rng = np.random.default_rng(seed)
     count = int(groups.max()) + 1
-    size = max(1, _BATCH // len(wins))
-    psi = []
+    size = max(1, _BATCH // len(groups))
+    found = []
     for start in range(0, bootstraps, size):
         drawn = rng.multinomial(count, np.full(count, 1 / count), size=min(size, bootstraps - start))
-        psi.append(fit(wins, gap, drawn[:, groups].astype(np.float64)).psi)
-    return np.concatenate(psi)
+        found.append(rates(drawn[:, groups].astype(np.float64)))
+    return np.concatenate(found)
 
 
-def _spread(rates: Floats) -> dict[str, Any]:
-    """Standard error and 95% interval; none where resampling changes nothing, which is no certainty."""
-    if rates.std() < 1e-6:
+def spread(wins: Floats, rates: Floats) -> dict[str, Any]:
+    """Standard error and 95% interval; none where the preferences do not vary, which is no certainty."""
+    if np.ptp(wins) == 0 or rates.std() < _NO_SPREAD:
         why = "no interval: the preferences do not vary, so resampling them says nothing about the error"
         return {"lc_se": None, "lc_low": None, "lc_high": None, "reason": why}
     low, high = np.percentile(rates, [2.5, 97.5])
     return {"lc_se": float(rates.std(ddof=1)), "lc_low": float(low), "lc_high": float(high), "reason": ""}
 
 
-def _not_identified(gap: Floats, overlap: float, least: float) -> str:
+def length_overlap(gap: Floats) -> float:
+    """The smaller of the shares of comparisons in which either side is longer, equal lengths counting half."""
+    return float(min((gap > 0).mean(), (gap < 0).mean()) + (gap == 0).mean() / 2)
+
+
+def one_sided(gap: Floats) -> str:
+    """Which side is nearly always the longer one, as a clause."""
     longer = "model" if (gap > 0).mean() > 0.5 else "baseline"
-    return (
-        f"not identified: the {longer}'s response is the longer one in all but {100 * overlap:.1f}% of the comparisons "
-        f"(at least {100 * least:g}% are needed), so responses of equal length are hardly ever seen"
-    )
+    return f"the {longer}'s response is the longer one in all but {100 * length_overlap(gap):.1f}% of the comparisons"
+
+
+def check_bootstraps(bootstraps: int) -> None:
+    """Raises UsageError where there are too few resamples for an interval."""
+    if bootstraps < 2:
+        raise UsageError(f"{bootstraps} bootstraps make no interval: take 2 or more, such as 1000")
 
 
 def _checked(preference: ArrayLike, model_length: ArrayLike, baseline_length: ArrayLike) -> tuple[Floats, Floats]:
@@ -207,10 +233,20 @@ def _checked(preference: ArrayLike, model_length: ArrayLike, baseline_length: Ar
     return wins, model - baseline
 
 
-def _groups(clusters: ArrayLike | None, n: int) -> NDArray[np.int64]:
+def cluster_codes(clusters: ArrayLike | None, n: int) -> NDArray[np.int64]:
+    """The clusters as whole numbers from 0 on; every comparison is its own where none are named."""
     if clusters is None:
         return np.arange(n)
     ids = np.asarray(clusters).ravel()
     if len(ids) != n:
         raise DataError(f"{len(ids)} prompt ids for {n} comparisons: every comparison needs one")
     return np.unique(ids, return_inverse=True)[1].astype(np.int64)
+
+
+def _checked_difficulty(difficulty: ArrayLike, n: int) -> Floats:
+    gamma = np.asarray(difficulty, dtype=np.float64).ravel()
+    if len(gamma) != n:
+        raise DataError(f"{len(gamma)} difficulties for {n} comparisons: every comparison needs one")
+    if not np.isfinite(gamma).all():
+        raise DataError("the difficulty of a prompt is no number: leave such prompts out")
+    return gamma
