@@ -53,7 +53,7 @@ def parse_two_score(text: str) -> PairScores | None:
 
 
 def parse_verdict_letter(text: str) -> float | None:
-    """``[[A]]`` (the first is better), ``[[B]]`` or ``[[C]]`` (tie), wherever it stands (FastChat, CaR, 'Call for Rigor').
+    """``[[A]]`` (the first is better), ``[[B]]`` or ``[[C]]`` (tie), wherever it stands ('Call for Rigor', CaR).
 
     The same letter may come several times. Two different letters contradict each other and give no verdict; FastChat
     takes A before B before C there, whichever came last. ``[[a]]`` and other brackets are not what was asked for.

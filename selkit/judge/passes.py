@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from selkit.api import Judgement, Outcome
+import numpy as np
+
+from selkit.api import Judgement, Outcome, PairScores
+from selkit.judge.intervals import Interval, bootstrap_ratio, wilson
+
+REFUSALS = (Outcome.REFUSAL, Outcome.CONTENT_FILTER)
+"""Outcomes in which somebody refused to judge."""
 
 
 def pass_row(judge: str, judgement: Judgement) -> dict[str, Any]:
-    """A pass as it stands in passes.jsonl."""
+    """A pass as it stands in passes.jsonl; ``scores`` only where the judge gave scores."""
+    scores = {} if judgement.scores is None else {"scores": [judgement.scores.first, judgement.scores.second]}
     return {
         "id": judgement.id,
         "judge": judge,
@@ -24,6 +32,7 @@ def pass_row(judge: str, judgement: Judgement) -> dict[str, Any]:
         "preference": judgement.preference,
         "reason": judgement.reason,
         "usage": dict(judgement.usage),
+        **scores,
     }
 
 
@@ -37,6 +46,7 @@ def pass_from_row(row: Mapping[str, Any]) -> Judgement:
         raw=row.get("raw", ""),
         reason=row.get("reason", ""),
         usage=row.get("usage") or {},
+        scores=PairScores(*row["scores"]) if row.get("scores") else None,
     )
 
 
@@ -61,26 +71,75 @@ def item_scores(passes: Iterable[Judgement]) -> dict[str, float | None]:
     }
 
 
+@dataclass(frozen=True)
+class OrderBias:
+    """What the place of a response does to a judge's verdicts.
+
+    Args:
+        first_position_rate: How often the response that was shown first won, among passes with a winner; 0.5 is no
+            bias.
+        first_position_interval: Its 95% bootstrap interval over comparisons.
+        inconsistency: Share of the comparisons with a verdict in both orders whose verdicts (win, tie, lose) differ.
+        inconsistency_interval: Its 95% interval (Wilson).
+    """
+
+    first_position_rate: float | None
+    first_position_interval: Interval | None
+    inconsistency: float | None
+    inconsistency_interval: Interval | None
+
+
+def order_bias(passes: Iterable[Judgement]) -> OrderBias:
+    """Position bias and order inconsistency; None where there is nothing to count."""
+    wins: Counter[str] = Counter()
+    decided: Counter[str] = Counter()
+    seen: dict[str, list[int]] = defaultdict(list)
+    for one in passes:
+        if one.preference is not None:
+            wins[one.id] += one.preference > 0.5
+            decided[one.id] += one.preference != 0.5
+            seen[one.id].append(sign(one.preference - 0.5) * (1 if one.order == "first" else -1))
+    both = [signs for signs in seen.values() if len(signs) == 2]
+    changed = sum(one != other for one, other in both)
+    hits, counts = (np.array([counter[name] for name in decided], float) for counter in (wins, decided))
+    return OrderBias(
+        share(wins.total(), decided.total()),
+        bootstrap_ratio(hits, counts),
+        share(changed, len(both)),
+        wilson(changed, len(both)),
+    )
+
+
+def outcome_counts(passes: Iterable[Judgement]) -> dict[str, int]:
+    """How many passes ended how, by outcome; those that did not happen are left out."""
+    return dict(sorted(Counter(str(one.outcome) for one in passes).items()))
+
+
 def judge_health(passes: Iterable[Judgement]) -> dict[str, Any]:
     """What to know of a judge before believing it.
 
     Returns:
-        passes; outcomes (counts); first_position_rate: how often the first-shown response won among passes with a
-        winner (0.5 is no bias); inconsistency: share of comparisons judged in both orders whose verdicts contradict.
+        passes; outcomes (counts); unparsed_rate: share of the passes without a verdict, for whatever reason;
+        refusal_rate: share that the judge or a content filter refused; first_position_rate and inconsistency, see
+        :class:`OrderBias`.
     """
     judgements = list(passes)
-    decided = [j.preference for j in judgements if j.preference is not None and j.preference != 0.5]
-    pairs: dict[str, list[float]] = defaultdict(list)
-    for judgement in judgements:
-        preference = preference_for_first(judgement)
-        if preference is not None:
-            pairs[judgement.id].append(preference)
-    both = [values for values in pairs.values() if len(values) == 2]
+    bias, outcomes = order_bias(judgements), outcome_counts(judgements)
     return {
         "passes": len(judgements),
-        "outcomes": dict(sorted(Counter(str(j.outcome) for j in judgements).items())),
-        "first_position_rate": sum(p > 0.5 for p in decided) / len(decided) if decided else None,
-        "inconsistency": sum((a > 0.5) != (b > 0.5) or (a < 0.5) != (b < 0.5) for a, b in both) / len(both)
-        if both
-        else None,
+        "outcomes": outcomes,
+        "unparsed_rate": share(sum(one.preference is None for one in judgements), len(judgements)),
+        "refusal_rate": share(sum(outcomes.get(name, 0) for name in REFUSALS), len(judgements)),
+        "first_position_rate": bias.first_position_rate,
+        "inconsistency": bias.inconsistency,
     }
+
+
+def share(part: int, whole: int) -> float | None:
+    """``part / whole``; None of nothing."""
+    return part / whole if whole else None
+
+
+def sign(value: float) -> int:
+    """1, 0 or -1."""
+    return (value > 0) - (value < 0)
