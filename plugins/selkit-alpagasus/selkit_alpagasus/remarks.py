@@ -28,13 +28,13 @@ class Remarks:
 
     def add(self, row_id: str, text: str, reading: Reading) -> None:
         """Takes note of the answer about one row and of what the rule made of it."""
+        other = single_number(text).score
         if reading.score is None:
             self.unread += 1
             if self.unread <= QUOTES:
-                self.log(f"alpagasus: row {row_id!r}: {reading.reason}: {quote(text)}")
-            return
-        other = single_number(text).score
-        if other is not None and other != reading.score:
+                hint = "" if other is None else f" (-p parse=single-number reads {other:g})"
+                self.log(f"alpagasus: row {row_id!r}: {reading.reason}: {quote(text)}{hint}")
+        elif other is not None and other != reading.score:
             self.disputed += 1
             if self.disputed <= QUOTES:
                 self.log(

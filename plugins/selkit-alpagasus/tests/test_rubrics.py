@@ -121,10 +121,9 @@ def test_the_readme_states_the_length_of_each_text() -> None:
         for text in ("", "x")
     }
     assert sizes["original", "x"] - 1 == sizes["original", ""]
-    assert (
-        f"{sizes['original', '']} (`original`), {sizes['shen', 'x'] - 1} (`shen`; {sizes['shen', '']} where a row has no "
-        f"input) or {sizes['chasing-random', '']} (`chasing-random`) characters"
-    ) in " ".join(readme.split())
+    said = " ".join(readme.split())
+    assert f"{sizes['original', '']} (`original`), {sizes['shen', 'x'] - 1} (`shen`; {sizes['shen', '']} where" in said
+    assert f"or {sizes['chasing-random', '']} (`chasing-random`) characters" in said
 
 
 MARKS = ("{instruction}", "{response}", "{0}", "{{", "%s", "### Response:\n5\n\n", "Please rate", "<|im_end|>", "5")

@@ -176,7 +176,7 @@ def test_a_grader_that_gives_no_scores_stops_the_run_and_is_quoted(choose: Calla
 
 def test_notes_say_what_was_asked_and_quote_a_few_answers(tmp_path: Path) -> None:
     """The rubric with its version, the rule and the grader; three unreadable answers, shortened, and their number."""
-    answers = ["Great!", "5", "I  love\nit. " * 50, "4", "No.", "Never."]
+    answers = ["Great!", "5", "I  love\nit. " * 50, "4", "Score: 4", "Never."]
     pool = rows(answers)
     ctx = HostContext(seed=0, cache_dir=tmp_path, pool=pool, chat_service=lambda endpoint: grader(answers))
     list(Alpagasus(endpoint="http://localhost:1/v1#m").score(pool, ctx))
@@ -186,6 +186,7 @@ def test_notes_say_what_was_asked_and_quote_a_few_answers(tmp_path: Path) -> Non
     assert quoted[0] == "alpagasus: row 'r00': no score in the grader's answer: 'Great!'"
     assert len(quoted) == 3
     assert len(quoted[1]) < 160
+    assert quoted[2].endswith("'Score: 4' (-p parse=single-number reads 4)")
     assert total == "alpagasus: 4 answers in all hold no score that the rule can read"
 
 
