@@ -10,13 +10,14 @@ from __future__ import annotations
 import sqlite3
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selkit.api import DataError
 from selkit.files import full_disk, is_full
+from selkit.models.client.request import Request
 
 FILE = "chat.sqlite3"
 PATIENCE = 60.0
@@ -66,6 +67,37 @@ class StoredAnswer:
     input: int | None
     output: int | None
     dollars: float | None
+
+    @classmethod
+    def of(
+        cls,
+        request: Request,
+        *,
+        url: str,
+        model: str,
+        answer: str,
+        account: str,
+        seconds: float,
+        usage: Mapping[str, float],
+        dollars: float | None,
+        request_id: str = "",
+    ) -> StoredAnswer:
+        """The row for an answer that came now."""
+        return cls(
+            digest=request.digest,
+            url=url,
+            model=model,
+            sample=request.sample,
+            request=request.text,
+            answer=answer,
+            request_id=request_id,
+            account=account,
+            seconds=seconds,
+            stored=time.time(),
+            input=_whole(usage.get("input")),
+            output=_whole(usage.get("output")),
+            dollars=dollars,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +261,5 @@ def _values(answer: StoredAnswer) -> tuple[object, ...]:
     return tuple(getattr(answer, name) for name in StoredAnswer.__slots__)
 
 
-def now() -> float:
-    """Seconds since 1970."""
-    return time.time()
+def _whole(number: float | None) -> int | None:
+    return None if number is None else int(number)

@@ -16,7 +16,7 @@ from selkit.models.client.request import Asking, Request
 from selkit.models.client.sender import Series, Ticket
 
 if TYPE_CHECKING:
-    from selkit.models.client.desk import Desk
+    from selkit.models.client.gateway import Gateway
 
 BLOCK = 64
 """Conversations that are looked up together."""
@@ -32,14 +32,14 @@ class RemoteChat:
     """A model behind an OpenAI-compatible API; see :class:`selkit.api.Chat`.
 
     Args:
-        desk: What looks up, sends and stores.
+        gateway: What looks up, sends and stores.
         account: Says what calls are charged to: digest of a key of the store.
         track: Shows progress, as :meth:`selkit.api.Context.track`.
         log: Takes notes, as :meth:`selkit.api.Context.log`.
     """
 
-    def __init__(self, desk: Desk, account: Callable[[], str], track: Track, log: Callable[[str], None]) -> None:
-        self._desk = desk
+    def __init__(self, gateway: Gateway, account: Callable[[], str], track: Track, log: Callable[[str], None]) -> None:
+        self._gateway = gateway
         self._account = account
         self._track = track
         self._log = log
@@ -47,7 +47,7 @@ class RemoteChat:
     @property
     def endpoint(self) -> Endpoint:
         """Where requests go."""
-        return self._desk.endpoint
+        return self._gateway.endpoint
 
     def complete(
         self,
@@ -67,7 +67,7 @@ class RemoteChat:
             logprobs=logprobs,
             seed=seed,
             sample=sample,
-            fold_system=fold_system or self._desk.settings.fold_system,
+            fold_system=fold_system or self._gateway.settings.fold_system,
             extra=extra or {},
         )
         total = len(conversations) if isinstance(conversations, Sequence) else None
@@ -75,23 +75,23 @@ class RemoteChat:
         return self._track(replies, total=total, description=self.endpoint.model)
 
     def _replies(self, requests: Iterator[Request]) -> Iterator[ChatReply]:
-        window = _Window(self._desk, self._account(), AHEAD * self._desk.settings.concurrency)
+        window = _Window(self._gateway, self._account(), AHEAD * self._gateway.settings.concurrency)
         try:
             while block := list(islice(requests, BLOCK)):
                 yield from window.push(block)
             yield from window.rest()
         finally:
             window.finish()
-        for note in self._desk.notes(window.answered_by):
+        for note in self._gateway.notes(window.answered_by):
             self._log(note)
 
 
 class _Window:
     """The requests whose replies were not handed out yet, in order."""
 
-    def __init__(self, desk: Desk, account: str, size: int) -> None:
-        self._desk = desk
-        self._series: Series = desk.series(account)
+    def __init__(self, gateway: Gateway, account: str, size: int) -> None:
+        self._gateway = gateway
+        self._series: Series = gateway.series(account)
         self._size = size
         self._line: deque[tuple[Ticket, bool]] = deque()
         self._asked: dict[bytes, Ticket] = {}
@@ -107,7 +107,7 @@ class _Window:
                 ticket = self._asked[request.digest] = Ticket(request)
                 new.append(ticket)
             self._line.append((ticket, again))
-        self._desk.take(self._series, new)
+        self._gateway.take(self._series, new)
         while self._line and (len(self._line) > self._size or self._line[0][0].reply.done()):
             yield self._next()
 
@@ -119,16 +119,16 @@ class _Window:
     def finish(self) -> None:
         """Waits for the requests under way, which will be paid for, and sends no more. A second Ctrl-C drops them."""
         left = [ticket.reply for ticket, _ in self._line if not ticket.reply.done()]
-        if not left or not self._desk.alive:
+        if not left or not self._gateway.alive:
             return
-        self._desk.stop(self._series)
+        self._gateway.stop(self._series)
         try:
             _, waiting = wait(left, timeout=1.0)
             if waiting:
                 get_console().note(f"waiting for {len(waiting)} answers under way; interrupt again to drop them")
             wait(waiting)
         except BaseException:
-            self._desk.abort(self._series)
+            self._gateway.abort(self._series)
             raise
 
     def _next(self) -> ChatReply:

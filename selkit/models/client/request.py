@@ -67,16 +67,15 @@ class Asking:
         """The request for one conversation. Raises UsageError where that is none."""
         messages = messages_of(conversation, fold_system=self.fold_system)
         body = {"model": self.endpoint.model, "messages": messages, **self.settings()}
-        text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-        whole = json.dumps([_FORMAT, self.endpoint.url, self.sample, text])
-        return Request(hashlib.sha256(whole.encode()).digest(), body, text, self.sample)
+        return request_of(self.endpoint.url, body, self.sample)
 
     def settings(self) -> dict[str, Any]:
-        """The fields of the body beside model and messages. What the API does by default is left out but for the
-        temperature."""
+        """The fields of the body beside model and messages; what the API does by default is left out."""
         decoding = self.decoding
         limit = "max_completion_tokens" if self.endpoint.openai else "max_tokens"
-        fields: dict[str, Any] = {"temperature": decoding.temperature, limit: decoding.max_new_tokens}
+        fields: dict[str, Any] = {limit: decoding.max_new_tokens}
+        if decoding.temperature != 1:
+            fields["temperature"] = decoding.temperature
         if decoding.top_p != 1:
             fields["top_p"] = decoding.top_p
         if decoding.top_k:
@@ -90,6 +89,13 @@ class Asking:
         if self.logprobs:
             fields |= {"logprobs": True, "top_logprobs": self.logprobs}
         return fields | dict(self.extra)
+
+
+def request_of(place: str, body: Mapping[str, Any], sample: int) -> Request:
+    """The request with that body to a place: the address of a server, or what stands for a local model."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    whole = json.dumps([_FORMAT, place, sample, text])
+    return Request(hashlib.sha256(whole.encode()).digest(), body, text, sample)
 
 
 def _check(asking: Asking) -> None:

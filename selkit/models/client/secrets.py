@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from urllib.parse import quote
 
+from selkit.api import DataError
 from selkit.store import redact_text
 from selkit.store.secret import REDACTED
+
+_SHORTEST = 8
+_LONG = 20
 
 
 class Secret:
@@ -41,9 +45,24 @@ class Secret:
         """The key itself, for the one library that sends it."""
         return self._value
 
+    def check(self, variable: str) -> None:
+        """Refuses what cannot be sent as a key, without showing it. Raises DataError."""
+        if not all("!" <= letter <= "~" for letter in self._value):
+            raise DataError(f"the key in ${variable} holds blanks or other characters that no key has: set it again")
+
     def scrub(self, text: str) -> str:
-        """``text`` without this key, nor any other that the store knows as a secret."""
-        if self._value:
-            for form in {self._value, quote(self._value, safe="")}:
-                text = text.replace(form, REDACTED)
+        """``text`` without the key. Stand-ins for a key ('EMPTY', 'not-needed') may stand in ordinary text and stay."""
+        if self._telling and self._value in text:
+            text = text.replace(self._value, REDACTED)
+        return text
+
+    def scrub_message(self, text: str) -> str:
+        """A message of a server or a library without this key, nor any other that the store knows as a secret."""
+        for form in {self._value, quote(self._value, safe="")} if len(self._value) >= _SHORTEST else ():
+            text = text.replace(form, REDACTED)
         return redact_text(text)
+
+    @property
+    def _telling(self) -> bool:
+        value = self._value
+        return len(value) >= _LONG or (len(value) >= _SHORTEST and any(letter.isdigit() for letter in value))

@@ -232,30 +232,25 @@ class Sender:
         reply = priced(reply_of(body), self.price)
         dollars = reply.usage.get("dollars")
         change = 0.0 if dollars is None else dollars - held
-        row = self._row(series, request, received, reply) if is_answer(body) else None
+        row = None
+        if is_answer(body):
+            row = StoredAnswer.of(
+                replace(request, text=self.transport.scrub(request.text)),
+                url=self.endpoint.url,
+                model=self.endpoint.model,
+                answer=received.text,
+                account=series.account,
+                seconds=received.seconds,
+                usage=reply.usage,
+                dollars=dollars,
+                request_id=received.request_id,
+            )
         try:
             await self.recorder.add(row, change if self.purse else 0.0)
         finally:
             if self.purse is not None:
                 self.purse.let_go()
         return reply
-
-    def _row(self, series: Series, request: Request, received: Received, reply: ChatReply) -> StoredAnswer:
-        usage = {name: int(reply.usage[name]) if name in reply.usage else None for name in ("input", "output")}
-        return StoredAnswer(
-            digest=request.digest,
-            url=self.endpoint.url,
-            model=self.endpoint.model,
-            sample=request.sample,
-            request=request.text,
-            answer=received.text,
-            request_id=received.request_id,
-            account=series.account,
-            seconds=received.seconds,
-            stored=time.time(),
-            dollars=reply.usage.get("dollars"),
-            **usage,
-        )
 
 
 def priced(reply: ChatReply, price: Price | None) -> ChatReply:

@@ -15,7 +15,7 @@ from selkit.models.client.endpoints import parse_endpoint
 from selkit.store import Store
 
 if TYPE_CHECKING:
-    from selkit.models.client.office import Office
+    from selkit.models.client.gateways import Gateways
 
 
 @dataclass(eq=False)
@@ -33,7 +33,7 @@ class ChatService:
     max_cost: float | None = None
     purse: str = ""
     concurrency: int | None = None
-    _office: Office | None = field(default=None, init=False, repr=False)
+    _gateways: Gateways | None = field(default=None, init=False, repr=False)
     _process: int = field(default=0, init=False, repr=False)
 
     def __call__(self, endpoint: str) -> Chat:
@@ -69,31 +69,36 @@ class ChatService:
         account = account or (lambda: digest_text(f"chat\0{endpoint}"))
         if found is None:
             from selkit.models.client.local import LocalChat
+            from selkit.models.context import default_device
 
-            return LocalChat.open(endpoint, device)
+            return LocalChat(endpoint, device or default_device(), self._opened(), account, track)
         from selkit.models.client.chat import RemoteChat
 
-        desk = self._opened().desk(found, log)
-        return RemoteChat(desk, account, track, log)
+        gateway = self._opened().gateway(found, log)
+        return RemoteChat(gateway, account, track, log)
 
     def close(self) -> None:
-        """Waits for nothing, closes connections, and enters what was used into the ledger."""
-        if self._office is not None and self._process == os.getpid():
-            self._office.close()
-        self._office = None
+        """Closes connections and enters what was used into the ledger; the next :meth:`open` opens anew."""
+        if self._gateways is not None and self._process == os.getpid():
+            self._gateways.close()
+        self._gateways = None
 
     def __enter__(self) -> ChatService:
         return self
 
+    def __getstate__(self) -> dict[str, Any]:
+        # for another process, which opens connections of its own
+        return {**self.__dict__, "_gateways": None, "_process": 0}
+
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _opened(self) -> Office:
+    def _opened(self) -> Gateways:
         # a forked child has neither the thread nor the right to the file
-        if self._office is None or self._process != os.getpid():
-            from selkit.models.client.office import Office
+        if self._gateways is None or self._process != os.getpid():
+            from selkit.models.client.gateways import Gateways
 
-            self._office = Office(self.store.root, self.max_cost, self.purse, self.concurrency)
+            self._gateways = Gateways(self.store.root, self.max_cost, self.purse, self.concurrency)
             self._process = os.getpid()
-            weakref.finalize(self, self._office.close)
-        return self._office
+            weakref.finalize(self, self._gateways.close)
+        return self._gateways

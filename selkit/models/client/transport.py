@@ -77,10 +77,14 @@ class Transport:
         except openai.APIConnectionError as error:
             fault = self._broken(error)
         except openai.OpenAIError as error:
-            fault = Fault(self._key.scrub(str(error)), billed=True)
+            fault = Fault(self._key.scrub_message(str(error)), billed=True)
         else:
-            return Received(self._key.scrub(text), self._key.scrub(name), time.perf_counter() - started)
+            return Received(self.scrub(text), self.scrub(name), time.perf_counter() - started)
         raise fault  # outside the handlers: what the library raised holds the request with its key
+
+    def scrub(self, text: str) -> str:
+        """``text`` without the key."""
+        return self._key.scrub(text)
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -96,7 +100,7 @@ class Transport:
 
         cause = error.__cause__
         unsent = isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout))
-        said = " ".join(self._key.scrub(str(cause or error)).split()) or type(cause).__name__
+        said = " ".join(self._key.scrub_message(str(cause or error)).split()) or type(cause).__name__
         what = "cannot be reached" if unsent else "dropped the connection"
         return Fault(f"the server {what} ({said})", transient=True, billed=not unsent)
 
@@ -127,4 +131,4 @@ def _scrubbed(body: Any, key: Secret) -> Any:
     """The body of an error without keys, as deep as its code and message lie."""
     if isinstance(body, dict):
         return {name: _scrubbed(value, key) for name, value in body.items()}
-    return key.scrub(body) if isinstance(body, str) else body
+    return key.scrub_message(body) if isinstance(body, str) else body

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False)
-class Desk:
+class Gateway:
     """The counter of one endpoint, used by callers in any thread.
 
     Args:

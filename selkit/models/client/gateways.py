@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from selkit.api import DataError, UsageError
 from selkit.models.client.background import Background
-from selkit.models.client.cache import AnswerCache
-from selkit.models.client.desk import Desk
+from selkit.models.client.cache import AnswerCache, StoredAnswer
 from selkit.models.client.endpoints import Endpoint
+from selkit.models.client.gateway import Gateway
 from selkit.models.client.prices import PRICES_FILE, Price, PriceTable, read_prices
 from selkit.models.client.purse import Purse
 from selkit.models.client.secrets import Secret
@@ -19,7 +19,7 @@ from selkit.models.client.tally import Tally
 from selkit.models.client.transport import Transport, check_client
 
 
-class Office:
+class Gateways:
     """Opens endpoints, each once.
 
     Args:
@@ -32,17 +32,25 @@ class Office:
     def __init__(self, root: Path, max_cost: float | None, purse: str, concurrency: int | None) -> None:
         self._cache = AnswerCache(root)
         self._background = Background()
-        self._tally = Tally(root, self._cache)
+        self.tally = Tally(root, self._cache)
         self._purse = None if max_cost is None else Purse(self._cache, purse or "default", max_cost)
         self._concurrency = concurrency
         self._prices: PriceTable = read_prices()
-        self._desks: dict[Endpoint, Desk] = {}
+        self._open_ones: dict[Endpoint, Gateway] = {}
 
-    def desk(self, endpoint: Endpoint, log: Callable[[str], None]) -> Desk:
-        """The desk of an endpoint, checked as far as that goes without asking it."""
-        if endpoint not in self._desks:
-            self._desks[endpoint] = self._open(endpoint, log)
-        return self._desks[endpoint]
+    def gateway(self, endpoint: Endpoint, log: Callable[[str], None]) -> Gateway:
+        """The gateway of an endpoint, checked as far as that goes without asking it."""
+        if endpoint not in self._open_ones:
+            self._open_ones[endpoint] = self._open(endpoint, log)
+        return self._open_ones[endpoint]
+
+    def find(self, digests: Sequence[bytes]) -> dict[bytes, str]:
+        """Stored answers by the digest of their request."""
+        return self._background.run(self._find(digests))
+
+    def keep(self, answer: StoredAnswer) -> None:
+        """Stores an answer."""
+        self._background.run(self._keep(answer))
 
     def close(self) -> None:
         """Closes connections and files, and enters what was used into the ledger."""
@@ -50,7 +58,7 @@ class Office:
             self._background.run(self._close())
             self._background.stop()
 
-    def _open(self, endpoint: Endpoint, log: Callable[[str], None]) -> Desk:
+    def _open(self, endpoint: Endpoint, log: Callable[[str], None]) -> Gateway:
         settings = settings_of(endpoint)
         if self._concurrency is not None:
             settings = settings.model_copy(update={"concurrency": self._concurrency})
@@ -66,7 +74,7 @@ class Office:
             return Sender(endpoint, transport, settings, self._cache, price, self._purse)
 
         source = self._prices.source(endpoint)
-        return Desk(endpoint, settings, price, source, self._cache, self._background, make_sender, self._tally)
+        return Gateway(endpoint, settings, price, source, self._cache, self._background, make_sender, self.tally)
 
     def _price(self, endpoint: Endpoint, log: Callable[[str], None]) -> Price | None:
         price = self._prices.of(endpoint)
@@ -88,14 +96,21 @@ class Office:
     async def _knows(self, endpoint: Endpoint) -> bool:
         return self._cache.knows(endpoint.url, endpoint.model)
 
+    async def _find(self, digests: Sequence[bytes]) -> dict[bytes, str]:
+        return self._cache.find(digests)
+
+    async def _keep(self, answer: StoredAnswer) -> None:
+        self._cache.add([answer])
+
     async def _close(self) -> None:
-        for desk in self._desks.values():
-            await desk.close()
-        self._tally.enter()
+        for gateway in self._open_ones.values():
+            await gateway.close()
+        self.tally.enter()
         self._cache.close()
 
 
 def _need_key(endpoint: Endpoint, variable: str, key: Secret) -> None:
+    key.check(variable)
     if variable and not key:
         raise DataError(
             f"there is no key for {endpoint.label}: set ${variable}, or name another variable in {ENDPOINTS_FILE}"
