@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from selkit.api.components import Component
 
@@ -54,6 +54,7 @@ class Benchmark(BaseBenchmark):
         hub_data: Name of the data set on the hub, for the error that says what is missing.
         columns: What every row of the data must have, by name, with its type in JSON; checked before any model loads.
         sample: Rows that are drawn where nobody says how many; None takes all.
+        records_per_row: Questions that the task makes of one row, side by side; a draw takes them together.
     """
 
     size: int
@@ -63,6 +64,7 @@ class Benchmark(BaseBenchmark):
     hub_data: str
     columns: Mapping[str, type] = {}
     sample: int | None = None
+    records_per_row: int = 1
 
     @abstractmethod
     def task_config(self) -> dict[str, Any]:
@@ -103,6 +105,10 @@ class Benchmark(BaseBenchmark):
         """What is wrong with a row beyond its columns, as a clause; empty where nothing is. The model is not asked."""
         return ""
 
+    def remarks(self, metrics: Mapping[str, float]) -> list[str]:
+        """What a reader must know about these means of the metrics, e.g. that the model looks at positions only."""
+        return []
+
     def prepare(self, cache_dir: Path) -> None:
         """Puts in place what scoring needs beside the data, in ``cache_dir`` or in the environment."""
 
@@ -111,11 +117,12 @@ class BenchmarkGroup(BaseBenchmark):
     """Several benchmarks under one name, with a mean over them.
 
     Attributes:
-        pooled: Whether the members' items form one benchmark (BBH's 27 tasks), whose score is the mean over the items.
-            Otherwise each member counts by itself, and the group's score is the mean over the members.
+        pooled: Whether an experiment gives one verdict on all items together (BBH's 27 tasks), and not one a member.
+        average: What the group's score is the mean over: its items, or its members, each counting alike.
     """
 
     pooled: ClassVar[bool] = False
+    average: ClassVar[Literal["items", "members"]] = "items"
 
     @abstractmethod
     def members(self) -> Sequence[BaseBenchmark]:

@@ -216,11 +216,14 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
 _TaskDumper.add_representer(str, _represent_text)
 
 
-def _chosen(job: BenchmarkJob, rows: int) -> list[int]:
-    """The rows that count, in their order: a part is drawn by a fixed seed, so that every model answers the same."""
+def _chosen(job: BenchmarkJob, records: int) -> list[int]:
+    """The records that count, in their order: a part of the rows is drawn by a fixed seed, the same for every model."""
+    each = job.benchmark.records_per_row
+    rows = records // each
     if job.sample is None or job.sample >= rows:
-        return list(range(rows))
-    return sorted(np.random.default_rng(job.seed).choice(rows, size=job.sample, replace=False).tolist())
+        return list(range(records))
+    drawn = np.random.default_rng(job.seed).choice(rows, size=job.sample, replace=False)
+    return [each * row + number for row in sorted(drawn.tolist()) for number in range(each)]
 
 
 def _version(package: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selkit.api import Benchmark, MissingExtra
+from selkit.api import Benchmark
+from selkit_tasks.lm_eval_tasks import definition
 from selkit_tasks.punkt import ensure_punkt
 
 PROMPT_METRICS = ("prompt_level_strict_acc", "prompt_level_loose_acc")
@@ -34,7 +34,7 @@ class IFEval(Benchmark):
     def task_config(self) -> dict[str, Any]:
         """lm-eval's own task, with a scorer that gives the same text the same score."""
         return {
-            "include": str(lm_eval_tasks() / "ifeval" / "ifeval.yaml"),
+            "include": definition("ifeval", "ifeval.yaml"),
             "task": "selkit_ifeval",
             "process_results": "!function selkit_tasks.ifeval.process_results",
             "metadata": {"version": 1.0},
@@ -94,11 +94,3 @@ def seeded(key: int) -> Iterator[None]:
     finally:
         random.setstate(state)
         DetectorFactory.seed = seed
-
-
-def lm_eval_tasks() -> Path:
-    """The folder of lm-eval's task definitions, found without importing lm-eval."""
-    spec = importlib.util.find_spec("lm_eval")
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingExtra.of("IFEval", "eval")
-    return Path(spec.submodule_search_locations[0]) / "tasks"

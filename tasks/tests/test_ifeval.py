@@ -177,6 +177,7 @@ def test_instructions_that_cannot_be_scored_are_refused_before_the_model_is_aske
 ) -> None:
     """A row that would fail in scoring fails before hours of generation."""
     file = write(tmp_path / "rows.jsonl", [rows[0] | change, rows[1]])
+
     def none_wanted() -> LanguageModel:
         raise AssertionError("the model was asked for")
 
