@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("selkit.cli.train", "Fine-tune a model on rows, under a recipe."),
     "generate": ("selkit.cli.generate", "Let a model answer prompts."),
     "judge": ("selkit.cli.judge", "Say which of two responses is better."),
+    "eval": ("selkit.cli.eval", "Evaluate models, or what judges said of them."),
     "recipes": ("selkit.cli.recipes", "Show the training recipes that have a name."),
     "plugins": ("selkit.cli.plugins", "What is installed, from which package, in what state."),
     "completion": ("selkit.cli.completion", "Print the script that completes commands in your shell."),
