@@ -118,6 +118,20 @@ def _car() -> Recipe:
     )
 
 
+def _cherry() -> Recipe:
+    return Recipe(
+        name="cherry-pre-experience",
+        learning_rate=2e-5,
+        batch_size=128,
+        epochs=1,
+        scheduler="cosine",
+        warmup=0.03,
+        max_length=512,
+        source="Li et al., 'From Quantity to Quality': what is printed for its models, with the one epoch of the first",
+        inferred=("scheduler", "betas"),
+    )
+
+
 def _small() -> list[Recipe]:
     return [
         Recipe(
@@ -156,6 +170,7 @@ RECIPES: dict[str, Recipe] = {
         _shen("wizardlm", 2048, "wizardlm"),
         *(_moon(setting) for setting in range(1, 17)),
         _car(),
+        _cherry(),
     )
 }
 """Recipes by name, in the order in which they are listed."""

@@ -22,6 +22,7 @@ PRINTED = {
     "shen-dolly": (2e-5, "linear", 128, 1024, 3, 0.03, 0.0),
     "shen-wizardlm": (2e-5, "linear", 128, 2048, 3, 0.03, 0.0),
     "moon-07": (2e-5, "linear", 256, 2048, 15, 0.0, 0.0),
+    "cherry-pre-experience": (2e-5, "cosine", 128, 512, 1, 0.03, 0.0),
     "moon-15": (2e-5, "cosine", 256, 2048, 15, 0.0, 0.0),
 }
 

@@ -1,4 +1,4 @@
-"""Instruction-following difficulty: the component ``ifd``."""
+"""Scores from the losses of a language model: the components ``ifd``, ``superfiltering`` and ``perplexity``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from selkit.api import BaseSelector, hookimpl
 
 @hookimpl
 def selkit_selectors() -> list[type[BaseSelector]]:
-    """The selector that this package provides."""
+    """The selectors that this package provides."""
+    from selkit_ifd.perplexity import Perplexity
     from selkit_ifd.scorer import Ifd
+    from selkit_ifd.superfiltering import Superfiltering
 
-    return [Ifd]
+    return [Ifd, Superfiltering, Perplexity]

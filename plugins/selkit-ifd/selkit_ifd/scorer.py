@@ -1,120 +1,90 @@
-"""The score of 'From Quantity to Quality' (Li et al., NAACL 2024; its code is Cherry_LLM).
-
-A response that the prompt hardly makes likelier is hard to follow from the instruction, and worth training on.
-"""
+"""The score of 'From Quantity to Quality' (Li et al., NAACL 2024; its code is Cherry_LLM): the component ``ifd``."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
 
-from selkit.api import (
-    TEMPLATES,
-    Context,
-    Continuation,
-    Pool,
-    RowScore,
-    Scorer,
-    StartToken,
-    TokenLosses,
-    UsageError,
-)
-
-RESPONSE_MARK = "### Response:"
-"""What stands before the response where it is scored without its prompt."""
-
-_ANCHORS: dict[str, tuple[str, StartToken]] = {
-    "response": (RESPONSE_MARK, "auto"),
-    "bos": ("", "always"),
-    "none": ("", "never"),
-}
+from selkit.api import Context, Pool
+from selkit_ifd.experience import PreExperience
+from selkit_ifd.ratio import LossRatio
 
 
 @dataclass
-class Ifd(Scorer):
+class Ifd(LossRatio):
     """Instruction-following difficulty: how little the prompt helps a model to predict the response.
 
-    The defaults are those of Cherry's code: Alpaca's prompt, 512 tokens, the mean loss of the response's tokens given
-    the prompt over their mean loss given '### Response:' alone, rows above 1 left out, long rows cut.
+    The defaults are those of the paper and its code. First the model gains experience: it is trained for an epoch on
+    ten rows of each of a hundred clusters of prompts. Then it scores: Alpaca's prompt, 512 tokens, the mean loss of
+    the response's tokens given the prompt over their mean loss given '### Response:' alone, rows above 1 left out,
+    long rows cut. The authors later leave out the first stage for its cost: ``pre_experience=none``.
 
     Args:
-        model: The causal language model that scores; by default the experiment's base model.
+        model: The causal language model that scores, and that is trained first; by default the experiment's base model.
         ratio: Of the mean losses ('loss', Cherry) or of the perplexities ('perplexity', Superfiltering).
         bound: Rows to leave out: above 1 ('at-most-one', Cherry), from 1 on ('below-one', Superfiltering), or none.
         anchor: What stands before the response alone: 'response' ('### Response:', Cherry), the start token ('bos'), or
             'none', so that its first token goes unscored (Superfiltering).
         template: The prompt's format.
         max_length: Most tokens of prompt and response together.
-        length: Rows longer than that lose their end and are flagged ('truncate', Cherry; both losses are then over the
-            same tokens), or are left out ('drop').
+        length: Rows longer than that lose their end and are flagged ('truncate', Cherry; both losses are then over
+            equally many tokens), or are left out ('drop').
+        pre_experience: Whether the model is trained on a part of the pool before it scores ('cherry', the paper), or
+            scores as it is ('none', as the authors later advise).
+        recipe: How it is then trained: a recipe's name, or {preset: NAME, KEY: VALUE}.
+        clusters: Clusters of prompts; with fewer different prompts there are as many as these.
+        per_cluster: Rows that train, of each cluster.
+        low: Percentile of the prompts' perplexities, within a cluster, from which on rows may train (25 in the
+            authors' script, 1 where their code is left to itself).
+        high: Percentile up to which they may (75 in the script, 99 in the code).
     """
 
     name: ClassVar[str] = "ifd"
-    by_length: ClassVar[bool] = True
-    requires: ClassVar[tuple[str, ...]] = ("torch", "transformers")
-    extra: ClassVar[str] = "selkit-eval[train]"
-    models: ClassVar[tuple[str, ...]] = ("model",)
+    requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "sklearn")
+    extra: ClassVar[str] = "selkit-ifd[train]"
 
-    model: str | None = None
-    ratio: Literal["loss", "perplexity"] = "loss"
-    bound: Literal["at-most-one", "below-one", "none"] = "at-most-one"
-    anchor: Literal["response", "bos", "none"] = "response"
-    template: Literal["alpaca", "wizardlm", "plain"] = "alpaca"
-    max_length: int = 512
-    length: Literal["truncate", "drop"] = "truncate"
+    pre_experience: Literal["cherry", "none"] = "cherry"
+    recipe: str | Mapping[str, Any] = "cherry-pre-experience"
+    clusters: int = 100
+    per_cluster: int = 10
+    low: float = 25
+    high: float = 75
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.recipe, str):
+            self.recipe = MappingProxyType(dict(self.recipe))
+        self._experienced: tuple[Context, str] | None = None
+
+    def trainings(self) -> tuple[tuple[str | Mapping[str, Any], str | None], ...]:
+        """The training of the pre-experienced model."""
+        return () if self.pre_experience == "none" else ((self.recipe, self.model),)
 
     def preflight(self, pool: Pool, ctx: Context) -> None:
-        """Refuses settings without a model or with a length that holds no text. Raises UsageError."""
-        if (self.model or ctx.base_model) is None:
-            raise UsageError("ifd needs a language model: give -p model=MODEL (a folder, hub:, pypi: or tiny:)")
-        if self.max_length < 2:
-            raise UsageError(f"max_length of ifd is a number of tokens from 2 on, not {self.max_length}")
+        """Refuses settings without a model, and numbers that choose nothing. Raises UsageError."""
+        super().preflight(pool, ctx)
+        self._first_stage(ctx).preflight(pool, ctx)
 
-    def score(self, pool: Pool, ctx: Context) -> Iterator[RowScore]:
-        """One ratio per row; details hold both mean losses and the number of response tokens."""
-        model = ctx.model(self.model or ctx.base_model or "")
-        template = TEMPLATES[self.template]
-        mark, start = _ANCHORS[self.anchor]
-        given = model.token_losses(
-            (Continuation(template.prompt(row), row.response) for row in pool), max_length=self.max_length
+    def scoring_model(self, ctx: Context) -> str:
+        """The model itself, or what training on a part of the pool made of it; asked for once per context."""
+        base = super().scoring_model(ctx)
+        if self.pre_experience == "none":
+            return base
+        if self._experienced is None or self._experienced[0] is not ctx:
+            chosen = ctx.scores(self._first_stage(ctx))
+            assert ctx.pool is not None  # a scorer's context has one
+            rows = list(ctx.pool.take(sorted(chosen)))
+            self._experienced = ctx, ctx.train(rows, self.recipe, base)
+        return self._experienced[1]
+
+    def _first_stage(self, ctx: Context) -> PreExperience:
+        return PreExperience(
+            model=super().scoring_model(ctx),
+            template=self.template,
+            max_length=self.max_length,
+            clusters=self.clusters,
+            per_cluster=self.per_cluster,
+            low=self.low,
+            high=self.high,
         )
-        alone = model.token_losses(
-            (Continuation(mark, row.response) for row in pool), max_length=self.max_length, start=start
-        )
-        for pair in ctx.track(zip(given, alone, strict=True), total=len(pool), description="ifd"):
-            yield self.row_score(*pair)
-
-    def row_score(self, given: TokenLosses, alone: TokenLosses) -> RowScore:
-        """The score of one row from the losses of its response given the prompt, and alone."""
-        if given.truncated and self.length == "drop":
-            return RowScore.excluded(f"longer than {self.max_length} tokens")
-        if given.truncated and not len(given.losses):
-            return RowScore.excluded(f"the prompt alone fills {self.max_length} tokens")
-        if given.truncated:
-            alone = self._same_tokens(alone, len(given.losses))
-        if not len(given.losses) or not len(alone.losses):
-            return RowScore.excluded("the response has no token to score")
-        return self._ratio(given, alone)
-
-    def _same_tokens(self, alone: TokenLosses, kept: int) -> TokenLosses:
-        unscored = 1 if self.anchor == "none" else 0
-        return TokenLosses(alone.losses[: max(0, kept - unscored)], alone.prompt_tokens, True)
-
-    def _ratio(self, given: TokenLosses, alone: TokenLosses) -> RowScore:
-        details = {"loss_given_prompt": given.mean, "loss_alone": alone.mean, "tokens": float(len(given.losses))}
-        if not (math.isfinite(given.mean) and math.isfinite(alone.mean)):
-            return RowScore.failed("a loss is not a finite number", **details)
-        if self.ratio == "loss" and alone.mean == 0:
-            return RowScore.failed("the loss of the response alone is 0", **details)
-        value = given.mean / alone.mean if self.ratio == "loss" else _exp(given.mean - alone.mean)
-        if value > 1 and self.bound != "none":
-            return RowScore.excluded("the prompt makes the response less likely (ratio above 1)", **details)
-        if value == 1 and self.bound == "below-one":
-            return RowScore.excluded("the prompt makes no difference to the response (ratio of 1)", **details)
-        return RowScore(value, truncated=given.truncated, details=details)
-
-
-def _exp(x: float) -> float:
-    return math.exp(min(x, 700.0))  # larger numbers have no float; such a row stays at the top
