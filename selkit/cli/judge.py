@@ -2,14 +2,124 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, cast
+
 import click
 
 from selkit.cli import options
+
+if TYPE_CHECKING:
+    from selkit.judge.audit import Unparsed
+    from selkit.judge.engine import Orders
+    from selkit.judge.rules import Rule
+
+# Spelt out, so that help loads nothing; a test compares them with the code.
+RULES = ("net", "strict", "score-sum", "single")
+TEMPLATES = ("two-score", "two-score-no-length", "verdict-letter", "output-ab")
+ORDERS = ("both", "random", "first")
+UNPARSED = ("wrong", "tie", "drop")
 
 
 @click.group("judge")
 def command() -> None:
     """Say which of two responses is better."""
+
+
+@command.command("pairwise")
+@click.argument("first", metavar="A.jsonl")
+@click.argument("second", metavar="B.jsonl")
+@click.option("--judge", required=True, metavar="NAME", help="The judge; `selkit plugins` lists them.")
+@options.parameters
+@click.option("--orders", type=click.Choice(ORDERS), default="both", show_default=True, help="Who is shown first.")
+@click.option("--rule", type=click.Choice(RULES), help="From passes to a verdict; default net, single for one order.")
+@click.option("--testset", metavar="FILE|TESTSET", help="Where references are, for judges that need them.")
+@click.option("--canaries", is_flag=True, help="Also try to fool the judge; exit code 1 where that works.")
+@click.option("--max-cost", type=float, metavar="DOLLARS", help="What the judge may cost in all.")
+@options.output("Folder for passes.jsonl and summary.json.")
+@options.seed
+@options.store
+@options.as_json
+@options.dry_run
+@options.force
+@options.verbosity
+def pairwise(first: str, second: str, **how: Any) -> None:
+    """Let a judge say which of two files of responses is better.
+
+    A.jsonl and B.jsonl are responses to the same prompts, joined by id; rates are about A. The same command again
+    asks only for what has no answer yet.
+    """
+    from pathlib import Path
+
+    from selkit.cli.judging import run_and_show
+    from selkit.judge.pairwise import PairwiseJob
+    from selkit.models.client import ChatService
+    from selkit.plugins import build, parse_assignments
+    from selkit.store import Store
+
+    store = Store(Path(how["store"]) if how["store"] else None)
+    with ChatService(store, how["max_cost"]) as chat:
+        job = PairwiseJob.prepare(
+            Path(first),
+            Path(second),
+            build("judge", how["judge"], parse_assignments(how["assignments"])),
+            orders=cast("Orders", how["orders"]),
+            rule=cast("Rule | None", how["rule"]),
+            testset=how["testset"],
+            seed=how["seed"],
+            canaries=how["canaries"],
+            chat=chat,
+        )
+        output = Path(how["output"]) if how["output"] else None
+        run_and_show(job, store, output, as_json=how["as_json"], dry_run=how["dry_run"], force=how["force"])
+
+
+@command.command("replay")
+@click.argument("log", metavar="LOG.jsonl")
+@click.option("--template", required=True, type=click.Choice(TEMPLATES), help="What the judge was asked for.")
+@click.option("--rule", type=click.Choice(RULES), default="net", show_default=True, help="From passes to a verdict.")
+@options.as_json
+@options.verbosity
+def replay(log: str, template: str, rule: str, as_json: bool) -> None:
+    """Parse and aggregate a recorded log of a judge again.
+
+    Each line has id, first and second: the judge's text for the order 1, 2 and for the swapped one; and where they are
+    known response_1, response_2, and label (1 or 2). Rates are about response_1.
+    """
+    from pathlib import Path
+
+    from selkit.cli.judging import show_replay
+    from selkit.judge.replay import replay_log
+
+    show_replay(replay_log(Path(log), template, cast("Rule", rule)), as_json=as_json)
+
+
+@command.command("audit")
+@click.option("--labels", metavar="FILE", help="What people say: label, or annotator1, annotator2, ...")
+@click.option(
+    "--verdicts", multiple=True, required=True, metavar="FILE", help="What a judge says; give two to compare judges."
+)
+@click.option("--column", metavar="NAME", help="Column of verdicts; default verdict, or the only one in _result.")
+@click.option(
+    "--unparsed", type=click.Choice(UNPARSED), default="wrong", show_default=True, help="What no verdict counts as."
+)
+@options.as_json
+@options.verbosity
+def audit(labels: str | None, verdicts: tuple[str, ...], column: str | None, unparsed: str, as_json: bool) -> None:
+    """Compare a judge with people's labels, or with another judge.
+
+    Files are joined on idx or id; labels and verdicts are 0 or tie, 1 and 2. A passes.jsonl does for either.
+    """
+    from pathlib import Path
+
+    from selkit.cli.judging import show_audit
+
+    show_audit(
+        Path(labels) if labels else None,
+        [Path(path) for path in verdicts],
+        cast("Unparsed", unparsed),
+        column,
+        as_json=as_json,
+    )
 
 
 @command.command("export")

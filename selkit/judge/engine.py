@@ -6,7 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from selkit.api import Comparison, Context, ContractViolation, Judgement, PairwiseJudge, UsageError
+from selkit.api import (
+    Comparison,
+    Context,
+    ContractViolation,
+    Judgement,
+    Outcome,
+    PairwiseJudge,
+    PromptJudge,
+    UsageError,
+)
 from selkit.files import tree_files
 from selkit.judge.passes import pass_from_row, pass_row
 from selkit.models import resolve
@@ -26,19 +35,65 @@ from selkit.store import (
 
 PASSES = "passes.jsonl"
 BATCH = 64
-Orders = Literal["both", "first"]
+Orders = Literal["both", "random", "first"]
+
+PASSING = (Outcome.TIMEOUT, Outcome.API_ERROR, Outcome.BUDGET_STOP)
+"""Outcomes that say nothing of the comparison: the next run asks again. What the judge itself said is kept."""
+
+
+class _Unfinished(Exception):
+    """Some passes have no answer of the judge yet; ``passes`` are all that there are."""
+
+    def __init__(self, passes: list[Judgement]) -> None:
+        super().__init__()
+        self.passes = passes
 
 
 def judge_pairs(
-    judge: PairwiseJudge, comparisons: Sequence[Comparison], ctx: Context, store: Store, *, orders: Orders = "both"
-) -> tuple[list[Judgement], Artifact]:
+    judge: PairwiseJudge,
+    comparisons: Sequence[Comparison],
+    ctx: Context,
+    store: Store,
+    *,
+    orders: Orders = "both",
+    seed: int = 0,
+) -> tuple[list[Judgement], Artifact | None]:
     """Every pass over ``comparisons``, from the store where the judge has seen the same before.
 
-    Equal responses are a tie and are not shown to the judge.
+    Equal responses are a tie and are not shown to the judge. Passes that ended in a timeout, an error of the server or
+    at the cap on costs come back as such, and the same call later asks for these alone.
+
+    Args:
+        judge: The judge.
+        comparisons: What it compares; their ids differ.
+        ctx: Its context.
+        store: Where passes are kept.
+        orders: Both orders of each comparison, the given one alone, or one drawn by the comparison's id.
+        seed: Seed of that draw.
+
+    Returns:
+        The passes in the order of the comparisons, and the stored result; None while passes are to be asked again.
 
     Raises:
         UsageError: The judge needs references and a comparison has none.
         ContractViolation: The judge's answers do not match what it was asked.
+    """
+    check_judge(judge, comparisons)
+    asked = in_orders(comparisons, orders, seed)
+    key = judging_key(judge, asked)
+    try:
+        artifact = store.obtain(key, lambda draft: _judge_all(judge, asked, draft, ctx))
+    except _Unfinished as unfinished:
+        return unfinished.passes, None
+    return [pass_from_row(row) for row in read_jsonl(artifact.file(PASSES))], artifact
+
+
+def check_judge(judge: PairwiseJudge, comparisons: Sequence[Comparison]) -> None:
+    """Makes sure before any work starts that a judge can judge these.
+
+    Raises:
+        MissingExtra: Something that the judge needs is not installed.
+        UsageError: The judge needs references and a comparison has none.
     """
     check_requirements(judge)
     if judge.needs_reference and (bare := [c.id for c in comparisons if not c.reference]):
@@ -46,10 +101,6 @@ def judge_pairs(
             f"judge {judge.name!r} compares with references, and {len(bare)} prompts have none, e.g. {bare[0]!r}: "
             "take a test set with references, or another judge"
         )
-    asked = [c for comparison in comparisons for c in _orders(comparison, orders)]
-    key = judging_key(judge, asked)
-    artifact = store.obtain(key, lambda draft: _judge_all(judge, asked, draft, ctx))
-    return [pass_from_row(row) for row in read_jsonl(artifact.file(PASSES))], artifact
 
 
 def judging_key(judge: PairwiseJudge, asked: Sequence[Comparison]) -> Key:
@@ -73,8 +124,16 @@ def _files_read(judge: PairwiseJudge) -> dict[str, str]:
     return digests
 
 
-def _orders(comparison: Comparison, orders: Orders) -> tuple[Comparison, ...]:
-    return (comparison, comparison.swapped()) if orders == "both" else (comparison,)
+def in_orders(comparisons: Sequence[Comparison], orders: Orders, seed: int = 0) -> list[Comparison]:
+    """The comparisons as a judge is asked about them; see :func:`judge_pairs`."""
+    return [c for comparison in comparisons for c in _orders(comparison, orders, seed)]
+
+
+def _orders(comparison: Comparison, orders: Orders, seed: int) -> tuple[Comparison, ...]:
+    if orders == "both":
+        return comparison, comparison.swapped()
+    drawn = orders == "random" and int(digest_text(f"order\0{seed}\0{comparison.id}"), 16) % 2 == 1
+    return (comparison.swapped() if drawn else comparison,)
 
 
 def _judge_all(judge: PairwiseJudge, asked: Sequence[Comparison], draft: Draft, ctx: Context) -> None:
@@ -83,8 +142,12 @@ def _judge_all(judge: PairwiseJudge, asked: Sequence[Comparison], draft: Draft, 
     with JsonlWriter(partial) as writer:
         for judgement in passes_of(judge, [c for c in asked if (c.id, c.order) not in done], ctx):
             done[judgement.id, judgement.order] = judgement
-            writer.append(pass_row(judge.name, judgement))
-    rows = (canonical_json(pass_row(judge.name, done[c.id, c.order])) for c in asked)
+            if judgement.outcome not in PASSING:
+                writer.append(pass_row(judge.name, judgement))
+    passes = [done[c.id, c.order] for c in asked]
+    if any(one.outcome in PASSING for one in passes):
+        raise _Unfinished(passes)
+    rows = (canonical_json(pass_row(judge.name, one)) for one in passes)
     atomic_write_text(draft.directory / PASSES, "".join(f"{row}\n" for row in rows))
 
 
@@ -96,13 +159,18 @@ def _stored(path: Path) -> Iterator[Judgement]:
 def passes_of(judge: PairwiseJudge, asked: Sequence[Comparison], ctx: Context) -> Iterator[Judgement]:
     """The judge's answers, each checked against the contract; those on equal responses (a tie, not asked) come first.
 
+    The judge is asked in an order drawn by the ids, both orders of a comparison in a row, so that what was answered
+    when the money ran out is a fair sample. A judge behind an endpoint answers as replies come in and is asked for all
+    at once; others are asked in batches, so that a kill costs no more than one.
+
     Raises:
         ContractViolation: The judge's answers do not match what it was asked.
     """
-    different = [c for c in asked if c.first != c.second]
+    different = sorted((c for c in asked if c.first != c.second), key=lambda c: digest_text(c.id))
     yield from (Judgement.of(c, 0.5, "equal responses") for c in asked if c.first == c.second)
-    for start in range(0, len(different), BATCH):
-        batch = different[start : start + BATCH]
+    size = max(len(different), 1) if isinstance(judge, PromptJudge) else BATCH
+    for start in range(0, len(different), size):
+        batch = different[start : start + size]
         yield from _checked(judge, batch, judge.compare(batch, ctx))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from selkit.api import Comparison, DataError, Judgement, RoundTripJudge, UsageError
 from selkit.judge.engine import passes_of
 from selkit.judge.passes import item_scores, pass_row
-from selkit.judge.responses import join_responses, read_responses
+from selkit.judge.responses import join_files
 from selkit.models import HostContext
 from selkit.plugins import build, check_requirements
 from selkit.store import atomic_write_text, canonical_json, read_jsonl
@@ -105,7 +105,7 @@ def export_comparisons(
         DataError: The files have no id in common or other prompts under one id, or the folder cannot be taken.
     """
     component = _round_trip(judge, parameters or {})
-    comparisons, unmatched = _joined(first, second)
+    comparisons, unmatched = join_files(first, second)
     different = [comparison for comparison in comparisons if comparison.first != comparison.second]
     if not different:
         raise DataError(
@@ -165,20 +165,6 @@ def _round_trip(name: str, parameters: Mapping[str, Any]) -> RoundTripJudge:
         )
     check_requirements(judge)
     return judge
-
-
-def _joined(first: Path, second: Path) -> tuple[list[Comparison], list[str]]:
-    one, other = read_responses(first), read_responses(second)
-    comparisons, unmatched = join_responses(one, other)
-    if not comparisons:
-        raise DataError(f"{first} and {second} have no id in common: are they answers to the same prompts?")
-    strange = [c.id for c in comparisons if one[c.id].prompt != other[c.id].prompt]
-    if strange:
-        raise DataError(
-            f"{first} and {second} have different prompts under {len(strange)} of their ids, e.g. {strange[0]!r}: "
-            "compare answers to the same prompts"
-        )
-    return comparisons, unmatched
 
 
 def _take_folder(directory: Path, *, force: bool) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from selkit.api import Comparison, DataError
+from selkit.judge.rows import read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +28,16 @@ def read_responses(path: Path) -> dict[str, Response]:
     if not path.is_file():
         raise DataError(f"there is no file {path}: make one with `selkit generate MODEL --prompts ... -o {path}`")
     responses: dict[str, Response] = {}
-    for number, row in enumerate(_rows(path), 1):
-        if not isinstance(row, dict) or not isinstance(row.get("response"), str) or row.get("id") in (None, ""):
-            raise DataError(f"{path}, row {number}: a response needs an 'id' and a text 'response'")
+    for number, row in read_rows(path):
+        if not isinstance(row.get("response"), str) or row.get("id") in (None, ""):
+            raise DataError(f"{path}, line {number}: a response needs an 'id' and a text 'response'")
         row_id = str(row["id"])
         if row_id in responses:
-            raise DataError(f"{path}, row {number}: the id {row_id!r} comes twice; judge one sample a prompt")
+            raise DataError(f"{path}, line {number}: the id {row_id!r} comes twice; judge one sample a prompt")
         responses[row_id] = Response(row_id, str(row.get("prompt", "")), row["response"])
     if not responses:
         raise DataError(f"{path} holds no response")
     return responses
-
-
-def _rows(path: Path) -> Iterator[Any]:
-    # Not the store's reader: it takes a last line without a line break for a torn one, and people's files end so.
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise DataError(f"{path}, line {number}, is not valid JSON: mend the line") from error
 
 
 def join_responses(
@@ -64,3 +51,24 @@ def join_responses(
         if row_id in second
     ]
     return comparisons, sorted(set(first) ^ set(second))
+
+
+def join_files(
+    first: Path, second: Path, references: Mapping[str, str | None] | None = None
+) -> tuple[list[Comparison], list[str]]:
+    """As :func:`join_responses`, of two files.
+
+    Raises:
+        DataError: A file is malformed, or they have no id in common or other prompts under one id.
+    """
+    one, other = read_responses(first), read_responses(second)
+    comparisons, unmatched = join_responses(one, other, references)
+    if not comparisons:
+        raise DataError(f"{first} and {second} have no id in common: are they answers to the same prompts?")
+    strange = [c.id for c in comparisons if one[c.id].prompt != other[c.id].prompt]
+    if strange:
+        raise DataError(
+            f"{first} and {second} have different prompts under {len(strange)} of their ids, e.g. {strange[0]!r}: "
+            "compare answers to the same prompts"
+        )
+    return comparisons, unmatched
