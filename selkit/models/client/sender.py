@@ -181,15 +181,19 @@ class Sender:
                 raise series.end()
             try:
                 received, held = await with_retries(
-                    partial(self._try, request), seconds=self.settings.retry_seconds, pause=series.pause
+                    partial(self._try, request),
+                    seconds=self.settings.retry_seconds,
+                    backoff=self.settings.backoff,
+                    pause=series.pause,
                 )
             except Fault as fault:
                 series.failed(fault, self.endpoint.label)
                 if fault.fatal is not None:
                     raise fault.fatal from None
                 return ChatReply("", fault.outcome, fault.reason)
-        series.answered()
-        return await self._keep(series, request, received, held)
+            series.answered()
+            # within the slot: a kill must not lose more answers than requests may be under way
+            return await self._keep(series, request, received, held)
 
     async def _try(self, request: Request) -> tuple[Received, float]:
         """One try: the answer, and the dollars that were set aside for it."""
