@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from selkit.cli import options
+from selkit.cli.benchmarks import command as evaluate_model
 
 if TYPE_CHECKING:
     from selkit.evals.alpaca_eval import ModelRates
@@ -30,21 +31,14 @@ class EvalGroup(click.Group):
 
 @click.group("eval", cls=EvalGroup)
 def command() -> None:
-    """Evaluate models, or what judges said of them."""
+    """Evaluate models, or what judges said of them.
+
+    `selkit eval MODEL -b NAME` scores a model on benchmarks, `selkit eval -b NAME --responses FILE` stored outputs; see
+    `selkit eval MODEL --help`.
+    """
 
 
-@command.command(_MODEL, hidden=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-@click.argument("words", nargs=-1, type=click.UNPROCESSED)
-def evaluate_model(words: tuple[str, ...]) -> None:
-    """Evaluate a MODEL against benchmarks: not part of this version."""
-    from selkit.api.errors import UsageError
-    from selkit.plugins.suggest import did_you_mean
-
-    near = did_you_mean(words[0], ["alpaca-eval"])
-    raise UsageError(
-        f"`selkit eval {words[0]}`: this version evaluates a model on benchmarks only within an experiment, so name "
-        f"the model as base model and the benchmarks under `benchmarks:` of a spec for `selkit run`.{near}"
-    )
+command.add_command(evaluate_model, _MODEL)
 
 
 @command.command("alpaca-eval")

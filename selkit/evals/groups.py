@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup, ContractViolation
-from selkit.evals.data import find_data
+from selkit.evals.data import find_data, read_rows
 from selkit.evals.harness import SAMPLE_SEED, BenchmarkJob
 from selkit.plugins import check_requirements
 
@@ -27,9 +28,15 @@ class Endpoint:
 
 def leaves(benchmark: BaseBenchmark) -> list[Benchmark]:
     """The benchmarks of a group and its groups, in order; a benchmark is its own only leaf."""
-    if isinstance(benchmark, Benchmark):
-        return [benchmark]
-    return [leaf for member in members(benchmark) for leaf in leaves(member)]
+    return [one for one in walk(benchmark) if isinstance(one, Benchmark)]
+
+
+def walk(benchmark: BaseBenchmark) -> Iterator[BaseBenchmark]:
+    """A benchmark or group, then all that it consists of."""
+    yield benchmark
+    if not isinstance(benchmark, Benchmark):
+        for member in members(benchmark):
+            yield from walk(member)
 
 
 def members(benchmark: BaseBenchmark) -> list[BaseBenchmark]:
@@ -63,8 +70,11 @@ def endpoints(
 
     def job(leaf: Benchmark) -> BenchmarkJob:
         check_requirements(leaf)
+        files = find_data(leaf, data)
         drawn = leaf.sample if sample is None else sample
-        return BenchmarkJob(leaf, find_data(leaf, data), None if drawn == "all" else drawn, max_new_tokens, seed)
+        rows = len(read_rows(files[next(iter(leaf.splits))]))
+        part = drawn if isinstance(drawn, int) and drawn < rows else None
+        return BenchmarkJob(leaf, files, part, max_new_tokens, seed)
 
     return [Endpoint(name, tuple(map(job, found))) for name, found in _endpoints(benchmark)]
 

@@ -148,12 +148,16 @@ def item_table(benchmark: Benchmark, items: Sequence[BenchmarkItem]) -> pa.Table
 def benchmark_items(job: BenchmarkJob, lm: Any) -> list[BenchmarkItem]:
     """The scored items of a benchmark whose requests ``lm``, an lm-eval model, answers.
 
+    Rows that ``lm`` says are ``missing`` (by lm-eval's number) are left out.
+
     Raises:
         DataError: A row is not one that the benchmark can score; nothing is asked then.
     """
     job.benchmark.prepare(models_cache().parent)
     check_rows(job.benchmark, job.scored)
-    return job.benchmark.items(_samples(job, lm))
+    samples = _samples(job, lm)
+    missing = getattr(lm, "missing", ())
+    return job.benchmark.items([sample for sample in samples if sample["doc_id"] not in missing])
 
 
 def _samples(job: BenchmarkJob, lm: Any) -> list[dict[str, Any]]:

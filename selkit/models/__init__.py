@@ -3,7 +3,7 @@
 Importing this package imports neither torch nor transformers: those load with the first model.
 """
 
-from selkit.models.context import HostContext, default_device
+from selkit.models.context import HostContext, default_device, default_threads
 from selkit.models.folder import ModelFolder
 from selkit.models.load import forget_models, load_model, load_tokenizer
 from selkit.models.refs import check_model, models_cache, resolve
@@ -16,6 +16,7 @@ __all__ = [
     "check_model",
     "check_template",
     "default_device",
+    "default_threads",
     "forget_models",
     "has_chat_template",
     "load_model",

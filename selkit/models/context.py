@@ -170,6 +170,11 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def default_threads() -> int:
+    """The threads that libraries take on a CPU: $OMP_NUM_THREADS, else every core."""
+    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+
+
 def _gpu_files() -> bool:
     if not sys.platform.startswith("linux"):
         return True

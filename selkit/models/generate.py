@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -14,7 +13,7 @@ from typing import Any
 from selkit import __version__
 from selkit.api import DECODINGS, DataError, Decoding, Generation, LanguageModel, PromptTemplate, UsageError
 from selkit.console import get_console
-from selkit.models.context import default_device
+from selkit.models.context import default_device, default_threads
 from selkit.models.hf import CPU, GPU
 from selkit.models.load import check_engine, load_model
 from selkit.models.refs import check_model, resolve
@@ -101,7 +100,7 @@ class GenerationJob:
         if self.decoding.temperature > 0:
             conditions["seed"] = self.seed
         if conditions["device"] == "cpu":
-            conditions["threads"] = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+            conditions["threads"] = default_threads()
         versions = {"selkit": __version__, "torch": version("torch"), "transformers": version("transformers")}
         return Key("responses", "hf", asdict(self.decoding), versions, inputs, conditions)
 

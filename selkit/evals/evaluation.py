@@ -1,0 +1,250 @@
+"""A model, or stored outputs, against benchmarks: every metric with its error, and paired differences to a baseline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from selkit import __version__
+from selkit.api import RAW, BaseBenchmark, DataError, LanguageModel, PromptTemplate
+from selkit.evals.groups import endpoints, leaves, walk
+from selkit.evals.harness import (
+    BenchmarkJob,
+    benchmark_items,
+    benchmark_key,
+    item_table,
+    read_items,
+    run_benchmark,
+)
+from selkit.evals.outputs import StoredOutputs, outputs_lm, read_outputs, shown
+from selkit.evals.summary import Metric, mean_with_error, primary_of, summaries
+from selkit.models import check_model, has_chat_template, load_model, prompt_template, resolve
+from selkit.models.templates import CHAT
+from selkit.store import Store
+
+SCHEMA_VERSION = 1
+"""Version of the JSON form of an evaluation."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated: a model under a template, or stored outputs.
+
+    Args:
+        name: What tables call it.
+        digest: Digest of the weights, or of the file.
+        template: What formats its prompts; RAW for stored outputs.
+        outputs: The stored outputs; None for a model.
+        partial: Whether rows without a stored output are left out.
+        note: What a reader must know of the template.
+    """
+
+    name: str
+    digest: str
+    template: PromptTemplate
+    outputs: StoredOutputs | None = None
+    partial: bool = False
+    note: str = ""
+
+    def model(self) -> LanguageModel:
+        """The engine."""
+        return load_model(self.name)
+
+
+def model_subject(ref: str, template: str | None = None) -> Subject:
+    """A model under a template: the named one, else that of its training, else its own chat template.
+
+    Raises:
+        DataError: There is no such model.
+        UsageError: There is no such template, or none was named and the model brings none.
+    """
+    check_model(ref)
+    folder = resolve(ref)
+    trained = _trained_with(folder.path)
+    name = template or trained or (CHAT if has_chat_template(folder.path) else "alpaca")
+    note = "" if not trained or trained == name else f"{ref} was trained with the template {trained}, not {name}"
+    return Subject(ref, folder.digest, prompt_template(name, ref), note=note)
+
+
+def outputs_subject(path: Path, *, partial: bool = False) -> Subject:
+    """Stored outputs. Raises DataError where the file is no good."""
+    outputs = read_outputs(path)
+    return Subject(str(path), outputs.digest, RAW, outputs, partial)
+
+
+def subject(ref: str, template: str | None = None, *, partial: bool = False) -> Subject:
+    """A file of outputs or a model, whichever the reference names."""
+    return outputs_subject(Path(ref), partial=partial) if Path(ref).is_file() else model_subject(ref, template)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The benchmarks of an evaluation with their checked jobs, by label."""
+
+    benchmarks: tuple[BaseBenchmark, ...]
+    jobs: Mapping[str, BenchmarkJob]
+
+
+def plan_benchmarks(
+    benchmarks: Sequence[BaseBenchmark],
+    *,
+    data: Path | None = None,
+    sample: int | Literal["all"] | None = None,
+    seed: int = 0,
+    max_new_tokens: int | None = None,
+) -> Plan:
+    """Finds and checks the rows of every benchmark; see :func:`selkit.evals.endpoints` for the arguments."""
+    jobs: dict[str, BenchmarkJob] = {}
+    for benchmark in benchmarks:
+        found = endpoints(benchmark, data, sample=sample, seed=seed, max_new_tokens=max_new_tokens)
+        for job in (job for endpoint in found for job in endpoint.jobs):
+            if jobs.setdefault(job.benchmark.label, job) != job:
+                raise DataError(
+                    f"benchmark {job.benchmark.label!r} is asked for twice with different settings: take one at a time"
+                )
+    return Plan(tuple(benchmarks), jobs)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The items of a subject by benchmark, and their means.
+
+    Args:
+        subject: What was evaluated.
+        items: Items of each benchmark, by label.
+        metrics: The metrics of benchmarks and groups, by label.
+        remarks: What a reader must know, by label.
+    """
+
+    subject: Subject
+    items: Mapping[str, pa.Table]
+    metrics: Mapping[str, Mapping[str, Metric]]
+    remarks: Mapping[str, list[str]]
+
+
+def evaluate(plan: Plan, subject: Subject, store: Store, *, threads: int) -> Evaluation:
+    """Runs what is not stored yet.
+
+    Args:
+        plan: The benchmarks.
+        subject: The model or outputs.
+        store: Where items are kept.
+        threads: Threads that a model computes with.
+
+    Raises:
+        DataError: Rows and outputs do not fit.
+        MissingExtra: What a benchmark needs is not installed.
+    """
+    items = {label: _items(job, subject, store, threads) for label, job in plan.jobs.items()}
+    if all(job.sample is None for job in plan.jobs.values()):
+        _refuse_unused(subject)
+    metrics: dict[str, dict[str, Metric]] = {}
+    remarks: dict[str, list[str]] = {}
+    for benchmark in plan.benchmarks:
+        metrics |= summaries(benchmark, items)
+        for leaf in leaves(benchmark):
+            remarks[leaf.label] = leaf.remarks({m: metric.value for m, metric in metrics[leaf.label].items()})
+    return Evaluation(subject, items, metrics, {label: said for label, said in remarks.items() if said})
+
+
+def _items(job: BenchmarkJob, subject: Subject, store: Store, threads: int) -> pa.Table:
+    if subject.outputs is None:
+        key = benchmark_key(job, subject.digest, subject.template, threads)
+        return read_items(run_benchmark(job, key, subject.model, subject.template, store))
+    # Texts are scored in seconds, and what does not fit must be said each time: they do not go through the store.
+    return item_table(job.benchmark, benchmark_items(job, outputs_lm(subject.outputs, subject.partial)))
+
+
+def _refuse_unused(subject: Subject) -> None:
+    outputs = subject.outputs
+    if outputs is not None and not subject.partial and (unused := outputs.unused):
+        raise DataError(
+            f"{outputs.path} has {len(unused)} responses that no row asks for, by {outputs.by} {shown(unused)}: take "
+            "them out, or score the others with --partial"
+        )
+
+
+def differences(plan: Plan, evaluation: Evaluation, baseline: Evaluation) -> dict[str, dict[str, Any]]:
+    """The paired difference of every benchmark on its primary metric, items joined by lm-eval's hash of the row.
+
+    Returns:
+        By label: metric, difference (in [-1, 1]), se, ci_low and ci_high (95%, normal), n and baseline (its value).
+    """
+    found = {}
+    for label, job in plan.jobs.items():
+        metric = job.benchmark.primary
+        found[label] = _difference(evaluation.items[label], baseline.items[label], metric, label)
+    return found
+
+
+def _difference(mine: pa.Table, theirs: pa.Table, metric: str, label: str) -> dict[str, Any]:
+    other = dict(zip(theirs["item"].to_pylist(), theirs[metric].to_pylist(), strict=True))
+    shared = [(i, item) for i, item in enumerate(mine["item"].to_pylist()) if item in other]
+    if not shared:
+        raise DataError(f"the model and the baseline share no item of benchmark {label!r}")
+    scores = mine[metric].to_numpy()
+    delta = np.array([scores[i] - other[item] for i, item in shared])
+    clusters = [mine["cluster"][i].as_py() or item for i, item in shared]
+    gap = mean_with_error(delta, clusters=clusters)
+    half = 1.959963984540054 * gap.se
+    return {
+        "metric": metric,
+        **gap.as_dict(),
+        "ci_low": gap.value - half if np.isfinite(half) else None,
+        "ci_high": gap.value + half if np.isfinite(half) else None,
+        "baseline": float(np.mean([other[item] for _, item in shared])),
+    }
+
+
+def document(plan: Plan, evaluation: Evaluation, baseline: Evaluation | None = None) -> dict[str, Any]:
+    """The evaluation for JSON: ``benchmarks.NAME.metrics.METRIC.{value,se,n}``, groups beside their members."""
+    found: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "selkit": __version__,
+        "subject": _subject(evaluation.subject),
+        "benchmarks": {
+            one.label: _benchmark(one, plan, evaluation) for whole in plan.benchmarks for one in walk(whole)
+        },
+    }
+    if baseline is not None:
+        found["baseline"] = {
+            "subject": _subject(baseline.subject),
+            "differences": differences(plan, evaluation, baseline),
+        }
+    return found
+
+
+def _benchmark(benchmark: BaseBenchmark, plan: Plan, evaluation: Evaluation) -> dict[str, Any]:
+    job = plan.jobs.get(benchmark.label)
+    drawn = {"sample": job.sample, "seed": job.seed, "published_rows": job.benchmark.size} if job else {}
+    return {
+        "metrics": {name: metric.as_dict() for name, metric in evaluation.metrics[benchmark.label].items()},
+        "primary": primary_of(benchmark),
+        "remarks": evaluation.remarks.get(benchmark.label, []),
+        **drawn,
+    }
+
+
+def _subject(subject: Subject) -> dict[str, Any]:
+    template = {"name": subject.template.name, "digest": subject.template.digest}
+    return {
+        "name": subject.name,
+        "digest": subject.digest,
+        "template": None if subject.outputs else template,
+        "note": subject.note,
+    }
+
+
+def _trained_with(folder: Path) -> str | None:
+    """The template that selkit's own training recorded beside the weights."""
+    record = folder / "training.json"
+    if not record.is_file():
+        return None
+    template = json.loads(record.read_text("utf-8")).get("template") or {}
+    return template.get("name")

@@ -1,0 +1,159 @@
+"""``selkit eval``: stored outputs and a tiny model against benchmarks, as a person types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from selkit.__main__ import main
+from selkit.cli import cli
+
+QUESTIONS = [
+    {"input": f"Say {i}.", "output_1": f"good {i}", "output_2": f"bad {i}", "label": 1 + i % 2} for i in range(6)
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with an empty store and rows of GSM8K and LLMBar."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SELKIT_STORE", str(tmp_path / "store"))
+    write("gsm8k/test.jsonl", [{"question": f"What is {i} + 1?", "answer": f"#### {i + 1}"} for i in range(12)])
+    write("llmbar/natural.jsonl", QUESTIONS)
+    return tmp_path
+
+
+def write(name: str, rows: list[dict[str, Any]]) -> Path:
+    """A file of JSON lines."""
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def outputs(wrong: int = 3, name: str = "outputs.jsonl") -> Path:
+    """Responses to GSM8K's rows by their number, the first ``wrong`` of them wrong."""
+    return write(name, [{"id": i, "response": f"The answer is {i + 1 + (i < wrong)}."} for i in range(12)])
+
+
+def run(*words: str) -> Result:
+    """``selkit eval`` with these words."""
+    return CliRunner().invoke(cli, ["eval", *words])
+
+
+def found(*words: str) -> dict[str, Any]:
+    """Its JSON."""
+    result = run(*words, "--json")
+    assert result.exit_code == 0, result.output
+    document: dict[str, Any] = json.loads(result.stdout)
+    return document
+
+
+def test_stored_outputs_are_scored_the_same_each_time(folder: Path) -> None:
+    """Value, error and count under lm-eval's metric names; twice the same bytes; files beside it."""
+    outputs(wrong=3)
+    words = ("-b", "gsm8k", "--responses", "outputs.jsonl", "--data", ".", "-o", "out")
+    document = found(*words)
+    metric = document["benchmarks"]["gsm8k"]["metrics"]["exact_match"]
+    assert document["schema_version"] == 1
+    assert metric == {"value": 0.75, "se": pytest.approx((0.75 * 0.25 / 11) ** 0.5), "n": 12}
+    assert found(*words) == document
+    assert json.loads(Path("out/results.json").read_text("utf-8")) == document
+    items = pq.read_table("out/items/gsm8k.parquet").to_pylist()
+    assert [item["exact_match"] for item in items] == [0.0] * 3 + [1.0] * 9
+    by_lm_eval = json.loads(Path("out/lm_eval_results.json").read_text("utf-8"))["results"]["gsm8k"]
+    assert by_lm_eval["exact_match,none"] == 0.75
+
+
+def test_a_baseline_gives_the_paired_difference(folder: Path) -> None:
+    """Items joined by their hash: the error is that of the differences, not of two independent means."""
+    outputs(wrong=3)
+    outputs(wrong=5, name="other.jsonl")
+    document = found("-b", "gsm8k", "--responses", "outputs.jsonl", "--baseline", "other.jsonl", "--data", ".")
+    gap = document["baseline"]["differences"]["gsm8k"]
+    delta = [0] * 3 + [1] * 2 + [0] * 7
+    mean = sum(delta) / 12
+    se = (sum((d - mean) ** 2 for d in delta) / 11 / 12) ** 0.5
+    assert (gap["value"], gap["n"], gap["metric"]) == (pytest.approx(mean), 12, "exact_match")
+    assert gap["se"] == pytest.approx(se)
+    assert gap["ci_low"] == pytest.approx(mean - 1.96 * se, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows[1:], "no response for 1 of 12 rows, by id '0'"),
+        (lambda rows: [*rows, {"id": "99", "response": "x"}], "1 responses that no row asks for, by id '99'"),
+        (lambda rows: [*rows, rows[4]], "1 ids come twice, '4'"),
+        (lambda rows: [*rows, {"id": "5", "answer": "x"}], "line 13: a row needs a text 'response'"),
+        (lambda rows: [], "holds no response"),
+    ],
+)
+def test_outputs_that_do_not_fit_are_counted_and_named(folder: Path, change: Any, message: str, capsys: Any) -> None:
+    """Missing, extra and double ids, rows without a response: one sentence and exit code 4."""
+    rows = [json.loads(line) for line in outputs().read_text("utf-8").splitlines()]
+    write("outputs.jsonl", change(rows))
+    code = main(["eval", "-b", "gsm8k", "--responses", "outputs.jsonl", "--data", "."])
+    assert code == 4
+    assert message in capsys.readouterr().err
+
+
+def test_partial_scores_what_is_there(folder: Path) -> None:
+    """The rows that have an output, extras left aside."""
+    rows = [json.loads(line) for line in outputs(wrong=3).read_text("utf-8").splitlines()]
+    write("outputs.jsonl", [*rows[2:], {"id": "99", "response": "x"}])
+    metric = found("-b", "gsm8k", "--responses", "outputs.jsonl", "--partial", "--data", ".")["benchmarks"]["gsm8k"]
+    assert metric["metrics"]["exact_match"]["n"] == 10
+    assert metric["metrics"]["exact_match"]["value"] == 0.9
+
+
+def test_a_sample_is_drawn_by_the_seed(folder: Path) -> None:
+    """Never the first rows; another seed, another part; and responses outside it are no fault."""
+    outputs(wrong=12)
+    words = ("-b", "gsm8k", "--responses", "outputs.jsonl", "--data", ".", "--sample", "4", "-o")
+    parts = []
+    for seed in ("1", "1", "2"):
+        found(*words, f"out{len(parts)}", "--seed", seed)
+        parts.append(pq.read_table(f"out{len(parts)}/items/gsm8k.parquet")["prompt"].to_pylist())
+    assert parts[0] == parts[1] != parts[2]
+    assert len(parts[0]) == 4
+
+
+def test_a_model_is_evaluated_once_and_a_new_benchmark_alone(folder: Path) -> None:
+    """A tiny model on LLMBar; the second time nothing is computed; GSM8K is added without LLMBar running again."""
+    pytest.importorskip("torch")
+    words = ("tiny:bytes?context=4096&layers=1", "--data", ".", "--template", "alpaca", "--max-new-tokens", "4")
+    document = found(*words, "-b", "llmbar_set")
+    metrics = document["benchmarks"]["llmbar_natural"]["metrics"]
+    assert metrics["first_pos_rate"]["n"] == 6
+    made = sorted(path.stat().st_mtime_ns for path in (folder / "store").rglob("items.parquet"))
+    assert found(*words, "-b", "llmbar_set") == document
+    both = found(*words, "-b", "llmbar_set", "-b", "gsm8k", "--sample", "2")
+    assert both["benchmarks"]["gsm8k"]["metrics"]["exact_match"]["n"] == 2
+    assert set(made) < {path.stat().st_mtime_ns for path in (folder / "store").rglob("items.parquet")}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("-b", "ifevl", "--responses", "outputs.jsonl"), 3, "Did you mean 'ifeval'"),
+        (("-b", "gsm8k"), 2, "name either a MODEL or stored outputs"),
+        (("-b", "mmlu", "--responses", "outputs.jsonl", "--data", "."), 4, "mmlu/abstract_algebra/test.jsonl"),
+        (("-b", "gsm8k", "--responses", "nowhere.jsonl", "--data", "."), 4, "there is no file nowhere.jsonl"),
+        (("-b", "llmbar_set", "--responses", "outputs.jsonl", "--data", "."), 2, "compares likelihoods"),
+        (("no/model", "-b", "gsm8k", "--data", "."), 4, "no/model"),
+        (("tiny:bytes", "-b", "gsm8k", "--data", ".", "--template", "chat"), 2, "no chat template"),
+        (("tiny:bytes", "-b", "gsm8k", "--data", ".", "--sample", "0"), 2, "--sample is a number of rows"),
+    ],
+)
+def test_bad_input_is_one_sentence(folder: Path, words: tuple[str, ...], code: int, message: str, capsys: Any) -> None:
+    """Exit codes as everywhere, before any model loads."""
+    outputs()
+    assert main(["eval", *words]) == code
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error")]
+    assert message in line
