@@ -1,16 +1,45 @@
-"""Judging: comparisons in both orders, stored raw passes, and scores as pure functions over them."""
+"""Judging: comparisons in both orders, stored raw passes, and everything that follows from them as pure functions."""
 
-from selkit.judge.engine import judge_pairs
-from selkit.judge.passes import item_scores, judge_health, pass_from_row, pass_row
-from selkit.judge.responses import Response, join_responses, read_responses
+from selkit.judge.audit import agree_files, audit_files
+from selkit.judge.canaries import CanaryReport, canary_comparisons, canary_report, judge_canaries
+from selkit.judge.engine import Orders, judge_pairs
+from selkit.judge.pairwise import PairwiseJob, PairwiseResult, run_pairwise, write_result
+from selkit.judge.passes import item_scores, judge_health, order_bias, outcome_counts, pass_from_row, pass_row
+from selkit.judge.rates import Rates, length_bias
+from selkit.judge.replay import replay_log
+from selkit.judge.responses import Response, join_files, join_responses, read_responses
+from selkit.judge.rules import Rule, Verdict, verdict, verdicts
+from selkit.judge.templates import PARSERS
 
 __all__ = [
+    "PARSERS",
+    "CanaryReport",
+    "Orders",
+    "PairwiseJob",
+    "PairwiseResult",
+    "Rates",
     "Response",
+    "Rule",
+    "Verdict",
+    "agree_files",
+    "audit_files",
+    "canary_comparisons",
+    "canary_report",
     "item_scores",
+    "join_files",
     "join_responses",
+    "judge_canaries",
     "judge_health",
     "judge_pairs",
+    "length_bias",
+    "order_bias",
+    "outcome_counts",
     "pass_from_row",
     "pass_row",
     "read_responses",
+    "replay_log",
+    "run_pairwise",
+    "verdict",
+    "verdicts",
+    "write_result",
 ]

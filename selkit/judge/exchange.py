@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +56,13 @@ class Imported:
         judge: Name of the judge.
         output: The file of passes.
         passes: One judgement per comparison, in the order of the export.
+        facts: What else the judge knows of the labels, such as how far people agree.
     """
 
     judge: str
     output: Path
     passes: tuple[Judgement, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Counts and the mean score of the first responses, as plain data for JSON."""
@@ -76,6 +78,7 @@ class Imported:
             "with_verdict": len(scores),
             "first_score": sum(scores) / len(scores) if scores else None,
             "without_verdict": reasons,
+            **self.facts,
         }
 
 
@@ -154,7 +157,7 @@ def import_labels(
     passes = tuple(found[comparison.id] for comparison in comparisons)
     text = "".join(f"{canonical_json(pass_row(judge.name, judgement))}\n" for judgement in passes)
     _write(output, text, force=force)
-    return Imported(judge.name, output, passes)
+    return Imported(judge.name, output, passes, judge.facts())
 
 
 def _round_trip(name: str, parameters: Mapping[str, Any]) -> RoundTripJudge:

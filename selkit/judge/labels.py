@@ -178,8 +178,10 @@ def _verdict_column(file: Rows) -> str:
         return "verdict"
     found = [name for name in file.rows[0][1] if name.endswith("_result")]
     if len(found) != 1:
-        which = f"several that do ({', '.join(found)})" if found else "none whose name ends in '_result'"
-        raise DataError(f"{file.path} has no column 'verdict' and {which}: name the column with --column")
+        which = f"{len(found)} ({', '.join(found)})" if found else "none"
+        raise DataError(
+            f"{file.path} has no column 'verdict', and {which} whose name ends in '_result': name it with --column"
+        )
     return found[0]
 
 

@@ -14,7 +14,7 @@ from selkit.judge.rows import read_rows, text_of
 from selkit.judge.rules import Rule, verdicts
 from selkit.judge.templates import Parser, parser_of
 
-LABELS = {1: 1, 2: -1, "1": 1, "2": -1}
+LABELS: Mapping[int | str, int] = {1: 1, 2: -1, "1": 1, "2": -1}
 """A label of a log, as the sign of the first response's lead."""
 
 
@@ -178,7 +178,7 @@ def _label(row: Mapping[str, Any], path: Path, number: int) -> int | None:
     value = row.get("label")
     if value is None:
         return None
-    if isinstance(value, bool) or value not in LABELS:
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or value not in LABELS:
         raise DataError(f"{path}, line {number}: the label {value!r:.40} is neither 1 nor 2")
     return LABELS[value]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from selkit.api import Comparison, Context, DataError, Judgement, Outcome, RoundTripJudge, UsageError
 from selkit_judge_human.cells import row_check
 from selkit_judge_human.design import KEY, Row, given_order, key_text, plan, read_key, shown
 from selkit_judge_human.labels import Labels, Problem, find_key, label_files, read_labels
 from selkit_judge_human.sheets import README, instructions, sheet, sheet_name, too_long
-from selkit_judge_human.votes import agreement, majority
+from selkit_judge_human.votes import agreement, krippendorff_alpha, majority
 
 SEND = "send"
 _SHOWN = 5
@@ -46,6 +47,11 @@ class Human(RoundTripJudge):
         if not 0 <= self.overlap <= 1:
             raise ValueError(f"overlap is a share between 0 and 1, not {self.overlap}")
         self._told = False
+        self._facts: dict[str, Any] = {}
+
+    def facts(self) -> Mapping[str, Any]:
+        """How far the annotators agree; empty where no comparison has two labels."""
+        return self._facts
 
     def export(self, comparisons: Sequence[Comparison], directory: Path, ctx: Context) -> Path:
         """Writes send/ (sheets and a page for the annotators) and key.json; returns the folder send/."""
@@ -92,7 +98,10 @@ class Human(RoundTripJudge):
             ctx.log(f"{_counted(labels.problems)} with the labels, the first: {labels.problems[0]}")
         several = [list(votes.values()) for votes in labels.by_row.values() if len(votes) > 1]
         if (share := agreement(several)) is not None:
-            ctx.log(f"{len(several)} comparisons have several labels; {share:.1%} of the pairs of labels agree")
+            alpha = krippendorff_alpha(several)
+            self._facts = {"several_labels": len(several), "pair_agreement": share, "krippendorff_alpha": alpha}
+            beyond = "" if alpha is None else f"; Krippendorff's alpha is {alpha:.3f}"
+            ctx.log(f"{len(several)} comparisons have several labels; {share:.1%} of the pairs of labels agree{beyond}")
 
 
 def _judged(comparison: Comparison, row: Row | None, labels: Labels) -> Judgement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from selkit_judge_human.votes import agreement, majority
+from selkit_judge_human.votes import agreement, krippendorff_alpha, majority
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,22 @@ def test_agreement() -> None:
     assert agreement([["1", "1", "1"], ["2"]]) == 1.0
     assert agreement([["1", "1", "2"], ["tie", "tie"]]) == pytest.approx(2 / 4)
     assert agreement([["1"], []]) is None
+
+
+def test_krippendorff_alpha() -> None:
+    """The figure of the package krippendorff 0.9.0 (ordinal), full agreement, and nothing to say."""
+    labelled = [["1", "1", "2"], ["tie", "tie"], ["2", "tie", "2"], ["1", "1"]]
+    assert krippendorff_alpha(labelled) == pytest.approx(0.372448979591837)
+    assert krippendorff_alpha([["1", "1"], ["2", "2"], ["tie"]]) == 1.0
+    assert krippendorff_alpha([["1"], ["2"], []]) is None
+    assert krippendorff_alpha([["1", "1"], ["1", "1"]]) is None
+
+
+@given(st.lists(st.lists(st.sampled_from(["1", "2", "tie"]), min_size=2, max_size=4), min_size=2, max_size=9))
+def test_alpha_mirrors_and_has_an_end(labelled: list[list[str]]) -> None:
+    """Swapping left and right changes nothing; nobody agrees more than fully."""
+    mirror = {"1": "2", "2": "1", "tie": "tie"}
+    alpha = krippendorff_alpha(labelled)
+    other = krippendorff_alpha([[mirror[label] for label in labels] for labels in labelled])
+    assert alpha == (None if other is None else pytest.approx(other))
+    assert alpha is None or alpha <= 1.0
