@@ -60,6 +60,27 @@ def pack(lengths: Sequence[int], budget: int, overhead: int) -> list[list[int]]:
     return groups[::-1]
 
 
+def alike(openings: Sequence[tuple[int, ...]], overhead: int) -> list[list[int]]:
+    """Groups rows of the same opening where computing it once saves more than a pass costs; the rest is one group.
+
+    Without the latter every prompt that has no template would make a batch by itself.
+
+    Args:
+        openings: The first tokens of each row, empty for a row that shares nothing.
+        overhead: What a pass costs besides its tokens, in tokens.
+
+    Returns:
+        Indices into ``openings``; each index stands in exactly one group.
+    """
+    places: dict[tuple[int, ...], list[int]] = {}
+    for index, opening in enumerate(openings):
+        places.setdefault(opening, []).append(index)
+    worth = [members for opening, members in places.items() if (len(members) - 1) * len(opening) > overhead]
+    apart = {index for members in worth for index in members}
+    rest = [index for index in range(len(openings)) if index not in apart]
+    return [*worth, rest] if rest else worth
+
+
 def common_prefix(rows: Sequence[tuple[int, ...]]) -> int:
     """Number of leading items that all rows share."""
     first, last = min(rows), max(rows)  # in lexicographic order the two that differ earliest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from selkit.api import WorkFailed
 from selkit.console import get_console
@@ -31,6 +31,13 @@ class Row:
     first: int
 
 
+class _Prefix(NamedTuple):
+    """What is kept of a start that rows share: keys and values of every layer, and the last layer's hidden states."""
+
+    cache: Any
+    states: torch.Tensor
+
+
 class CausalForward:
     """A causal language model that computes no logits that nobody asked for.
 
@@ -48,7 +55,7 @@ class CausalForward:
         self.device = model.device
         self.pad = model.config.get_text_config().pad_token_id or 0
         vocabulary = model.config.get_text_config().vocab_size
-        self._prefixes: dict[tuple[int, ...], Any] = {}
+        self._prefixes: dict[tuple[int, ...], _Prefix] = {}
         self._chunk = max(16, _LOGITS_BYTES // (4 * vocabulary))
         self.plain_head, self.shares_prefix = _probe(self, vocabulary)
 
@@ -66,13 +73,21 @@ class CausalForward:
         """Hidden states of the last layer at the asked positions, row after row, shape (positions, width)."""
         import torch
 
-        prefix = self._prefix(rows)
+        prefix = self._prefix(rows, min(row.first for row in rows))
         shared = len(prefix)
-        if shared:
-            states = self._after(prefix, rows)
-        else:
-            states = self.base(input_ids=self._padded([row.ids for row in rows]), use_cache=False).last_hidden_state
+        states = self._states(prefix, rows)
         return torch.cat([states[i, row.first - shared : len(row.ids) - shared] for i, row in enumerate(rows)])
+
+    def every_state(self, rows: Sequence[Row]) -> tuple[torch.Tensor | None, torch.Tensor]:
+        """Hidden states of the last layer at every position of each row, in two parts.
+
+        Returns:
+            Those of the start that the rows share, shape (shared, width), or None where nothing is shared; and those
+            behind it, shape (rows, most tokens behind it, width), at least one position of each row.
+        """
+        prefix = self._prefix(rows, min(len(row.ids) for row in rows) - 1)
+        states = self._states(prefix, rows)
+        return self._prefixes[prefix].states if prefix else None, states
 
     def forget_prefixes(self) -> None:
         """Drops what is known of earlier rows, so that the next batches do not depend on them in any bit."""
@@ -90,31 +105,50 @@ class CausalForward:
             done += len(logits)
         return torch.cat(parts).cpu()
 
-    def _prefix(self, rows: Sequence[Row]) -> tuple[int, ...]:
-        """The start that all rows share, before every asked position; empty where it is not worth a pass of its own.
+    def _prefix(self, rows: Sequence[Row], limit: int) -> tuple[int, ...]:
+        """The start that all rows share, of at most ``limit`` tokens; empty where it is not worth a pass of its own.
 
         A start that is known already, and nearly as long, is taken instead, also for a row that is alone.
         """
         if not self.shares_prefix:
             return ()
-        limit = min(row.first for row in rows)
         start = rows[0].ids[: common_prefix([row.ids[:limit] for row in rows])]
         known = max((ids for ids in self._prefixes if start[: len(ids)] == ids), key=len, default=())
         if known and (len(rows) == 1 or len(start) - len(known) < WORTH_SHARING):
             return known
         return start if len(rows) > 1 and len(start) >= WORTH_SHARING else ()
 
-    def _after(self, prefix: tuple[int, ...], rows: Sequence[Row]) -> torch.Tensor:
-        """Hidden states behind the prefix, whose keys and values are computed once and kept for later batches."""
-        if prefix not in self._prefixes:
-            output = self.base(input_ids=self._padded([prefix]), use_cache=True)
-            self._prefixes[prefix] = output.past_key_values
-            while len(self._prefixes) > _KEPT_PREFIXES:
-                del self._prefixes[next(iter(self._prefixes))]
-        cache = copy.deepcopy(self._prefixes[prefix])
+    def share(self, rows: Sequence[Row], limit: int) -> int:
+        """Computes the start of at most ``limit`` tokens that all rows share, for the batches that they are cut into.
+
+        Returns:
+            Its tokens; 0 where it is not worth a pass of its own.
+        """
+        prefix = self._prefix(rows, limit)
+        self._remember(prefix)
+        return len(prefix)
+
+    def _remember(self, prefix: tuple[int, ...]) -> None:
+        """Computes keys, values and states of a start, and keeps them for later batches."""
+        if not prefix or prefix in self._prefixes:
+            return
+        output = self.base(input_ids=self._padded([prefix]), use_cache=True)
+        while len(self._prefixes) >= _KEPT_PREFIXES:
+            del self._prefixes[next(iter(self._prefixes))]
+        self._prefixes[prefix] = _Prefix(output.past_key_values, output.last_hidden_state[0])
+
+    def _states(self, prefix: tuple[int, ...], rows: Sequence[Row]) -> torch.Tensor:
+        """Hidden states behind the prefix."""
+        states: torch.Tensor
+        if not prefix:
+            ids = self._padded([row.ids for row in rows])
+            states = self.base(input_ids=ids, use_cache=False).last_hidden_state
+            return states
+        self._remember(prefix)
+        cache = copy.deepcopy(self._prefixes[prefix].cache)
         cache.batch_repeat_interleave(len(rows))
         rest = self._padded([row.ids[len(prefix) :] for row in rows])
-        states: torch.Tensor = self.base(input_ids=rest, past_key_values=cache, use_cache=True).last_hidden_state
+        states = self.base(input_ids=rest, past_key_values=cache, use_cache=True).last_hidden_state
         return states
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -139,7 +173,7 @@ def _probe(forward: CausalForward, vocabulary: int) -> tuple[bool, bool]:
         except (AttributeError, TypeError, ValueError, RuntimeError):
             return False, False
         try:
-            together = forward._after(ids[:6], rows)[0, 2 : len(ids) - 6].float()
+            together = forward._states(ids[:6], rows)[0, 2 : len(ids) - 6].float()
         except (AttributeError, TypeError, ValueError, RuntimeError):
             return plain, False
     forward.forget_prefixes()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,41 +20,20 @@ from selkit.api import (
     TokenLosses,
 )
 from selkit.console import get_console
-from selkit.models.batches import pack, windows
 from selkit.models.encode import EncodedPair, TextEncoder
 from selkit.models.folder import ModelFolder
 from selkit.models.forward import WORTH_SHARING, CausalForward, Row, with_less_memory
-from selkit.models.pooling import pool_states
+from selkit.models.passes import CPU, GPU, Limits, Passes
+from selkit.models.pooling import pool_causal, pool_states
 from selkit.models.sampling import Request, check_decoding, request_seed, write
 
-T = TypeVar("T")
-R = TypeVar("R")
+__all__ = ["CPU", "GPU", "Embedded", "HFModel", "Limits"]
 
 _REMEMBERED = 20_000
 """Results kept for rows that come again; pools hold duplicates, and short answers stand in many rows."""
 
-
-@dataclass(frozen=True)
-class Limits:
-    """How much is done at once.
-
-    Args:
-        batch_tokens: Tokens of one forward pass, padding counted.
-        window_tokens: Tokens of a window: the rows that are sorted by length together, and whose results appear
-            together. What an interrupted pass does again is at most one window.
-        overhead: What a forward pass costs besides its tokens, in tokens: on a CPU the reading of the weights (measured
-            with 135M parameters), on a GPU many more, since small passes leave it idle.
-        answers: Answers written together.
-    """
-
-    batch_tokens: int = 2048
-    window_tokens: int = 4096
-    overhead: int = 20
-    answers: int = 16
-
-
-CPU = Limits()
-GPU = Limits(batch_tokens=32_768, window_tokens=131_072, overhead=4096, answers=128)
+_REMEMBERED_VECTORS = 2_000
+"""The same of embeddings, which are larger."""
 
 
 class Embedded(NamedTuple):
@@ -82,6 +59,7 @@ class HFModel:
         self.tokenizer = tokenizer
         self.encoder = TextEncoder(tokenizer.backend_tokenizer, tokenizer.bos_token_id)
         self.limits = limits or (CPU if str(model.device).startswith("cpu") else GPU)
+        self.passes = Passes(self.limits)
         self.causal = model.get_output_embeddings() is not None
         self.context = _context(model.config, tokenizer, folder)
         self._folder = folder
@@ -125,15 +103,11 @@ class HFModel:
         """
         forward = self._causal_forward("token losses")
         encoded = self.encoder.pairs(pairs, min(max_length or self.context, self.context), start)
-        known: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
-        for window in windows(encoded, lambda pair: len(pair.ids), self.limits.window_tokens):
-            keys = [pair.key for pair in window]
-            new = {key: pair for key, pair in zip(keys, window, strict=True) if key not in known}
-            known.update(zip(new, self._losses(forward, list(new.values())), strict=True))
-            for key, pair in zip(keys, window, strict=True):
-                yield TokenLosses(known[key], pair.start, pair.cut)
-            while len(known) > _REMEMBERED:
-                known.popitem(last=False)
+        found = self.passes.each_once(
+            encoded, lambda pair: pair.key, lambda new: self._losses(forward, new), _REMEMBERED
+        )
+        for pair, losses in found:
+            yield TokenLosses(losses, pair.start, pair.cut)
 
     def label_probabilities(self, prompts: Iterable[str], labels: Sequence[str]) -> Iterator[NDArray[np.float64]]:
         """Softmax of the raw next-token logits over ``labels`` only; one array of len(labels) per prompt, float64.
@@ -146,13 +120,17 @@ class HFModel:
         forward = self._causal_forward("label probabilities")
         ids = self._label_ids(labels)
         rows = (self._fitting(prompt) for prompt in self.encoder.prompts(prompts))
-        for window in windows(rows, lambda row: len(row.ids), self.limits.window_tokens):
-            yield from self._grouped(
-                window,
+
+        def compute(new: list[Row]) -> Iterator[NDArray[np.float64]]:
+            return self.passes.grouped(
+                new,
                 lambda group: _label_probabilities(forward, group, ids),
-                size=lambda row: len(row.ids),
                 opening=lambda row: row.ids[: min(WORTH_SHARING, row.first)],
+                share=lambda group: forward.share(group, min(row.first for row in group)),
             )
+
+        for _, probabilities in self.passes.each_once(rows, lambda row: row.ids, compute, _REMEMBERED):
+            yield probabilities
 
     def embed(
         self, texts: Iterable[str], *, pooling: Pooling = "mean", max_length: int | None = None
@@ -175,12 +153,22 @@ class HFModel:
     ) -> Iterator[Embedded]:
         """As :meth:`embed`, with what is known of each text beside its vector, and without the note."""
         limit = min(max_length or self.context, self.context)
+        forward = self._causal_forward("embeddings") if self.causal else None
+
+        def compute(new: list[EncodedPair]) -> Iterator[NDArray[np.float32]]:
+            rows = [Row(pair.ids, 0) for pair in new]
+            if forward is None:
+                return self.passes.grouped(rows, lambda group: pool_states(self.model, group, pooling))
+            return self.passes.grouped(
+                rows,
+                lambda group: pool_causal(forward, group, pooling),
+                opening=lambda row: row.ids[: min(WORTH_SHARING, len(row.ids) - 1)],
+                share=lambda group: forward.share(group, min(len(row.ids) for row in group) - 1),
+            )
+
         encoded = self._embeddable(texts, limit)
-        for window in windows(encoded, lambda pair: len(pair.ids), self.limits.window_tokens):
-            rows = [pair.ids for pair in window]
-            vectors = self._grouped(rows, lambda group: pool_states(self.model, group, pooling), size=len)
-            for vector, pair in zip(vectors, window, strict=True):
-                yield Embedded(vector, len(pair.ids), pair.cut)
+        for pair, vector in self.passes.each_once(encoded, lambda pair: pair.ids, compute, _REMEMBERED_VECTORS):
+            yield Embedded(vector, len(pair.ids), pair.cut)
 
     def generate(self, prompts: Iterable[str], decoding: Decoding, *, seed: int = 0) -> Iterator[list[Generation]]:
         """``decoding.samples`` answers per prompt, in the order of ``prompts``, batch by batch of neighbours.
@@ -208,36 +196,12 @@ class HFModel:
             yield list(islice(answers, decoding.samples))
 
     def _losses(self, forward: CausalForward, pairs: list[EncodedPair]) -> Iterator[NDArray[np.float32]]:
-        return self._grouped(
-            [(pair.ids, max(pair.start, 1)) for pair in pairs],  # nothing predicts a first token
+        return self.passes.grouped(
+            [Row(pair.ids, max(pair.start, 1)) for pair in pairs],  # nothing predicts a first token
             lambda group: _token_losses(forward, group),
-            size=lambda row: len(row[0]),
-            opening=lambda row: row[0][: min(WORTH_SHARING, row[1])],
+            opening=lambda row: row.ids[: min(WORTH_SHARING, row.first - 1)],
+            share=lambda group: forward.share(group, min(row.first for row in group) - 1),
         )
-
-    def _grouped(
-        self,
-        rows: Sequence[T],
-        run: Callable[[Sequence[T]], list[R]],
-        *,
-        size: Callable[[T], int],
-        opening: Callable[[T], tuple[int, ...]] = lambda _: (),
-    ) -> Iterator[R]:
-        """``run`` on groups of rows of the same opening and of similar size; the results in the order of ``rows``."""
-        import torch
-
-        alike: dict[tuple[int, ...], list[int]] = {}
-        for index, row in enumerate(rows):
-            alike.setdefault(opening(row), []).append(index)
-        results: dict[int, R] = {}
-        for members in alike.values():
-            lengths = [size(rows[index]) for index in members]
-            for group in pack(lengths, self.limits.batch_tokens, self.limits.overhead):
-                chosen = [members[position] for position in group]
-                with torch.inference_mode():
-                    found = with_less_memory(run, [rows[index] for index in chosen])
-                results.update(zip(chosen, found, strict=True))
-        return (results[index] for index in range(len(rows)))
 
     def _answers(self, requests: list[Request], decoding: Decoding) -> Iterator[Generation]:
         """Batches of neighbours with the same limit; they end at multiples of ``limits.answers`` at the latest, so that
@@ -284,14 +248,14 @@ class HFModel:
             )
 
 
-def _token_losses(forward: CausalForward, group: Sequence[tuple[tuple[int, ...], int]]) -> list[NDArray[np.float32]]:
-    """The losses of ids[start:] of each (ids, start); the last token is never fed, since nothing follows it."""
-    rows = [Row(ids[:-1], start - 1) for ids, start in group if start < len(ids)]
+def _token_losses(forward: CausalForward, group: Sequence[Row]) -> list[NDArray[np.float32]]:
+    """The losses of ids[first:] of each row; the last token is never fed, since nothing follows it."""
+    rows = [Row(row.ids[:-1], row.first - 1) for row in group if row.first < len(row.ids)]
     if not rows:
         return [np.zeros(0, np.float32) for _ in group]
-    targets = [token for ids, start in group for token in ids[start:]]
+    targets = [token for row in group for token in row.ids[row.first :]]
     flat = forward.losses(rows, targets).numpy()
-    ends = np.cumsum([max(0, len(ids) - start) for ids, start in group])
+    ends = np.cumsum([max(0, len(row.ids) - row.first) for row in group])
     found = np.split(flat, ends[:-1])
     return [np.array(part, np.float32) for part in found]
 

@@ -83,7 +83,7 @@ def load_model(ref: str, *, device: str | None = None, dtype: str | None = None)
 
     Args:
         ref: The reference, see :mod:`selkit.models.refs`.
-        device: 'cpu', 'cuda', ...; by default a GPU where there is one.
+        device: 'cpu', 'cuda:1', 'cuda' (every GPU there is), or several with commas; None takes GPUs, else the CPU.
         dtype: 'float32', 'bfloat16' or 'float16'; by default float32 on CPU and bfloat16 elsewhere.
 
     Raises:
@@ -91,6 +91,7 @@ def load_model(ref: str, *, device: str | None = None, dtype: str | None = None)
         DataError: There is no such model, or it cannot be loaded.
     """
     check_engine()
+    from selkit.models.devices import SpreadModel
     from selkit.models.hf import HFModel
 
     device = device or default_device()
@@ -100,9 +101,19 @@ def load_model(ref: str, *, device: str | None = None, dtype: str | None = None)
     if key not in _loaded:
         while len(_loaded) >= KEEP:
             _loaded.popitem(last=False)
-        _loaded[key] = HFModel.load(folder, device, dtype)
+        copies = [HFModel.load(folder, name, dtype) for name in devices_of(device)]
+        _loaded[key] = copies[0] if len(copies) == 1 else SpreadModel(copies)
     _loaded.move_to_end(key)
     return _loaded[key]
+
+
+def devices_of(device: str) -> list[str]:
+    """The devices that a name stands for: 'cuda' is every GPU, commas separate several."""
+    if device != "cuda":
+        return [name.strip() for name in device.split(",")]
+    import torch
+
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())] or [device]
 
 
 def check_engine() -> None:

@@ -22,7 +22,7 @@ def score_key(scorer: Scorer, pool: Pool, training: Training | None = None) -> K
     where a model computes, the kind of device and, on a CPU, the threads.
     """
     inputs = {"pool": pool.fingerprint, **component_inputs(scorer, training)}
-    conditions = _machine() if scorer.model_parameters() else {}
+    conditions = _machine() if _runs_models(scorer) else {}
     return Key("scores", scorer.name, scorer.parameters(), provenance(scorer) | _versions(scorer), inputs, conditions)
 
 
@@ -44,9 +44,16 @@ def cpu_threads() -> int:
     return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
 
 
+def _runs_models(component: Component) -> bool:
+    parts = [value for value in vars(component).values() if isinstance(value, Component)]
+    return bool(component.model_parameters()) or any(map(_runs_models, parts))
+
+
 def _machine() -> dict[str, str | int]:
-    device = default_device().partition(":")[0]
-    return {"device": device, "threads": cpu_threads()} if device == "cpu" else {"device": device}
+    device = default_device()
+    if device.startswith("cpu"):
+        return {"device": "cpu", "threads": cpu_threads()}
+    return {"device": device.partition(":")[0]}
 
 
 def _versions(component: Component) -> dict[str, str]:

@@ -90,6 +90,55 @@ def test_embeddings_equal_the_brute_force(model: HFModel, pooling: str) -> None:
         assert vector.dtype == np.float32
 
 
+SHARED = "Below is an instruction that describes a task. Write a response.\n\n"
+
+
+def counting(model: HFModel, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shapes of what goes through the model from now on."""
+    shapes: list[tuple[int, ...]] = []
+    run = model.model.base_model.forward
+
+    def forward(*args: object, **kwargs: torch.Tensor) -> object:
+        shapes.append(tuple(kwargs["input_ids"].shape))
+        return run(*args, **kwargs)
+
+    monkeypatch.setattr(model.model.base_model, "forward", forward)
+    return shapes
+
+
+@pytest.mark.parametrize("pooling", ["mean", "last", "cls"])
+def test_a_shared_start_is_embedded_once(model: HFModel, pooling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The template's start runs through the model once, and the vectors are those of each text alone."""
+    texts = [SHARED + end for end in ("Name a colour.", "Sum up.", "你好", "x")]
+    alone = [next(model.embed([text], pooling=pooling)) for text in texts]  # type: ignore[arg-type]
+    shapes = counting(model, monkeypatch)
+    for vector, wanted in zip(model.embed(texts, pooling=pooling), alone, strict=True):  # type: ignore[arg-type]
+        np.testing.assert_allclose(vector, wanted, atol=1e-5)
+    assert sum(rows * length for rows, length in shapes if length > len(SHARED)) == 1 + len(SHARED)
+
+
+def test_texts_and_prompts_that_come_again_are_computed_once(model: HFModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of copies of a text, over several windows, cost one."""
+    list(model.label_probabilities(["warm up"], ["1", "2"]))
+    shapes = counting(model, monkeypatch)
+    texts = ["the same text"] * 700 + ["another"]
+    vectors = list(model.embed(texts))
+    labels = list(model.label_probabilities(texts, ["1", "2"]))
+    assert sum(rows for rows, _ in shapes) == 4
+    assert len(vectors) == len(labels) == 701
+    assert all(vector is vectors[0] for vector in vectors[:700])
+    assert not np.array_equal(labels[0], labels[-1])
+
+
+def test_prompts_without_a_common_start_share_batches(model: HFModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A template that begins with the instruction does not make every row a batch of its own."""
+    list(model.label_probabilities(["warm up"], ["1"]))
+    shapes = counting(model, monkeypatch)
+    prompts = [f"{n} is a number, and what do you say of it?" for n in range(20)]
+    list(model.label_probabilities(prompts, ["1"]))
+    assert len(shapes) <= 2
+
+
 def test_encoders_embed_with_their_mask_and_limit(model: HFModel, tiny_folder: Path) -> None:
     """A bidirectional encoder sees no padding, and a sentence encoder's own length limit holds."""
     import transformers
