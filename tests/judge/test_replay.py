@@ -73,7 +73,7 @@ def test_counts_and_rates_by_hand(tmp_path: Path, rule: Rule) -> None:
 
 
 def test_bias_and_accuracy_by_hand(tmp_path: Path) -> None:
-    """Over all n against the labels; for the bias over passes with a winner, and over comparisons with both verdicts."""
+    """Over all n against the labels; the bias over passes with a winner and over comparisons with both verdicts."""
     found = replay_log(log(tmp_path / "log.jsonl"), "two-score", "net").to_dict()
     assert list(found) == [
         *("n", "win", "tie", "lose", "unparsed", "ws", "wr", "qs", "first_position_rate", "inconsistency"),
