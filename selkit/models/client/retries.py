@@ -12,22 +12,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
-JITTER = 1.0
 
 
 async def with_retries(
-    call: Callable[[], Awaitable[T]], *, seconds: float, pause: Callable[[float], Awaitable[None]]
+    call: Callable[[], Awaitable[T]], *, seconds: float, backoff: float, pause: Callable[[float], Awaitable[None]]
 ) -> T:
     """What ``call`` returns, tried again while it raises a transient :class:`Fault`.
 
-    Between tries it waits as long as the server asks, and a random part of a second more; where the server does not
-    say, a random time below 1, 2, 4, ... up to 60 s ('full jitter').
+    Between tries it waits as long as the server asks, and a random time up to ``backoff`` more. Where the server does
+    not say, it waits a random time up to 1, 2, 4, ... times ``backoff``, at most :data:`LONGEST_WAIT` ('full jitter').
 
     Args:
         call: One try.
         seconds: No try begins later than this after the first.
+        backoff: Seconds, see above.
         pause: Waits for a number of seconds.
 
     Raises:
@@ -35,13 +34,13 @@ async def with_retries(
     """
     from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay, wait_random, wait_random_exponential
 
-    backoff = wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT)
-    jitter = wait_random(0, JITTER)
+    growing = wait_random_exponential(multiplier=backoff, max=LONGEST_WAIT)
+    jitter = wait_random(0, backoff)
 
     def wait(state: RetryCallState) -> float:
         fault = state.outcome.exception() if state.outcome else None
         asked = fault.wait if isinstance(fault, Fault) else None
-        return float(backoff(state) if asked is None else asked + jitter(state))
+        return float(growing(state) if asked is None else asked + jitter(state))
 
     retrying = AsyncRetrying(
         sleep=pause,

@@ -20,6 +20,8 @@ CONCURRENCY = 64
 """Requests under way at once. OpenAI's limits are far above it for most accounts, and servers of one's own batch about
 as many; a server that is asked too much slows the client down by itself."""
 
+DEFAULT = "default"
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 T = TypeVar("T")
 
@@ -32,6 +34,7 @@ class EndpointSettings(BaseModel):
         concurrency: Requests under way at once.
         timeout: Seconds that one call may take in all.
         retry_seconds: Seconds for which a request is tried again after passing failures.
+        backoff: Seconds up to which the first wait between tries is drawn; doubles with each, up to a minute.
         breaker: Requests that must fail one after the other, each after all its tries, for the run to stop.
         fold_system: Whether system turns always go to the head of the user's turn.
     """
@@ -42,13 +45,14 @@ class EndpointSettings(BaseModel):
     concurrency: int = Field(default=CONCURRENCY, ge=1, le=1000)
     timeout: float = Field(default=120.0, gt=0)
     retry_seconds: float = Field(default=600.0, ge=0)
+    backoff: float = Field(default=1.0, gt=0)
     breaker: int = Field(default=20, ge=1)
     fold_system: bool = False
 
 
 def read_settings() -> dict[str, EndpointSettings]:
-    """The settings by address (without a slash at its end): of the file that $SELKIT_ENDPOINTS names, else of
-    endpoints.yaml in the user's configuration folder, else none.
+    """The settings by address (without a slash at its end), and 'default' for all others: of the file that
+    $SELKIT_ENDPOINTS names, else of endpoints.yaml in the user's configuration folder, else none.
 
     Raises:
         UsageError: The file named does not exist, or a file holds something else than settings.
@@ -60,7 +64,8 @@ def read_settings() -> dict[str, EndpointSettings]:
 
 def settings_of(endpoint: Endpoint) -> EndpointSettings:
     """The settings of an endpoint's address. Raises UsageError as :func:`read_settings`."""
-    return read_settings().get(endpoint.url, EndpointSettings())
+    found = read_settings()
+    return found.get(endpoint.url) or found.get(DEFAULT) or EndpointSettings()
 
 
 def settings_file(variable: str, name: str) -> Path | None:
