@@ -15,7 +15,7 @@ import pyarrow as pa
 from selkit import __version__
 from selkit.experiment.cells import cell_keys, training_record
 from selkit.experiment.jobs import Plan
-from selkit.experiment.judging import Judged, endpoint_name
+from selkit.experiment.judging import Judged, endpoint_name, judging_account
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.scores import Outcome
 from selkit.experiment.selecting import Chosen
@@ -46,7 +46,7 @@ def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float
         "spec": spec.model_dump(mode="json", by_alias=True),
         "recipe": experiment.recipe.as_dict(),
         "claims": list(experiment.notes),
-        "failures": [{"cell": label, "error": error} for label, error in sorted(outcome.failed.items())],
+        "failures": _failures(outcome),
         **_verdicts(planned, outcome, table),
         "scores": _mean_scores(table),
         "win_rates": _win_rates(outcome.judged),
@@ -56,7 +56,7 @@ def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float
         "overlap": _overlap(planned.chosen),
         "training": [_trained(cell, record.to_json()) for cell, record in training.items()],
         "keys": keys,
-        "measured": _measured(experiment, keys, training, started),
+        "measured": _measured(experiment, [*keys, judging_account(experiment)], training, started),
     }
 
 
@@ -78,6 +78,12 @@ def _verdicts(planned: Plan, outcome: Outcome, table: pa.Table) -> dict[str, Any
     return {"verdicts": [row.to_dict() for row in rows], "sentences": [sentence(row) for row in rows]}
 
 
+def _failures(outcome: Outcome) -> list[dict[str, str]]:
+    failed = [{"cell": label, "error": error} for label, error in sorted(outcome.failed.items())]
+    owed = [one for one in [*outcome.judged, *outcome.direct] if not one.finished]
+    return failed + [{"cell": f"{one.cell.label}/{one.endpoint}", "error": one.missing} for one in owed]
+
+
 def _gaps(planned: Plan, outcome: Outcome) -> list[Gap]:
     """What failed, as the verdicts see it: those it touches are INCOMPLETE."""
     failed = [
@@ -85,8 +91,14 @@ def _gaps(planned: Plan, outcome: Outcome) -> list[Gap]:
         for cell, job in planned.jobs.items()
         if job.label in outcome.failed and cell.arm != ANCHOR
     ]
-    return failed + [
-        Gap(cell.arm, "the anchor failed", endpoint, cell.pool, cell.budget) for cell, endpoint in outcome.anchorless
+    owed = [one for one in outcome.judged if not one.finished]
+    return [
+        *failed,
+        *(
+            Gap(cell.arm, "the anchor failed", endpoint, cell.pool, cell.budget)
+            for cell, endpoint in outcome.anchorless
+        ),
+        *(Gap(one.cell.arm, one.missing, one.endpoint, one.cell.pool, one.cell.budget) for one in owed),
     ]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from selkit.api import Comparison, Judgement, PairwiseJudge
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.setup import Experiment, JudgedSet
 from selkit.judge import item_scores, judge_pairs
+from selkit.judge.engine import PASSING
 from selkit.models import HostContext
 from selkit.store import digest_text
 
@@ -29,6 +32,14 @@ class Judged:
     opponent: str
     comparisons: tuple[Comparison, ...]
     passes: tuple[Judgement, ...]
+    finished: bool = True
+
+    @property
+    def missing(self) -> str:
+        """What the judge still owes, as a clause: passes that ended in a timeout, an error, or at the cap on costs."""
+        owed = Counter(str(one.outcome) for one in self.passes if one.outcome in PASSING)
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(owed.items()))
+        return f"{owed.total()} of {len(self.passes)} passes of judge {self.judge.name} are missing ({counts})"
 
     @property
     def scores(self) -> dict[str, float | None]:
@@ -39,6 +50,11 @@ class Judged:
 def endpoint_name(testset: JudgedSet, judge: PairwiseJudge) -> str:
     """What the score table calls a test set under a judge: the judge is named where there are several."""
     return testset.label if len(testset.judges) == 1 else f"{testset.label}/{judge.name}"
+
+
+def judging_account(experiment: Experiment) -> str:
+    """What the calls of the experiment's judges are charged to in the ledger."""
+    return digest_text(f"judging\0{experiment.spec.name}")
 
 
 def judge_cell(
@@ -116,9 +132,16 @@ def _judge(
         for row in rows
     )
     for judge in testset.judges:
-        ctx = HostContext(seed=0, cache_dir=experiment.store.root, base_model=experiment.spec.model)
-        passes, _ = judge_pairs(judge, comparisons, ctx, experiment.store, orders=testset.spec.orders)
-        yield Judged(cell, endpoint_name(testset, judge), judge, name, comparisons, tuple(passes))
+        ctx = HostContext(
+            seed=0,
+            cache_dir=experiment.store.root,
+            base_model=experiment.spec.model,
+            chat_service=experiment.chat,
+            account=partial(judging_account, experiment),
+        )
+        passes, artifact = judge_pairs(judge, comparisons, ctx, experiment.store, orders=testset.spec.orders)
+        endpoint = endpoint_name(testset, judge)
+        yield Judged(cell, endpoint, judge, name, comparisons, tuple(passes), artifact is not None)
 
 
 def _by_prompt(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:

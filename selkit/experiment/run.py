@@ -41,7 +41,8 @@ def run_experiment(spec: Spec, output: Path, *, store: Store | None = None) -> d
     _check_output(output)
     planned = plan(spec, store)
     failed = _run_missing(planned, spec)
-    outcome = collect(planned, failed)
+    with planned.experiment.chat:
+        outcome = collect(planned, failed)
     table = score_table(planned.experiment, outcome)
     document = document_of(planned, outcome, table, started)
     pq.write_table(table, output / SCORES_FILE)

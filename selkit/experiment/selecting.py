@@ -82,6 +82,7 @@ def _choose(experiment: Experiment, arm: Arm, cell: Cell, others: Arms) -> Chose
             base_model=experiment.spec.model,
             arms=others,
             training=training,
+            chat=experiment.chat,
             max_failed=experiment.spec.max_failed,
         )
         _write(draft, result)

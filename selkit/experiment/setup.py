@@ -23,6 +23,7 @@ from selkit.experiment.anchors import Anchor, read_anchor
 from selkit.experiment.plan import Arm, Cell, cells_of
 from selkit.experiment.spec import BenchmarkSpec, PoolSpec, SelectorSpec, Spec, TestsetSpec
 from selkit.models import HostContext, check_model, prompt_template
+from selkit.models.client import ChatService
 from selkit.plugins import build, find, parameters_of
 from selkit.pools import TestSet, load_pool, load_testset
 from selkit.select import fill_models, preflight, select
@@ -58,6 +59,7 @@ class Experiment:
     testsets: tuple[JudgedSet, ...]
     benchmarks: tuple[Endpoint, ...]
     sizes: Mapping[tuple[str, str], int]
+    chat: ChatService
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -90,7 +92,8 @@ def prepare(spec: Spec, store: Store) -> Experiment:
         _check_arms(spec, pool, arms, store)
         check_training(spec.model, pool, recipe)
     sizes = {(name, arm.name): _size(pool, arm, store) for name, pool in pools.items() for arm in arms if _given(arm)}
-    return Experiment(spec, store, pools, arms, recipe, testsets, benchmarks, sizes, tuple(_claims(spec, arms)))
+    chat = ChatService(store, spec.max_cost, purse=spec.name)
+    return Experiment(spec, store, pools, arms, recipe, testsets, benchmarks, sizes, chat, tuple(_claims(spec, arms)))
 
 
 def _pool(spec: PoolSpec, store: Store) -> Pool:

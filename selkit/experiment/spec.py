@@ -63,7 +63,7 @@ class TestsetSpec(_Strict):
 
     source: str
     judges: tuple[str | dict[str, Any], ...] = ("reference",)
-    orders: Literal["both", "first"] = "both"
+    orders: Literal["both", "random", "first"] = "both"
     anchor: str = "random"
     direct: Literal["paired", "sampled", "pooled"] | None = None
     decoding: str = "greedy"
@@ -97,7 +97,8 @@ class Spec(_Strict):
     """A whole experiment.
 
     ``runs`` gives repetitions per arm: by arm name, with ``random`` and ``default`` for the rest. ``margins`` are in
-    points of 100, per benchmark or test set; ``keep`` says what becomes of trained weights.
+    points of 100, per benchmark or test set; ``keep`` says what becomes of trained weights; ``max_cost`` is what calls
+    of endpoints may cost in all, in dollars.
     """
 
     name: str = Field(pattern=_NAME)
@@ -114,6 +115,7 @@ class Spec(_Strict):
     margins: dict[str, float] = Field(default_factory=dict)
     keep: Literal["none", "adapters", "all"] = "none"
     max_failed: float = Field(default=0.02, ge=0, le=1)
+    max_cost: float | None = Field(default=None, ge=0)
     workers: int | None = Field(default=None, ge=1)
     threads: int | None = Field(default=None, ge=1)
     note: str = ""
