@@ -190,8 +190,8 @@ class ChatServer:
                     self._under_way -= 1
                 if not whole:
                     break
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the client has gone, or the server is stopping
         finally:
             writer.close()
 

@@ -17,6 +17,7 @@ from selkit.models.client.sender import Series, Ticket
 
 if TYPE_CHECKING:
     from selkit.models.client.gateway import Gateway
+    from selkit.models.client.service import ChatService
 
 BLOCK = 64
 """Conversations that are looked up together."""
@@ -33,13 +34,22 @@ class RemoteChat:
 
     Args:
         gateway: What looks up, sends and stores.
+        service: Kept alive as long as this, since connections close with it.
         account: Says what calls are charged to: digest of a key of the store.
         track: Shows progress, as :meth:`selkit.api.Context.track`.
         log: Takes notes, as :meth:`selkit.api.Context.log`.
     """
 
-    def __init__(self, gateway: Gateway, account: Callable[[], str], track: Track, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        service: ChatService,
+        account: Callable[[], str],
+        track: Track,
+        log: Callable[[str], None],
+    ) -> None:
         self._gateway = gateway
+        self._service = service
         self._account = account
         self._track = track
         self._log = log

@@ -31,7 +31,7 @@ from selkit.models.refs import check_model, resolve
 from selkit.models.templates import check_template, prompt_template
 
 if TYPE_CHECKING:
-    from selkit.models.client.gateways import Gateways
+    from selkit.models.client.service import ChatService
 
 BLOCK = 128
 """Conversations that are looked up together, and written by length."""
@@ -54,7 +54,7 @@ class LocalChat:
     Args:
         ref: Reference of the model.
         device: What it runs on.
-        gateways: Keeps answers.
+        service: Keeps answers.
         account: Says what calls are charged to.
         track: Shows progress.
 
@@ -68,7 +68,7 @@ class LocalChat:
         self,
         ref: str,
         device: str,
-        gateways: Gateways,
+        service: ChatService,
         account: Callable[[], str],
         track: Callable[..., Iterator[ChatReply]],
     ) -> None:
@@ -77,7 +77,7 @@ class LocalChat:
         check_template("chat", ref)
         self.ref = ref
         self._device = device
-        self._gateways = gateways
+        self._service = service
         self._account = account
         self._track = track
 
@@ -114,17 +114,17 @@ class LocalChat:
         return _Ask(prompt, request_of(self._place, body, noise[1]))
 
     def _replies(self, asked: Iterator[_Ask], decoding: Decoding, noise: tuple[int, int]) -> Iterator[ChatReply]:
-        account = self._account()
-        self._gateways.tally.opened(account, "")
+        account, gateways = self._account(), self._service.opened()
+        gateways.tally.opened(account, "")
         while block := list(islice(asked, BLOCK)):
-            stored = self._gateways.find([ask.request.digest for ask in block])
+            stored = gateways.find([ask.request.digest for ask in block])
             replies = {digest: replace(reply_of(read_body(text)), cached=True) for digest, text in stored.items()}
             missing = {ask.request.digest: ask for ask in block if ask.request.digest not in replies}
             replies |= self._written(list(missing.values()), decoding, noise, account)
             for ask in block:
                 reply = replies[ask.request.digest]
                 if reply.cached:
-                    self._gateways.tally.found(account)
+                    gateways.tally.found(account)
                 yield reply
                 replies[ask.request.digest] = replace(reply, cached=True)
 
@@ -160,7 +160,7 @@ class LocalChat:
                 usage=reply.usage,
                 dollars=0.0,
             )
-            self._gateways.keep(row)
+            self._service.opened().keep(row)
         return replies
 
     @cached_property

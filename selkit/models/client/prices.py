@@ -58,7 +58,7 @@ class PriceFile(BaseModel):
 
 @dataclass(frozen=True)
 class PriceTable:
-    """The user's prices, and below them the ones that selkit brings along, which hold for OpenAI's own API only."""
+    """The user's prices, and below them the ones that selkit brings along, which hold for OpenAI's models only."""
 
     own: PriceFile
     embedded: PriceFile
@@ -67,7 +67,7 @@ class PriceTable:
         """The price of an endpoint; None where nobody said it."""
         models = self.own.models
         price = models.get(f"{endpoint.url}#{endpoint.model}") or models.get(endpoint.model)
-        if price is None and endpoint.url == OPENAI_URL:
+        if price is None and (endpoint.openai or endpoint.url == OPENAI_URL):
             price = self.embedded.models.get(endpoint.model)
         return price
 

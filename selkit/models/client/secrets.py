@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from urllib.parse import quote
 
@@ -11,6 +12,11 @@ from selkit.store.secret import REDACTED
 
 _SHORTEST = 8
 _LONG = 20
+
+
+_TALKATIVE = ("openai", "openai._base_client", "httpx2", "httpcore2", "aiohttp.client", "asyncio", "tenacity")
+"""Loggers of the libraries that a key is handed to. What they say at their level of debugging can hold what a server
+sent, and a server can send the key back."""
 
 
 class Secret:
@@ -50,19 +56,51 @@ class Secret:
         if not all("!" <= letter <= "~" for letter in self._value):
             raise DataError(f"the key in ${variable} holds blanks or other characters that no key has: set it again")
 
+    def hide_in_logs(self) -> None:
+        """Takes the key out of what the libraries log from now on, in this process."""
+        if len(self._value) >= _SHORTEST:
+            for name in _TALKATIVE:
+                _hide(logging.getLogger(name), self)
+
     def scrub(self, text: str) -> str:
         """``text`` without the key. Stand-ins for a key ('EMPTY', 'not-needed') may stand in ordinary text and stay."""
-        if self._telling and self._value in text:
-            text = text.replace(self._value, REDACTED)
-        return text
+        return self._without(text) if self._telling else text
 
     def scrub_message(self, text: str) -> str:
         """A message of a server or a library without this key, nor any other that the store knows as a secret."""
-        for form in {self._value, quote(self._value, safe="")} if len(self._value) >= _SHORTEST else ():
+        return redact_text(self._without(text) if len(self._value) >= _SHORTEST else text)
+
+    def _without(self, text: str) -> str:
+        for form in (self._value, quote(self._value, safe="")):
             text = text.replace(form, REDACTED)
-        return redact_text(text)
+        return text
 
     @property
     def _telling(self) -> bool:
         value = self._value
         return len(value) >= _LONG or (len(value) >= _SHORTEST and any(letter.isdigit() for letter in value))
+
+
+class _Hiding(logging.Filter):
+    """Takes keys out of log records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.secrets: dict[str, Secret] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = record.getMessage()
+        shown = said
+        for secret in self.secrets.values():
+            shown = secret.scrub_message(shown)
+        if shown != said:
+            record.msg, record.args = shown, ()
+        return True
+
+
+def _hide(logger: logging.Logger, secret: Secret) -> None:
+    hiding = next((each for each in logger.filters if isinstance(each, _Hiding)), None)
+    if hiding is None:
+        hiding = _Hiding()
+        logger.addFilter(hiding)
+    hiding.secrets[secret.reveal()] = secret

@@ -71,11 +71,22 @@ class ChatService:
             from selkit.models.client.local import LocalChat
             from selkit.models.context import default_device
 
-            return LocalChat(endpoint, device or default_device(), self._opened(), account, track)
+            return LocalChat(endpoint, device or default_device(), self, account, track)
         from selkit.models.client.chat import RemoteChat
 
-        gateway = self._opened().gateway(found, log)
-        return RemoteChat(gateway, account, track, log)
+        gateway = self.opened().gateway(found, log)
+        return RemoteChat(gateway, self, account, track, log)
+
+    def opened(self) -> Gateways:
+        """The endpoints of this process."""
+        # a forked child has neither the thread nor the right to the file
+        if self._gateways is None or self._process != os.getpid():
+            from selkit.models.client.gateways import Gateways
+
+            self._gateways = Gateways(self.store.root, self.max_cost, self.purse, self.concurrency)
+            self._process = os.getpid()
+            weakref.finalize(self, self._gateways.close)
+        return self._gateways
 
     def close(self) -> None:
         """Closes connections and enters what was used into the ledger; the next :meth:`open` opens anew."""
@@ -92,13 +103,3 @@ class ChatService:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _opened(self) -> Gateways:
-        # a forked child has neither the thread nor the right to the file
-        if self._gateways is None or self._process != os.getpid():
-            from selkit.models.client.gateways import Gateways
-
-            self._gateways = Gateways(self.store.root, self.max_cost, self.purse, self.concurrency)
-            self._process = os.getpid()
-            weakref.finalize(self, self._gateways.close)
-        return self._gateways

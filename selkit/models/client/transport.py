@@ -55,6 +55,7 @@ class Transport:
     def __init__(self, endpoint: Endpoint, key: Secret, timeout: float, connections: int) -> None:
         self.endpoint = endpoint
         self._key = key
+        key.hide_in_logs()
         self._timeout = timeout
         self._client = _client(endpoint, key, connections)
         self._options = _options(key)

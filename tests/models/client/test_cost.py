@@ -67,10 +67,10 @@ def test_nothing_is_sent_that_could_pass_the_cap(store: Store) -> None:
 
 
 def test_what_an_answer_leaves_over_buys_more(store: Store) -> None:
-    """Each answer sets aside a dollar and costs an eighth: nearly eighty answers for ten dollars, never one too many."""
-    with ChatServer(completion("x", usage=(0, 1), delay=0.01)) as server:
-        with ChatService(store, max_cost=10.0, concurrency=16) as service:
-            replies = ask(service, server, [str(i) for i in range(200)])
+    """Each sets aside a dollar and costs an eighth: nearly eighty answers for ten dollars, never one too many."""
+    eighth = completion("x", usage=(0, 1), delay=0.01)
+    with ChatServer(eighth) as server, ChatService(store, max_cost=10.0, concurrency=16) as service:
+        replies = ask(service, server, [str(i) for i in range(200)])
     spent = len(server.calls) / 8
     assert 9.0 < spent <= 10.0
     assert sum(reply.outcome == "ok" for reply in replies) == len(server.calls)
@@ -137,9 +137,9 @@ def test_every_try_sets_money_aside_again(store: Store, settings: Any) -> None:
 
 def test_a_cap_needs_a_price(store: Store) -> None:
     """Refused when the endpoint is opened; a server of one's own can be said to cost nothing."""
-    with ChatService(store, max_cost=1.0) as service:
-        with pytest.raises(UsageError, match="price of other at http://localhost:1/v1 is not known"):
-            service.open("http://localhost:1/v1#other")
+    said = "price of other at http://localhost:1/v1 is not known"
+    with ChatService(store, max_cost=1.0) as service, pytest.raises(UsageError, match=said):
+        service.open("http://localhost:1/v1#other")
     Path(os.environ["SELKIT_PRICES"]).write_text("models: {other: {input: 0, output: 0}}", "utf-8")
     with ChatService(store, max_cost=1.0) as service:
         service.open("http://localhost:1/v1#other")
