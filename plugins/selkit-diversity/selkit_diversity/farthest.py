@@ -40,9 +40,13 @@ def farthest_first(points: Floats, count: int, start: int) -> tuple[Indices, flo
     Returns:
         Indices of the picks, shape (count,); and the largest distance of a point to the nearest pick.
     """
+    from threadpoolctl import threadpool_limits
+
     different = _different(points, start)
-    search = _Search(points if len(different) == len(points) else points[different], min(count, len(different)))
-    picks, radius = search.run(int(np.flatnonzero(different == start)[0]))
+    # The products are many and small: threads gain little, and on a busy machine lose much by waiting for each other.
+    with threadpool_limits(1, "blas"):
+        search = _Search(points if len(different) == len(points) else points[different], min(count, len(different)))
+        picks, radius = search.run(int(np.flatnonzero(different == start)[0]))
     chosen = different[picks]
     if count > len(different):
         copies = np.setdiff1d(np.arange(len(points)), different)
