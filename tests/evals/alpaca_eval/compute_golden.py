@@ -5,9 +5,9 @@ It is run by hand, in an environment of its own, because alpaca_eval needs an ol
     python3.11 -m venv golden && golden/bin/pip install alpaca_eval==0.6.6 "setuptools<82"
     golden/bin/python tests/evals/alpaca_eval/compute_golden.py SHARED_DATA/alpaca-eval
 
-alpaca_eval downloads df_gamed.csv; here it is given the shared one. Its rows carry the index of the eval set, so that
-its lookup by row number finds the right difficulty, except under ``subset_by_row_number``, where they are as alpaca_eval
-itself passes them. ``orders`` are the same rows in several orders.
+alpaca_eval downloads df_gamed.csv; here it is given the shared one. The rows carry the index of the eval set, so that
+its lookup by row number finds the right difficulty, except under ``subset_by_row_number``, where they are as it passes
+them itself. ``orders`` are the same rows in several orders.
 """
 
 from __future__ import annotations
