@@ -126,7 +126,7 @@ def _tell_left_out(facts: Mapping[str, Any]) -> None:
 
 def _headline(facts: Mapping[str, Any]) -> str:
     how = f"{facts['judge']}, rule {facts['rule']}: " if "judge" in facts else ""
-    counts = f"{facts['win']} wins, {facts['tie']} ties, {facts['lose']} losses, {facts['unparsed']} unparsed"
+    counts = f"{facts['win']} won, {facts['tie']} tied, {facts['lose']} lost, {facts['unparsed']} unparsed"
     return f"{how}{facts['n']} comparisons: {counts}"
 
 

@@ -82,7 +82,7 @@ def test_pairwise(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "would ask shortest 4 questions, less those answered already\n"
     assert main([*arguments, "-o", "out"]) == 0
     out, err = capsys.readouterr()
-    assert "shortest, rule net: 2 comparisons: 1 wins, 0 ties, 1 losses, 0 unparsed" in out
+    assert "shortest, rule net: 2 comparisons: 1 won, 0 tied, 1 lost, 0 unparsed" in out
     assert "1 ids are in one file alone and were left out: mine" in err
     assert main([*arguments, "-o", "out", "--json", "-q"]) == 0
     out, err = capsys.readouterr()
@@ -145,7 +145,7 @@ def test_replay(capsys: pytest.CaptureFixture[str]) -> None:
     }
     assert main(arguments) == 0
     out = capsys.readouterr().out
-    assert "2 comparisons: 1 wins, 0 ties, 0 losses, 1 unparsed" in out
+    assert "2 comparisons: 1 won, 0 tied, 0 lost, 1 unparsed" in out
     assert "longer response wins" in out
     assert main(["judge", "replay", "log.jsonl", "--template", "moon"]) == 2
     assert main(["judge", "replay", "nosuch.jsonl", "--template", "two-score"]) == 4

@@ -28,6 +28,7 @@ from selkit.judge import canary_comparisons, canary_report, judge_canaries, judg
 from selkit.judge.canaries import CANARIES, LIMIT, holds_verdict
 from selkit.models import HostContext
 from selkit.store import Store
+from selkit.testing import check_component
 from selkit.testing.chat import ScriptedChat
 from selkit.testing.comparisons import INJECTIONS
 
@@ -48,7 +49,12 @@ class Rule(PairwiseJudge):
 
 @dataclass
 class Letters(PromptJudge):
-    """A judge of the given format behind an endpoint."""
+    """A judge of the given format behind an endpoint.
+
+    Args:
+        endpoint: Where it is asked.
+        template: The format of its answers.
+    """
 
     name = "letters"
     endpoint: str = "scripted"
@@ -178,3 +184,17 @@ def test_a_response_is_never_read_as_the_verdict(tmp_path: Path, response: str, 
     passes, _ = judge_pairs(Letters(template=template), asked, ctx, store)
     assert [one.preference for one in passes] == [None if garbage else 0.0] * 4
     assert {one.raw for one in passes} == {completion}
+
+
+@pytest.mark.parametrize(
+    ("template", "completions"),
+    [
+        ("two-score", {"9 3\nThe first.": 1.0, "3, 9": 0.0, "Assistant 1: 5, Assistant 2: 5": 0.5}),
+        ("verdict-letter", {"So [[A]]": 1.0, "[[B]]": 0.0, "[[C]]": 0.5}),
+        ("output-ab", {"Output (a)": 1.0, "Therefore, Output (b) is better.": 0.0}),
+    ],
+)
+def test_formats_make_sound_judges(template: str, completions: dict[str, float]) -> None:
+    """A judge that is nothing but a prompt and one of the parsers passes the conformance checks."""
+    report = check_component(Letters(template=template), completions=completions)
+    assert [result.reason for result in report.results if result.status == "failed"] == []

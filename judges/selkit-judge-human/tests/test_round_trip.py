@@ -361,6 +361,10 @@ def test_command_line_round_trip(tmp_path: Path) -> None:
     facts = json.loads(done.stdout)
     assert (facts["with_verdict"], facts["passes"], facts["first_score"]) == (4, 4, (3 + 0.5) / 4)
     assert "100.0% of the pairs of labels agree" in done.stderr
+    assert (facts["several_labels"], facts["pair_agreement"]) == (3, 1.0)
+    assert facts["krippendorff_alpha"] in (1.0, None)  # None where the good answer stood on one side throughout
+    audited = selkit("audit", "--labels", "passes.jsonl", "--verdicts", "passes.jsonl", "--json")
+    assert json.loads(audited.stdout)["accuracy"] == 1.0
     rows = [json.loads(line) for line in (tmp_path / "passes.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows] == ["p0", "p1", "p2", "p3"]
     assert {"id", "judge", "order", "raw", "outcome", "preference", "usage"} <= set(rows[0])
