@@ -16,6 +16,9 @@ from selkit.cli import options
 @click.option("--responses", metavar="FILE", help="Score these stored outputs; no MODEL then.")
 @click.option("--partial", is_flag=True, help="Score the rows that have an output, though others have none.")
 @click.option("--baseline", metavar="MODEL|FILE", help="Adds the paired difference to a model or to stored outputs.")
+@click.option(
+    "--seeds-of", multiple=True, metavar="MODEL|FILE", help="Models of several random seeds; repeat for each."
+)
 @click.option("--template", metavar="NAME", help="alpaca, wizardlm, plain, raw or chat; by default the training's.")
 @click.option("--data", metavar="DIR", help="Folder of the benchmarks' local rows.")
 @click.option("--sample", metavar="N|all", help="Rows of each benchmark, drawn by the seed.")
@@ -32,6 +35,7 @@ def command(
     responses: str | None,
     partial: bool,
     baseline: str | None,
+    seeds_of: tuple[str, ...],
     template: str | None,
     data: str | None,
     sample: str | None,
@@ -50,6 +54,7 @@ def command(
 
     from selkit.api import UsageError
     from selkit.console import get_console
+    from selkit.evals.against import against_baseline, against_seeds
     from selkit.evals.evaluation import document, evaluate, model_subject, outputs_subject, plan_benchmarks, subject
     from selkit.evals.files import write_evaluation
     from selkit.models import default_threads
@@ -68,19 +73,24 @@ def command(
     )
     mine = model_subject(model, template) if model else outputs_subject(Path(str(responses)), partial=partial)
     other = subject(baseline, template, partial=partial) if baseline else None
-    for one in (mine, other):
-        if one is not None:
-            console.note(f"{one.name}: {'stored outputs' if one.outputs else f'template {one.template.name}'}")
-            if one.note:
-                console.note(f"warning: {one.note}")
+    seeds = [subject(ref, template, partial=partial) for ref in seeds_of]
+    for one in (mine, *([other] if other else []), *seeds):
+        console.note(f"{one.name}: {'stored outputs' if one.outputs else f'template {one.template.name}'}")
+        if one.note:
+            console.note(f"warning: {one.note}")
     if dry_run:
         for label, job in plan.jobs.items():
             console.result(f"would score {label} ({'all' if job.sample is None else job.sample} rows)")
         return
     where = Store(Path(store) if store else None)
     evaluation = evaluate(plan, mine, where, threads=default_threads())
-    compared = evaluate(plan, other, where, threads=default_threads()) if other else None
-    found = document(plan, evaluation, compared)
+    found = document(plan, evaluation)
+    if other:
+        compared = evaluate(plan, other, where, threads=default_threads())
+        found["baseline"] = against_baseline(plan, evaluation, compared)
+    if seeds:
+        runs = [evaluate(plan, one, where, threads=default_threads()) for one in seeds]
+        found["seeds"] = against_seeds(plan, evaluation, runs)
     if output:
         write_evaluation(found, plan, evaluation, Path(output))
     if as_json:
@@ -119,6 +129,8 @@ def _show(found: dict[str, Any]) -> None:
         ]
         title = f"difference from {found['baseline']['subject']['name']}, paired by item"
         console.table(title, ("benchmark", "metric", "points of 100", "95% interval", "items"), lines)
+    for line in found.get("seeds", {}).get("sentences", []):
+        console.result(f"{line}.")
 
 
 def _points(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""A model, or stored outputs, against benchmarks: every metric with its error, and paired differences to a baseline."""
+"""A model, or stored outputs, on benchmarks: every metric with its error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 
 from selkit import __version__
@@ -23,7 +22,7 @@ from selkit.evals.harness import (
     run_benchmark,
 )
 from selkit.evals.outputs import StoredOutputs, outputs_lm, read_outputs, shown
-from selkit.evals.summary import Metric, mean_with_error, primary_of, summaries
+from selkit.evals.summary import Metric, primary_of, summaries
 from selkit.models import check_model, has_chat_template, load_model, prompt_template, resolve
 from selkit.models.templates import CHAT
 from selkit.store import Store
@@ -170,54 +169,16 @@ def _refuse_unused(subject: Subject) -> None:
         )
 
 
-def differences(plan: Plan, evaluation: Evaluation, baseline: Evaluation) -> dict[str, dict[str, Any]]:
-    """The paired difference of every benchmark on its primary metric, items joined by lm-eval's hash of the row.
-
-    Returns:
-        By label: metric, difference (in [-1, 1]), se, ci_low and ci_high (95%, normal), n and baseline (its value).
-    """
-    found = {}
-    for label, job in plan.jobs.items():
-        metric = job.benchmark.primary
-        found[label] = _difference(evaluation.items[label], baseline.items[label], metric, label)
-    return found
-
-
-def _difference(mine: pa.Table, theirs: pa.Table, metric: str, label: str) -> dict[str, Any]:
-    other = dict(zip(theirs["item"].to_pylist(), theirs[metric].to_pylist(), strict=True))
-    shared = [(i, item) for i, item in enumerate(mine["item"].to_pylist()) if item in other]
-    if not shared:
-        raise DataError(f"the model and the baseline share no item of benchmark {label!r}")
-    scores = mine[metric].to_numpy()
-    delta = np.array([scores[i] - other[item] for i, item in shared])
-    clusters = [mine["cluster"][i].as_py() or item for i, item in shared]
-    gap = mean_with_error(delta, clusters=clusters)
-    half = 1.959963984540054 * gap.se
-    return {
-        "metric": metric,
-        **gap.as_dict(),
-        "ci_low": gap.value - half if np.isfinite(half) else None,
-        "ci_high": gap.value + half if np.isfinite(half) else None,
-        "baseline": float(np.mean([other[item] for _, item in shared])),
-    }
-
-
-def document(plan: Plan, evaluation: Evaluation, baseline: Evaluation | None = None) -> dict[str, Any]:
+def document(plan: Plan, evaluation: Evaluation) -> dict[str, Any]:
     """The evaluation for JSON: ``benchmarks.NAME.metrics.METRIC.{value,se,n}``, groups beside their members."""
-    found: dict[str, Any] = {
+    return {
         "schema_version": SCHEMA_VERSION,
         "selkit": __version__,
-        "subject": _subject(evaluation.subject),
+        "subject": subject_of(evaluation),
         "benchmarks": {
             one.label: _benchmark(one, plan, evaluation) for whole in plan.benchmarks for one in walk(whole)
         },
     }
-    if baseline is not None:
-        found["baseline"] = {
-            "subject": _subject(baseline.subject),
-            "differences": differences(plan, evaluation, baseline),
-        }
-    return found
 
 
 def _benchmark(benchmark: BaseBenchmark, plan: Plan, evaluation: Evaluation) -> dict[str, Any]:
@@ -231,7 +192,9 @@ def _benchmark(benchmark: BaseBenchmark, plan: Plan, evaluation: Evaluation) -> 
     }
 
 
-def _subject(subject: Subject) -> dict[str, Any]:
+def subject_of(evaluation: Evaluation) -> dict[str, Any]:
+    """What was evaluated, for JSON."""
+    subject = evaluation.subject
     template = {"name": subject.template.name, "digest": subject.template.digest}
     return {
         "name": subject.name,

@@ -157,3 +157,16 @@ def test_bad_input_is_one_sentence(folder: Path, words: tuple[str, ...], code: i
     assert main(["eval", *words]) == code
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error")]
     assert message in line
+
+
+def test_a_model_is_held_against_several_seeds(folder: Path) -> None:
+    """Three seeds around 70% and a model at 100%: a verdict with run variance borrowed from the seeds."""
+    outputs(wrong=0, name="model.jsonl")
+    for number, wrong in enumerate((3, 4, 5)):
+        outputs(wrong=wrong, name=f"seed{number}.jsonl")
+    seeds = [word for number in range(3) for word in ("--seeds-of", f"seed{number}.jsonl")]
+    document = found("-b", "gsm8k", "--responses", "model.jsonl", "--data", ".", *seeds)
+    (verdict,) = document["seeds"]["verdicts"]
+    assert (verdict["runs"], verdict["control_runs"], verdict["items"]) == (1, 3, 12)
+    assert verdict["effect"] == pytest.approx(100 * 4 / 12)
+    assert "borrowed_variance" in verdict["flags"]
