@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from selkit.cli import options
 from selkit.cli.reading import pool_spec, reading
+
+if TYPE_CHECKING:
+    from selkit.select import Training
+    from selkit.store import Store
 
 
 @click.command("select")
@@ -21,6 +25,14 @@ from selkit.cli.reading import pool_spec, reading
 @reading
 @click.option("--llama-factory", is_flag=True, help="Also write the rows with a dataset_info.json.")
 @options.seed
+@click.option(
+    "--max-failed",
+    type=float,
+    default=0.02,
+    show_default=True,
+    metavar="SHARE",
+    help="Largest share of rows whose scoring may fail; above it the work stops.",
+)
 @options.store
 @options.as_json
 @options.dry_run
@@ -37,6 +49,7 @@ def command(
     dry_run: bool,
     force: bool,
     seed: int,
+    max_failed: float,
     store: str | None,
     as_json: bool,
     **how: Any,
@@ -47,6 +60,7 @@ def command(
     goes on where it stopped and writes the same bytes. --cap and --sample keep the same rows whatever the seed is.
     """
     from selkit.plugins import build, parse_assignments
+    from selkit.select import needs_training
     from selkit.select.command import SelectJob, run_job
 
     job = SelectJob(
@@ -60,5 +74,12 @@ def command(
         force=force,
         seed=seed,
         store=None if store is None else Path(store),
+        max_failed=max_failed,
     )
-    run_job(job, as_json=as_json)
+    run_job(job, as_json=as_json, training=_training if needs_training(job.selector) else None)
+
+
+def _training(store: Store) -> Training:
+    from selkit.experiment.training import ComponentTraining
+
+    return ComponentTraining(store)
