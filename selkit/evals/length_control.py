@@ -127,17 +127,24 @@ def direct_win_rate(
             **known, lc_win_rate=None, lc_se=None, lc_low=None, lc_high=None, theta=None, reason=why
         )
 
-    def rates(weights: Floats) -> Floats:
-        return _rates(fit(wins, gap, weights, difficulty=gamma), weights, gamma)
-
     once = np.ones((1, len(wins)))
-    theta = float(fit(wins, gap, once, difficulty=gamma).theta[0])
+    whole = fit(wins, gap, once, difficulty=gamma)
+
+    def rates(weights: Floats) -> Floats:
+        return _rates(fit(wins, gap, weights, difficulty=gamma, start=whole), weights, gamma)
+
     found = spread(wins, bootstrap(rates, groups, bootstraps, seed))
-    return LengthControlled(**known, lc_win_rate=float(rates(once)[0]), theta=theta, **found)
+    rate = float(_rates(whole, once, gamma)[0])
+    return LengthControlled(**known, lc_win_rate=rate, theta=float(whole.theta[0]), **found)
 
 
 def fit(
-    preference: Floats, gap: Floats, weights: Floats, ridge: float = RIDGE, difficulty: Floats | None = None
+    preference: Floats,
+    gap: Floats,
+    weights: Floats,
+    ridge: float = RIDGE,
+    difficulty: Floats | None = None,
+    start: Fit | None = None,
 ) -> Fit:
     """theta, psi and phi for each row of weights.
 
@@ -147,10 +154,12 @@ def fit(
         weights: How often each comparison counts, shape (sets, n).
         ridge: Weight of theta^2 / 2, and of phi^2 / 2.
         difficulty: gamma of each comparison's prompt, shape (n,).
+        start: A fit with one set of weights to begin at.
     """
     x = np.tanh(standardised(gap, weights))
     columns = [x, np.ones_like(x)] + ([] if difficulty is None else [difficulty])
-    found = fit_logistic(columns, preference, weights, [ridge, 0.0, ridge][: len(columns)])
+    near = None if start is None else np.array([part[0] for part in start[: len(columns)]])
+    found = fit_logistic(columns, preference, weights, [ridge, 0.0, ridge][: len(columns)], near)
     return Fit(found[:, 0], found[:, 1], found[:, 2] if len(columns) == 3 else np.zeros(len(found)))
 
 
