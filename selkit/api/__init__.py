@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from selkit.api.parsing import PairScores, parse_output_ab, parse_two_score, parse_verdict_letter
     from selkit.api.programs import open_context
     from selkit.api.selectors import BaseSelector, Sampler, Scorer, Selector
+    from selkit.api.tasks import task_yaml
     from selkit.api.templates import ALPACA, PLAIN, RAW, TEMPLATES, WIZARDLM, PromptTemplate, Template
 
 __all__ = [
@@ -119,6 +120,7 @@ __all__ = [
     "parse_output_ab",
     "parse_two_score",
     "parse_verdict_letter",
+    "task_yaml",
 ]
 
 _MODULES = (
@@ -135,6 +137,7 @@ _MODULES = (
     "templates",
     "benchmarks",
     "programs",
+    "tasks",
 )
 """Where the names live; those that are quick to load come first."""
 

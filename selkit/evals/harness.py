@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
 from selkit import __version__
-from selkit.api import Benchmark, BenchmarkItem, LanguageModel, PromptTemplate, WorkFailed
+from selkit.api import Benchmark, BenchmarkItem, LanguageModel, PromptTemplate, WorkFailed, task_yaml
+from selkit.api.tasks import FUNCTION
 from selkit.evals.data import check_rows, read_rows
 from selkit.evals.lm import as_lm
 from selkit.models import models_cache
@@ -36,7 +36,6 @@ FEWSHOT_SEED = 1234
 """lm-eval's own, so that its examples are those of a run by hand."""
 
 _PARTIAL = "answers.jsonl"
-_FUNCTION = "!function"
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ def _samples(job: BenchmarkJob, lm: Any) -> list[dict[str, Any]]:
 
 def _with_data(job: BenchmarkJob) -> dict[str, Any]:
     files = {split: str(path) for split, path in job.data.items()}
-    loader = {"custom_dataset": f"{_FUNCTION} selkit.evals.data.load_splits", "dataset_kwargs": {"splits": files}}
+    loader = {"custom_dataset": f"{FUNCTION} selkit.evals.data.load_splits", "dataset_kwargs": {"splits": files}}
     return {**job.benchmark.task_config(), **loader}
 
 
@@ -201,23 +200,6 @@ def _load_task(config: dict[str, Any]) -> Task:
         task.set_config(key="num_fewshot", value=0)
     task.set_fewshot_seed(seed=FEWSHOT_SEED)
     return task
-
-
-def task_yaml(config: dict[str, Any]) -> str:
-    """A task as lm-eval's YAML: a text ``!function module.name`` becomes a node of that tag."""
-    return yaml.dump(config, Dumper=_TaskDumper, sort_keys=False, allow_unicode=True)
-
-
-class _TaskDumper(yaml.SafeDumper):
-    """Writes references to functions with their tag."""
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    tag, _, function = text.partition(" ")
-    return dumper.represent_scalar(tag, function) if tag == _FUNCTION and function else dumper.represent_str(text)
-
-
-_TaskDumper.add_representer(str, _represent_text)
 
 
 def _chosen(job: BenchmarkJob, records: int) -> list[int]:

@@ -15,7 +15,7 @@ from selkit_tasks.llmbar import LlmBarSet
 from selkit_tasks.long_answers import EXACT_STEM, METEOR, Eli5, LongForm, has_wordnet, meteor
 from selkit_tasks.reasoning import BBH_ROWS, BbhTask, Gsm8k
 
-from selkit.api import RAW, Benchmark, Continuation, DataError, Decoding, Generation, TokenLosses
+from selkit.api import RAW, Benchmark, Continuation, DataError, Decoding, Generation, TokenLosses, task_yaml
 from selkit.evals import BenchmarkJob, benchmark_key, endpoints, leaves, read_items, run_benchmark
 from selkit.evals.summary import summaries
 from selkit.plugins import build
@@ -152,8 +152,6 @@ def test_item_scores_are_lm_evals(name: str, row: Any, tmp_path: Path) -> None:
     """Every metric of every item, lm-eval's shots included, for rows in the published schema."""
     import lm_eval
     from lm_eval.tasks import TaskManager
-
-    from selkit.evals.harness import task_yaml
 
     benchmark = build("benchmark", name, {})
     assert isinstance(benchmark, Benchmark)
@@ -324,3 +322,25 @@ def test_bbh_reads_the_answer_after_its_marker(tmp_path: Path) -> None:
     wrong = run(endpoint.jobs[0], Oracle(["True"]), Store(tmp_path / "b"))
     assert [item["exact_match"] for item in right] == [1.0, 0.0, 1.0, 0.0]
     assert [item["exact_match"] for item in wrong] == [0.0] * 4
+
+
+def test_lm_eval_itself_runs_the_exported_tasks(tmp_path: Path) -> None:
+    """With --include_path, without selkit's bridge: the same item scores; every task and group is known to lm-eval."""
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+    from selkit_tasks.__main__ import main
+
+    folder = write(tmp_path / "data", LlmBarSet("natural"), pairs(9))
+    assert main([str(tmp_path / "yaml"), "--data", str(folder)]) == 0
+    manager = TaskManager(include_path=[str(tmp_path / "yaml")], include_defaults=False)
+    known = {"selkit_ifeval", "selkit_openllm", "selkit_shen_avg2", "selkit_mmlu_anatomy", "selkit_bbh_snarks"}
+    assert known <= set(manager.all_tasks)
+    assert all(path.stem.startswith("selkit_") for path in (tmp_path / "yaml").iterdir())
+    results = lm_eval.simple_evaluate(
+        by_hand(Oracle()), tasks=["selkit_llmbar_natural"], task_manager=manager, bootstrap_iters=0
+    )
+    assert results is not None
+    ((endpoint),) = endpoints(LlmBarSet("natural"), folder)
+    items = run(endpoint.jobs[0], Oracle(), Store(tmp_path / "store"))
+    mean = sum(item["acc"] for item in items) / len(items)
+    assert results["results"]["selkit_llmbar_natural"]["acc,none"] == pytest.approx(mean)

@@ -15,9 +15,8 @@ pytest.importorskip("lm_eval")
 
 from toy_benchmark import Likelihoods, Replay, Riddles, score
 
-from selkit.api import ALPACA, PLAIN, RAW, BenchmarkGroup, DataError, Decoding, Example, MissingExtra
+from selkit.api import ALPACA, PLAIN, RAW, BenchmarkGroup, DataError, Decoding, Example, MissingExtra, task_yaml
 from selkit.evals import BenchmarkJob, benchmark_key, endpoints, find_data, read_items, run_benchmark
-from selkit.evals.harness import task_yaml
 from selkit.evals.lm import decoding_of
 from selkit.store import Store
 
