@@ -46,6 +46,7 @@ class TestShen(SelectorConformance):
         return Alpagasus(rubric="shen", dimension="helpfulness", endpoint=endpoint, threshold=1.5)
 
 
+@pytest.mark.slow
 class TestChasingRandom(SelectorConformance):
     """Sampled answers of three tokens."""
 

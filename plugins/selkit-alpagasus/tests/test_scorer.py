@@ -147,14 +147,14 @@ def test_equal_ratings_go_by_id_or_by_a_draw(choose: Callable[..., SelectionResu
     halves = [f"r{i:02d}" for i in range(1, ROWS, 2)]
     assert choose(Alpagasus(), answers, 12, seed=3).ids == (*sorted(fives), *halves[:8])
     drawn: Counter[str] = Counter()
-    for seed in range(60):
+    for seed in range(30):
         ids = set(choose(Alpagasus(rubric="shen"), answers, 12, seed=seed).ids)
         assert fives < ids
         assert len(ids) == 12
         drawn.update(ids - fives)
     assert set(drawn) == set(halves)
-    # 8 of 20 in each of 60 draws: 24 on average, with a standard deviation of 3.8
-    assert np.all(np.abs(np.array([drawn[row] for row in halves]) - 24) < 16)
+    # 8 of 20 in each of 30 draws: 12 on average, with a standard deviation of 2.7
+    assert np.all(np.abs(np.array([drawn[row] for row in halves]) - 12) < 12)
 
 
 def test_the_published_digit_rule_and_the_corrected_one_choose_differently(
