@@ -48,6 +48,22 @@ store = click.option(
 )
 """``--store``: arrives as ``store``, text or None."""
 
+max_cost = click.option(
+    "--max-cost",
+    type=click.FloatRange(min=0),
+    metavar="DOLLARS",
+    help="What calls of endpoints may cost in all, earlier attempts included; nothing is sent that could pass it.",
+)
+"""``--max-cost``: arrives as ``max_cost``, a number or None."""
+
+concurrency = click.option(
+    "--concurrency",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Requests under way at once per endpoint; 64 where your settings say nothing else.",
+)
+"""``--concurrency``: arrives as ``concurrency``, a number or None."""
+
 parameters = click.option(
     "-p",
     "--parameter",

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     metavar="SHARE",
     help="Largest share of rows whose scoring may fail; above it the work stops.",
 )
+@options.max_cost
+@options.concurrency
 @options.store
 @options.as_json
 @options.dry_run
@@ -50,6 +52,8 @@ def command(
     force: bool,
     seed: int,
     max_failed: float,
+    max_cost: float | None,
+    concurrency: int | None,
     store: str | None,
     as_json: bool,
     **how: Any,
@@ -75,6 +79,8 @@ def command(
         seed=seed,
         store=None if store is None else Path(store),
         max_failed=max_failed,
+        max_cost=max_cost,
+        concurrency=concurrency,
     )
     run_job(job, as_json=as_json, training=_training if needs_training(job.selector) else None)
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from selkit.api import BaseSelector, Scorer
+from selkit.api import BaseSelector, Pool, Scorer
 from selkit.console import get_console
 from selkit.models import HostContext
+from selkit.models.client import ChatService
 from selkit.pools import PoolSpec, load_pool
 from selkit.select.engine import fill_models, preflight, select
 from selkit.select.keys import score_key
@@ -18,7 +19,7 @@ from selkit.select.output import check_same, manifest_of, prepare_output, write_
 from selkit.select.result import SelectionResult
 from selkit.select.scoring import MAX_FAILED, check_share
 from selkit.select.training import Training, check_trainings
-from selkit.store import Store, measured_since
+from selkit.store import Store, canonical_json, digest_text, measured_since
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class SelectJob:
     seed: int = 0
     store: Path | None = None
     max_failed: float = MAX_FAILED
+    max_cost: float | None = None
+    concurrency: int | None = None
 
 
 def run_job(
@@ -54,24 +57,21 @@ def run_job(
     if job.output is not None:
         prepare_output(job.output, force=job.force)
     pool = load_pool(job.pool, store=store)
-    if job.dry_run:
-        selector = fill_models(job.selector, job.base_model)
-        ctx = HostContext(seed=job.seed, cache_dir=store.root, base_model=job.base_model, pool=pool)
-        rows = preflight(pool, selector, job.budget, ctx)
-        check_trainings(selector, pool, job.base_model, trainer)
-        stored = isinstance(selector, Scorer) and store.find(score_key(selector, pool, trainer)) is not None
-        console.result(_plan(selector, len(pool), rows, stored))
-        return None
-    result = select(
-        pool,
-        job.selector,
-        job.budget,
-        seed=job.seed,
-        store=store,
-        base_model=job.base_model,
-        training=trainer,
-        max_failed=job.max_failed,
-    )
+    with ChatService(store, job.max_cost, _purse(job.selector, pool), job.concurrency) as chat:
+        if job.dry_run:
+            console.result(_plan(job, pool, store, trainer, chat))
+            return None
+        result = select(
+            pool,
+            job.selector,
+            job.budget,
+            seed=job.seed,
+            store=store,
+            base_model=job.base_model,
+            training=trainer,
+            chat=chat,
+            max_failed=job.max_failed,
+        )
     if result.facts["budget"] == 0:
         console.note("a budget of 0 chooses no rows")
     if result.selection.shortfall:
@@ -90,9 +90,20 @@ def run_job(
     return result
 
 
-def _plan(selector: BaseSelector, size: int, rows: int | None, stored: bool) -> str:
+def _purse(selector: BaseSelector, pool: Pool) -> str:
+    """What a cap on dollars holds for: this selector on this pool, whatever the budget and the seed."""
+    return digest_text(canonical_json(["select", selector.name, selector.parameters(), pool.fingerprint]))
+
+
+def _plan(job: SelectJob, pool: Pool, store: Store, trainer: Training | None, chat: ChatService) -> str:
+    """What would be done, checked as far as that goes without doing it."""
+    selector, size = fill_models(job.selector, job.base_model), len(pool)
+    ctx = HostContext(seed=job.seed, cache_dir=store.root, base_model=job.base_model, pool=pool, chat_service=chat)
+    rows = preflight(pool, selector, job.budget, ctx)
+    check_trainings(selector, pool, job.base_model, trainer)
     budget = "its own size" if rows is None else f"{rows} of {size} rows"
     scores = ""
     if isinstance(selector, Scorer):
+        stored = store.find(score_key(selector, pool, trainer)) is not None
         scores = "; its scores are in the store" if stored else f"; {size} rows would be scored"
     return f"would select {budget} with {selector.name}{scores}"

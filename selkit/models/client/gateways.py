@@ -33,7 +33,7 @@ class Gateways:
         self._cache = AnswerCache(root)
         self._background = Background()
         self.tally = Tally(root, self._cache)
-        self._purse = None if max_cost is None else Purse(self._cache, purse or "default", max_cost)
+        self._purse = None if max_cost is None else Purse(self._cache, purse, max_cost)
         self._concurrency = concurrency
         self._prices: PriceTable = read_prices()
         self._open_ones: dict[Endpoint, Gateway] = {}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
+import secrets
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from selkit.api import Chat
+from selkit.api import Chat, UsageError
 from selkit.console import get_console
 from selkit.files import digest_text
 from selkit.models.client.endpoints import parse_endpoint
@@ -25,8 +27,12 @@ class ChatService:
     Args:
         store: Where answers are kept and costs are entered, by default the user's store.
         max_cost: Dollars that may be spent in all from ``purse``, by earlier and other processes too; None for no cap.
-        purse: Name of what the limit holds for, e.g. the digest of a key; processes that name the same share the limit.
+        purse: Name of what the limit holds for, e.g. the digest of a key: whoever names the same, now or later, shares
+            it. By default it holds for this service and its copies in other processes.
         concurrency: Requests under way at once per endpoint, instead of what the settings say.
+
+    Raises:
+        UsageError: The cap is no number of dollars, or the concurrency none of requests.
     """
 
     store: Store = field(default_factory=Store)
@@ -35,6 +41,13 @@ class ChatService:
     concurrency: int | None = None
     _gateways: Gateways | None = field(default=None, init=False, repr=False)
     _process: int = field(default=0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.max_cost is not None and not 0 <= self.max_cost < math.inf:
+            raise UsageError(f"a cap of {self.max_cost} dollars is none: give a number from 0 on")
+        if self.concurrency is not None and self.concurrency < 1:
+            raise UsageError(f"{self.concurrency} requests at once are none: give a whole number from 1 on")
+        self.purse = self.purse or f"service-{secrets.token_hex(16)}"
 
     def __call__(self, endpoint: str) -> Chat:
         """As :meth:`open`, with progress and notes shown on the console."""

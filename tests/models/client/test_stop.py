@@ -56,7 +56,9 @@ def wait_for(condition: Any, seconds: float = 30.0) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("after", [20, 57, 111])
+@pytest.mark.parametrize(
+    "after", [57, pytest.param(20, marks=pytest.mark.slow), pytest.param(111, marks=pytest.mark.slow)]
+)
 def test_a_killed_process_loses_what_was_under_way_alone(store: Store, settings: Any, after: int) -> None:
     """kill -9, then the same again: at most as many requests are sent twice as were under way, and none whose reply
     was handed out."""
