@@ -34,7 +34,7 @@ def command() -> None:
 @click.option("--rule", type=click.Choice(RULES), help="From passes to a verdict; default net, single for one order.")
 @click.option("--testset", metavar="FILE|TESTSET", help="Where references are, for judges that need them.")
 @click.option("--canaries", is_flag=True, help="Also try to fool the judge; exit code 1 where that works.")
-@click.option("--max-cost", type=float, metavar="DOLLARS", help="What the judge may cost in all.")
+@click.option("--max-cost", type=float, metavar="DOLLARS", help="What this judging may cost in all.")
 @options.output("Folder for passes.jsonl and summary.json.")
 @options.seed
 @options.store
@@ -48,6 +48,7 @@ def pairwise(first: str, second: str, **how: Any) -> None:
     A.jsonl and B.jsonl are responses to the same prompts, joined by id; rates are about A. The same command again
     asks only for what has no answer yet.
     """
+    from dataclasses import replace
     from pathlib import Path
 
     from selkit.cli.judging import run_and_show
@@ -56,20 +57,20 @@ def pairwise(first: str, second: str, **how: Any) -> None:
     from selkit.plugins import build, parse_assignments
     from selkit.store import Store
 
+    job = PairwiseJob.prepare(
+        Path(first),
+        Path(second),
+        build("judge", how["judge"], parse_assignments(how["assignments"])),
+        orders=cast("Orders", how["orders"]),
+        rule=cast("Rule | None", how["rule"]),
+        testset=how["testset"],
+        seed=how["seed"],
+        canaries=how["canaries"],
+    )
     store = Store(Path(how["store"]) if how["store"] else None)
-    with ChatService(store, how["max_cost"]) as chat:
-        job = PairwiseJob.prepare(
-            Path(first),
-            Path(second),
-            build("judge", how["judge"], parse_assignments(how["assignments"])),
-            orders=cast("Orders", how["orders"]),
-            rule=cast("Rule | None", how["rule"]),
-            testset=how["testset"],
-            seed=how["seed"],
-            canaries=how["canaries"],
-            chat=chat,
-        )
-        output = Path(how["output"]) if how["output"] else None
+    output = Path(how["output"]) if how["output"] else None
+    with ChatService(store, how["max_cost"], purse=job.key) as chat:
+        job = replace(job, chat=chat)
         run_and_show(job, store, output, as_json=how["as_json"], dry_run=how["dry_run"], force=how["force"])
 
 

@@ -62,7 +62,6 @@ class PairwiseJob:
         testset: str | None = None,
         seed: int = 0,
         canaries: bool | int = False,
-        chat: Callable[[str], Chat] | None = None,
     ) -> PairwiseJob:
         """The job on two files of responses, joined by id.
 
@@ -75,7 +74,6 @@ class PairwiseJob:
             testset: Where references are, for judges that compare with them: a file or a named test set.
             seed: Seed of the draw of orders.
             canaries: Whether canaries are tried too; a number says on how many prompts each.
-            chat: Serves the endpoints that the judge asks.
 
         Raises:
             UsageError: The rule needs both orders, or the judge needs references and there are none.
@@ -88,7 +86,7 @@ class PairwiseJob:
         comparisons, unmatched = join_files(first, second, references_of(testset))
         check_judge(judge, comparisons)
         prompts = PROMPTS if canaries is True else int(canaries)
-        return cls(judge, tuple(comparisons), tuple(unmatched), orders, rule, seed, prompts, chat)
+        return cls(judge, tuple(comparisons), tuple(unmatched), orders, rule, seed, prompts)
 
     @property
     def asked(self) -> list[Comparison]:

@@ -140,8 +140,16 @@ def test_replay(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert err == ""
     assert json.loads(out) == {
-        "n": 2, "win": 1, "tie": 0, "lose": 0, "unparsed": 1, "ws": 2.0, "wr": 1.0, "qs": 1.0,
-        "first_position_rate": pytest.approx(1 / 3), "inconsistency": 0.0,
+        "n": 2,
+        "win": 1,
+        "tie": 0,
+        "lose": 0,
+        "unparsed": 1,
+        "ws": 2.0,
+        "wr": 1.0,
+        "qs": 1.0,
+        "first_position_rate": pytest.approx(1 / 3),
+        "inconsistency": 0.0,
     }
     assert main(arguments) == 0
     out = capsys.readouterr().out
