@@ -61,7 +61,8 @@ def _run_missing(planned: Plan, spec: Spec) -> dict[str, str]:
     workers, threads = resources(spec)
     outcomes = run_cells(missing, min(workers, len(missing)), threads) if missing else iter(())
     failed: dict[str, str] = {}
-    for ended in console.track(outcomes, total=len(missing), description="cells"):
+    for _ in console.track(missing, description="cells"):  # not over the outcomes, each of which counts as it comes
+        ended = next(outcomes)
         if ended.error is not None:
             failed[ended.label] = ended.error
             console.error(f"cell {ended.label} failed: {ended.error}")
