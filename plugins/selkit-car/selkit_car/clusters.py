@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,8 +35,8 @@ def cluster(
     """Clusters of the rows of ``vectors``, shape (rows, width), finite.
 
     The same rows in the same order give the same labels, whatever the number of threads: the sums of k-means are added
-    up in the order in which threads finish, so that it runs on one. Where fewer rows than ``k`` are distinct, there are
-    fewer clusters.
+    up in the order in which threads finish, so that it runs on one. Equal rows are in one cluster; where fewer rows
+    than ``k`` are distinct, there are as many clusters as distinct rows.
 
     Args:
         vectors: One row each.
@@ -47,16 +46,15 @@ def cluster(
         n_init: Starts of k-means, of which the best counts. The authors' scikit-learn (0.24) had 10 as default.
     """
     from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
     points = np.asarray(vectors, np.float64)
-    if np.array_equal(points, np.broadcast_to(points[:1], points.shape)):
+    _, first, copy_of = np.unique(points, axis=0, return_index=True, return_inverse=True)
+    if len(first) == 1:
         return Clusters(np.zeros(len(points), np.int64), 1, 0)
-    with threadpool_limits(limits=1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than k: counted and said below
-        points = _reduced(points, variance, random_state)
-        labels = KMeans(k, random_state=random_state, n_init=n_init).fit_predict(points)
+    with threadpool_limits(limits=1):
+        points = _reduced(points, variance, random_state)[first[copy_of.ravel()]]  # rounding must not part equal rows
+        labels = KMeans(min(k, len(first)), random_state=random_state, n_init=n_init).fit_predict(points)
     return Clusters(labels.astype(np.int64), len(np.unique(labels)), points.shape[1])
 
 

@@ -94,8 +94,7 @@ class Encoder:
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Token ids with the model's special tokens; a closing one stays where a long text loses its end."""
-        clean = [text.encode("utf-8", "replace").decode() for text in texts]  # lone surrogates are no text
-        return [self._cut(encoding) for encoding in self._inner.encode_batch(clean)]
+        return [self._cut(encoding) for encoding in self._inner.encode_batch(list(texts))]
 
     def states(self, rows: Sequence[Encoded]) -> torch.Tensor:
         """Averages over the tokens of each text, shape (rows, layers, width); padding does not count."""

@@ -106,7 +106,7 @@ class Fit:
         for part in states.parts(rows):
             loss = self.losses(states.of(part), [states.examples.labels[row] for row in part]).sum()
             (loss / len(rows)).backward()
-            total += float(loss)
+            total += loss.item()
         if not math.isfinite(total):
             raise WorkFailed("the loss is no finite number any more: lower the learning rates and train again")
         if self.settings.clip:

@@ -162,6 +162,10 @@ def _shapes(architecture: Architecture, layers: int, width: int) -> dict[str, tu
 
 def _head_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Names and shapes in the head's file, from its header: eight bytes of length, then JSON."""
+    size = (folder / HEAD).stat().st_size
     with open(folder / HEAD, "rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length)) if length < size else None
+    if not isinstance(header, dict):
+        raise ValueError(f"{HEAD} is no safetensors file")
     return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}

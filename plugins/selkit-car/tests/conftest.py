@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from selkit_car.card import Architecture, Card
 from selkit_car.network import Network, save_scorer
-
-TINY = "tiny:bytes?hidden=32&heads=2&layers=2&context=512&seed=1"
-"""A causal model, as embedder."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,9 +24,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data that is not part of the repository; skips where it is absent."""
-    folder = Path(
-        os.environ.get("SELKIT_SHARED_DATA", Path(__file__).resolve().parents[3].parent / "shared" / "data")
-    )
+    folder = Path(os.environ.get("SELKIT_SHARED_DATA", Path(__file__).resolve().parents[3].parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder}: set SELKIT_SHARED_DATA")
     return folder
@@ -73,24 +68,29 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-def untrained(architecture: Architecture, encoder: str, output: Path) -> str:
-    """A saved scorer as it is before training, with a mix that is not even; its folder."""
-    network = Network.untrained(architecture, Path(encoder), encoder, "cpu", seed=5)
-    if "mix.weights" in network.weights:
-        network.weights["mix.weights"][0] = 0.4
-        network.weights["mix.weights"][1] = -1.2
-        network.weights["mix.gamma"][0] = 1.3
-    save_scorer(network, Card(architecture, {"ref": encoder}), {}, output)
-    return str(output)
+@pytest.fixture(scope="session")
+def untrained(bert: str) -> Callable[[Architecture, Path], str]:
+    """Saves a scorer as it is before training, with a mix that is not even; returns its folder."""
+
+    def save(architecture: Architecture, output: Path) -> str:
+        network = Network.untrained(architecture, Path(bert), bert, "cpu", seed=5)
+        if architecture.layers == "sparsemax":
+            network.weights["mix.weights"][0] = 0.4
+            network.weights["mix.weights"][1] = -1.2
+            network.weights["mix.gamma"][0] = 1.3
+        save_scorer(network, Card(architecture, {"ref": bert}), {}, output)
+        return str(output)
+
+    return save
 
 
 @pytest.fixture(scope="session")
-def estimator(bert: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def estimator(untrained: Callable[[Architecture, Path], str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a small scorer with the paper's parts."""
-    return untrained(Architecture(hidden_sizes=(12, 6)), bert, tmp_path_factory.mktemp("scorers") / "estimator")
+    return untrained(Architecture(hidden_sizes=(12, 6)), tmp_path_factory.mktemp("scorers") / "estimator")
 
 
 @pytest.fixture(scope="session")
-def comet(bert: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def comet(untrained: Callable[[Architecture, Path], str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a small comet scorer."""
-    return untrained(Architecture(variant="comet"), bert, tmp_path_factory.mktemp("scorers") / "comet")
+    return untrained(Architecture(variant="comet"), tmp_path_factory.mktemp("scorers") / "comet")
