@@ -164,6 +164,7 @@ class _Reader:
             baseline_output=baseline_output,
             preference=preference,
             record={
+                **({"dataset": found.dataset} if found and found.dataset is not None else {}),
                 **({} if instruction is None else {"instruction": instruction}),
                 "output_1": baseline_output,
                 "generator_1": baseline,

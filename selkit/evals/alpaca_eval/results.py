@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ def write_results(folder: Path, found: dict[str, Any], rates: Sequence[ModelRate
         raise unwritable(error, folder) from error
     atomic_write_text(folder / WIN_RATES, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     write_leaderboard(folder / LEADERBOARD, leaderboard_rows(rates))
-    for name, rows in annotations.models.items():
+    for name, unsorted in annotations.models.items():
+        rows = sorted(unsorted, key=_place)
         write_records(folder / folder_name(name) / ANNOTATIONS, [dict(row.record) for row in rows])
         write_outputs(folder / folder_name(name) / OUTPUTS, _outputs(rows))
 
@@ -75,6 +77,11 @@ def folder_name(model: str) -> str:
     """A name of a model that is safe as that of a folder: itself, or what is left of it and a digest of the whole."""
     plain = _UNSAFE.sub("_", model).strip(".")[:80]
     return plain if plain == model else f"{plain}-{digest_text(model)[:8]}"
+
+
+def _place(row: Annotation) -> tuple[int, str, str]:
+    """The eval set's order, because alpaca_eval takes the number of a row for its instruction's index."""
+    return (sys.maxsize if row.index is None else row.index, row.prompt, row.baseline)
 
 
 def _outputs(rows: Sequence[Annotation]) -> list[Output]:

@@ -130,6 +130,9 @@ def test_the_folder_of_results(world: Any, direct: Callable[..., Any]) -> None:
     assert {path.name for path in folder.iterdir()} == {"win_rates.json", "leaderboard.csv", "m", evil.name}
     again = direct(folder / "m" / "annotations.json", evil / "annotations.json")
     assert again.models == done.models
+    for name in ("annotations.json", "model_outputs.json"):  # the eval set's order, not that of the texts
+        written = [row["instruction"] for row in json.loads((evil / name).read_text())]
+        assert written == [f"Do {k}." for k in range(world.n)]
     outputs = read_outputs(evil / "model_outputs.json")
     assert {row.generator for row in outputs} == {"../../evil name"}
     assert {row.instruction: row.output for row in outputs}["Do 0."] == world.rows("x", seed=2)[0]["output_2"]
@@ -139,11 +142,11 @@ def test_the_folder_of_results(world: Any, direct: Callable[..., Any]) -> None:
 
 def test_annotations_join_by_text_before_index(world: Any) -> None:
     """The record of a row has the eval set's instruction and the baseline's output, as AlpacaEval writes them."""
-    eval_set = read_eval_set(world.write_eval_set())
+    eval_set = read_eval_set(world.write("set.json", [{**row, "dataset": "koala"} for row in world.eval_set]))
     found = read_annotations([world.write("m.jsonl", world.rows("m"))], eval_set)
     row = found.models["m"][0]
     assert (row.baseline, row.prompt, row.index) == ("base", "Do 0.", 0)
-    assert list(row.record)[:3] == ["instruction", "output_1", "generator_1"]
+    assert list(row.record)[:4] == ["dataset", "instruction", "output_1", "generator_1"]
     assert row.record["output_1"] == row.baseline_output == world.eval_set[0]["output"]
 
 
