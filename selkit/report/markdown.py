@@ -144,6 +144,8 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
     for name in ("truncated", "ties_at_cut", "unmatched"):
         if facts.get(name):
             yield f"{name.replace('_', ' ')}: {facts[name]}"
+    if "rows_changed_by_diversity" in facts:  # of CaR, where none is news too
+        yield f"rows changed by diversity: {facts['rows_changed_by_diversity']}"
 
 
 def _overlap(document: Mapping[str, Any]) -> str:
