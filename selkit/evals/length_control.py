@@ -33,6 +33,7 @@ MIN_OVERLAP = 0.05
 """Below this share of comparisons in which the usually shorter side is the longer one, nothing is claimed."""
 
 _BATCH = 100_000  # comparisons fitted at a time by the bootstrap; more do not fit into a core's cache
+_NO_RATE: dict[str, Any] = dict.fromkeys(("lc_win_rate", "lc_se", "lc_low", "lc_high", "theta"))
 _NO_SPREAD = 1e-6  # points; what is below comes from rounding
 
 
@@ -119,14 +120,7 @@ def direct_win_rate(
         "identified": overlap >= min_overlap,
     }
     if overlap < min_overlap:
-        why = (
-            f"not identified: {one_sided(gap)} (at least {100 * min_overlap:g}% are needed), so responses of equal "
-            "length are hardly ever seen"
-        )
-        return LengthControlled(
-            **known, lc_win_rate=None, lc_se=None, lc_low=None, lc_high=None, theta=None, reason=why
-        )
-
+        return LengthControlled(**known, **_NO_RATE, reason=_not_identified(gap, min_overlap))
     once = np.ones((1, len(wins)))
     whole = fit(wins, gap, once, difficulty=gamma)
 
@@ -216,6 +210,13 @@ def one_sided(gap: Floats) -> str:
     """Which side is nearly always the longer one, as a clause."""
     longer = "model" if (gap > 0).mean() > 0.5 else "baseline"
     return f"the {longer}'s response is the longer one in all but {100 * length_overlap(gap):.1f}% of the comparisons"
+
+
+def _not_identified(gap: Floats, least: float) -> str:
+    return (
+        f"not identified: {one_sided(gap)} (at least {100 * least:g}% are needed), so responses of equal length are "
+        "hardly ever seen"
+    )
 
 
 def check_bootstraps(bootstraps: int) -> None:

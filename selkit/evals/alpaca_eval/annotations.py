@@ -181,6 +181,11 @@ class _Reader:
         if self.eval_set is None:
             return None
         found = self.eval_set.find(instruction, index)
+        if found is None and instruction is None and not self.eval_set.has_index:
+            raise _Wrong(
+                f"have an index alone, and {self.eval_set.source} has none",
+                "add the instruction to the one or the index to the other",
+            )
         if found is None:
             name = f"index {index}" if instruction is None else repr(instruction[:40])
             raise _Wrong(

@@ -59,6 +59,11 @@ class EvalSet:
         """The names of the models whose outputs these are; none where the file names none."""
         return tuple(dict.fromkeys(row.generator for row in self.rows if row.generator is not None))
 
+    @property
+    def has_index(self) -> bool:
+        """Whether any instruction has an index."""
+        return bool(self._by_index)
+
     def find(self, instruction: str | None, index: int | None) -> Output | None:
         """The row of an instruction, by its text where that is known, else by its index."""
         if instruction is not None:

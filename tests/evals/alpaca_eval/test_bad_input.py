@@ -83,6 +83,9 @@ def test_missing_files(world: Any, direct: Callable[..., Any]) -> None:
     done = direct(path)
     assert done.code == 4
     assert "120 of 120 rows have no output_1, and no eval set is given, namely row 1, 2, 3, ...: give" in done.err
+    bare = world.write("bare.json", without(world.eval_set, "index"))
+    done = direct(path, options=("--eval-set", bare))
+    assert (done.code, "120 of 120 rows have an index alone, and" in done.err) == (4, True)
     part = world.write("part.json", [{**row, "output": None} for row in world.eval_set[:1]] + world.eval_set[1:])
     assert "1 of 120 rows have no output_1, and" in direct(path, options=("--eval-set", part)).err
 

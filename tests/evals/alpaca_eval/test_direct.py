@@ -53,6 +53,18 @@ def test_a_model_against_itself_gets_50(world: Any, direct: Callable[..., Any]) 
     assert one["identified"]
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_handful_of_rows(world: Any, direct: Callable[..., Any], count: int) -> None:
+    """Rates of one, two and three comparisons are finite or null, never NaN."""
+    rows = [{**row, "output_2": base["output"]} for row, base in zip(world.rows("m"), world.eval_set, strict=True)]
+    path = world.write("m.jsonl", [{**row, "preference": 1 + k % 2} for k, row in enumerate(rows[:count])])
+    done = direct(path, options=("--eval-set", world.write_eval_set()))
+    (one,) = done.models
+    assert (done.code, one["n"]) == (0, count)
+    assert one["lc_win_rate"] == pytest.approx(one["win_rate"], abs=1e-3)
+    assert (one["standard_error"] is None) == (count == 1)
+
+
 def test_no_overlap_is_not_identified(world: Any, direct: Callable[..., Any]) -> None:
     """A model that is always longer has a raw rate and no other, in JSON and in the table."""
     rows = [{**row, "output_2": row["output_2"] + 2000 * "m"} for row in world.rows("longest")]
