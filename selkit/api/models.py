@@ -145,6 +145,7 @@ class ChatReply:
             they were asked for and the server sent them.
         cached: Whether the answer was stored or asked for already, so that this reply cost nothing.
         model: The name of the model that answered, as the server gives it.
+        fingerprint: The server's name for the state of its system, where it gives one (``system_fingerprint``).
     """
 
     text: str
@@ -154,6 +155,7 @@ class ChatReply:
     logprobs: tuple[dict[str, float], ...] = ()
     cached: bool = False
     model: str = ""
+    fingerprint: str = ""
 
 
 class Chat(Protocol):

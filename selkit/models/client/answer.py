@@ -27,12 +27,20 @@ def reply_of(body: Mapping[str, Any] | None) -> ChatReply:
     """The reply in a body, without dollars."""
     if body is None:
         return ChatReply("", Outcome.MALFORMED, "the server's answer is not valid JSON")
-    usage, model = usage_of(body), str(body.get("model") or "")
+    usage = usage_of(body)
     choice = _choice(body)
-    if choice is None:
-        return ChatReply("", Outcome.MALFORMED, "the server's answer holds no message", usage, model=model)
-    text, outcome, reason = _content(choice["message"], choice.get("finish_reason"))
-    return ChatReply(text, outcome, reason, usage, _logprobs(choice), model=model)
+    text, outcome, reason = "", Outcome.MALFORMED, "the server's answer holds no message"
+    if choice is not None:
+        text, outcome, reason = _content(choice["message"], choice.get("finish_reason"))
+    return ChatReply(
+        text,
+        outcome,
+        reason,
+        usage,
+        _logprobs(choice or {}),
+        model=str(body.get("model") or ""),
+        fingerprint=str(body.get("system_fingerprint") or ""),
+    )
 
 
 def usage_of(body: Mapping[str, Any]) -> dict[str, float]:

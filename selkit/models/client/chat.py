@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import wait
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from selkit.api import ChatReply, Decoding, Turn
-from selkit.console import get_console
 from selkit.models.client.endpoints import Endpoint
 from selkit.models.client.request import Asking, Request
-from selkit.models.client.sender import Series, Ticket
+from selkit.models.client.series import Series, Ticket
 
 if TYPE_CHECKING:
     from selkit.models.client.gateway import Gateway
@@ -92,7 +90,7 @@ class RemoteChat:
             yield from window.rest()
         finally:
             window.finish()
-        for note in self._gateway.notes(window.answered_by):
+        for note in self._gateway.notes(window.models, window.fingerprints):
             self._log(note)
 
 
@@ -105,7 +103,8 @@ class _Window:
         self._size = size
         self._line: deque[tuple[Ticket, bool]] = deque()
         self._asked: dict[bytes, Ticket] = {}
-        self.answered_by: set[str] = set()
+        self.models: set[str] = set()
+        self.fingerprints: set[str] = set()
 
     def push(self, block: list[Request]) -> Iterator[ChatReply]:
         """Takes requests up; yields the replies that are there, and more where the window is full."""
@@ -127,25 +126,14 @@ class _Window:
             yield self._next()
 
     def finish(self) -> None:
-        """Waits for the requests under way, which will be paid for, and sends no more. A second Ctrl-C drops them."""
-        left = [ticket.reply for ticket, _ in self._line if not ticket.reply.done()]
-        if not left or not self._gateway.alive:
-            return
-        self._gateway.stop(self._series)
-        try:
-            _, waiting = wait(left, timeout=1.0)
-            if waiting:
-                get_console().note(f"waiting for {len(waiting)} answers under way; interrupt again to drop them")
-            wait(waiting)
-        except BaseException:
-            self._gateway.abort(self._series)
-            raise
+        """Sends no more, and waits for what is under way."""
+        self._gateway.finish(self._series)
 
     def _next(self) -> ChatReply:
         ticket, again = self._line[0]
         reply = ticket.reply.result()
         self._line.popleft()
         self._asked.pop(ticket.request.digest, None)  # asked again later, it is found in the cache
-        if reply.model:
-            self.answered_by.add(reply.model)
+        self.models |= {reply.model} - {""}
+        self.fingerprints |= {reply.fingerprint} - {""}
         return replace(reply, cached=True) if again else reply

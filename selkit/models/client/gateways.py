@@ -55,6 +55,8 @@ class Gateways:
     def close(self) -> None:
         """Closes connections and files, and enters what was used into the ledger."""
         if self._background.alive:
+            for gateway in self._open_ones.values():
+                gateway.finish_all()
             self._background.run(self._close())
             self._background.stop()
 

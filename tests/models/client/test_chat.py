@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -315,8 +316,24 @@ def test_answers_of_another_model_than_asked_are_noted(service: ChatService) -> 
         list(chat.complete(conversations("a"), decoding=SHORT))
         assert notes == []
         list(chat.complete(conversations("ab"), decoding=SHORT))
-    assert len(notes) == 1
-    assert "scripted-v1, scripted-v2" in notes[0]
+        assert len(notes) == 1
+        assert "scripted-v1, scripted-v2" in notes[0]
+
+
+def test_a_server_that_changes_meanwhile_is_noted(service: ChatService) -> None:
+    """By its system_fingerprint, which each reply has; also when the answers are stored ones."""
+    notes: list[str] = []
+
+    def script(call: Any) -> Served:
+        answer = completion("x")
+        return replace(answer, body={**answer.body, "system_fingerprint": f"fp_{call.text}"})
+
+    with ChatServer(script) as server:
+        for _ in range(2):
+            chat = service.open(server.endpoint(), log=notes.append)
+            replies = list(chat.complete(conversations("ab"), decoding=SHORT))
+    assert [reply.fingerprint for reply in replies] == ["fp_a", "fp_b"]
+    assert [note.partition("was ")[2] for note in notes] == ["fp_a, fp_b"] * 2
 
 
 def test_a_context_shows_progress_and_takes_notes(tmp_path: Path, settings: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +48,7 @@ def test_nothing_is_sent_that_could_pass_the_cap(store: Store) -> None:
     """Ten dollars buy ten answers; the rest is not sent and says why. More money buys the rest, and no answer twice."""
     texts = [str(i) for i in range(50)]
     with ChatServer(ONE_DOLLAR) as server:
-        with ChatService(store, max_cost=10.0) as service:
+        with ChatService(store, max_cost=10.0, purse="p") as service:
             replies = ask(service, server, texts)
         assert len(server.calls) == 10
         assert sum(reply.outcome == "ok" for reply in replies) == 10
@@ -55,10 +56,10 @@ def test_nothing_is_sent_that_could_pass_the_cap(store: Store) -> None:
         assert {reply.reason for reply in replies if reply.outcome != "ok"} == {
             "not asked: the cap of $10 could be passed"
         }
-        with ChatService(store, max_cost=10.0) as service:
+        with ChatService(store, max_cost=10.0, purse="p") as service:
             assert sum(reply.cached for reply in ask(service, server, texts)) == 10
         assert len(server.calls) == 10
-        with ChatService(store, max_cost=12.0) as service:
+        with ChatService(store, max_cost=12.0, purse="p") as service:
             ask(service, server, texts)
         assert len(server.calls) == 12
         with ChatService(store) as service:
@@ -92,6 +93,20 @@ def test_no_cheaper_question_slips_through_after_the_cap(store: Store) -> None:
         cheap = ask(service, server, "c", decoding=Decoding(max_new_tokens=1))
         assert [reply.outcome for reply in cheap] == ["budget_stop"]
         assert len(server.calls) == 1
+
+
+def test_a_cap_without_a_name_holds_for_its_service(store: Store) -> None:
+    """And for its copies in other processes; the next service starts anew."""
+    with ChatServer(ONE_DOLLAR) as server:
+        for texts in ("01234", "56789"):
+            with ChatService(store, max_cost=3.0) as service:
+                copy = pickle.loads(pickle.dumps(service))  # noqa: S301
+                answered = [
+                    sum(reply.outcome == "ok" for reply in ask(each, server, texts)) for each in (service, copy)
+                ]
+                copy.close()
+            assert answered == [3, 3]  # the copy finds those of the first
+        assert len(server.calls) == 6
 
 
 def test_purses_are_apart_and_shared_by_name(store: Store) -> None:
