@@ -71,7 +71,17 @@ class Context(ABC):
 
     @abstractmethod
     def chat(self, endpoint: str) -> Chat:
-        """A chat endpoint, with cache, retries, usage and cost."""
+        """A chat endpoint, with cache, retries, usage and cost. Asks no network, so that a preflight can call it.
+
+        Args:
+            endpoint: ``openai:MODEL``, ``http://HOST:PORT/v1#MODEL`` for any OpenAI-compatible server, or the reference
+                of a local model, which is asked through its own chat template.
+
+        Raises:
+            UsageError: The reference is malformed, or a cap on dollars is set and the price is not known.
+            DataError: There is no key, or no such local model.
+            MissingExtra: What sends requests or runs the model is not installed.
+        """
 
     @abstractmethod
     def train(self, rows: Sequence[Example], recipe: str | Mapping[str, Any], base: str | None = None) -> str:

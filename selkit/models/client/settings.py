@@ -93,6 +93,6 @@ def read_yaml(path: Path, kind: type[T]) -> T:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise UsageError(f"{path}: {place}: {first['msg']}; see the reference of its format") from None
+        raise UsageError(f"{path}: {place}: {first['msg']}; correct the file") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{path} cannot be read as YAML ({type(error).__name__}): mend it") from None
