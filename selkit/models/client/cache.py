@@ -160,7 +160,9 @@ class AnswerCache:
 
     def knows(self, url: str, model: str) -> bool:
         """Whether there is any answer of this model. Makes no file where there is none."""
-        return self.path.exists() and bool(self._run("SELECT 1 FROM answers WHERE url = ? AND model = ? LIMIT 1", (url, model)))
+        return self.path.exists() and bool(
+            self._run("SELECT 1 FROM answers WHERE url = ? AND model = ? LIMIT 1", (url, model))
+        )
 
     def paid(self, account: str) -> Paid:
         """What the calls for this account came to, those of earlier processes included."""
