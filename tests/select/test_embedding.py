@@ -88,6 +88,13 @@ def test_long_texts_are_cut_flagged_and_counted(store: Store, tmp_path: Path) ->
         assert ctx.notes == [f"{TINY}: 4 of 7 texts were longer than 12 tokens and lost their end"]  # type: ignore[attr-defined]
 
 
+def test_flags_of_several_blocks_stay_with_their_texts(store: Store) -> None:
+    """More texts are cut than one block holds; a token is a byte, and one stands before the text."""
+    found, artifact = embed(many(), store, max_length=40)
+    assert found.truncated.tolist() == [len(text) + 1 > 40 for text in many().values()]
+    assert 2 * BLOCK < artifact.facts["truncated"] < 200
+
+
 def test_the_order_of_the_texts_changes_nothing(store: Store, tmp_path: Path) -> None:
     """Turned round they have the same key and the same bits, each at the place of its id; sorted, they are mapped."""
     texts = many()
