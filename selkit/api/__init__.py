@@ -38,7 +38,15 @@ if TYPE_CHECKING:
         WorkFailed,
     )
     from selkit.api.hooks import hookimpl
-    from selkit.api.judges import Comparison, Judgement, Outcome, PairwiseJudge, PromptJudge, RoundTripJudge
+    from selkit.api.judges import (
+        Comparison,
+        EarlierTurn,
+        Judgement,
+        Outcome,
+        PairwiseJudge,
+        PromptJudge,
+        RoundTripJudge,
+    )
     from selkit.api.models import (
         Chat,
         ChatReply,
@@ -84,6 +92,7 @@ __all__ = [
     "DataError",
     "Decoding",
     "Dropped",
+    "EarlierTurn",
     "Embeddings",
     "Example",
     "Generation",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +15,7 @@ from selkit.api.components import Component
 from selkit.api.context import Context
 from selkit.api.data import Turn
 from selkit.api.decoding import Decoding
+from selkit.api.models import ChatReply
 from selkit.api.parsing import PairScores
 
 
@@ -30,11 +33,22 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierTurn:
+    """A turn before the one that is judged: what the user said to both, and what each side answered."""
+
+    prompt: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """One prompt with two responses, in the order in which the judge sees them.
 
     The host makes the orders: a comparison judged in both orders comes as two of these with the responses swapped.
     ``id`` is the same for both; ``order`` is 'first' for the given order and 'second' for the swapped one.
+    ``earlier`` holds the turns before, oldest first, of a conversation whose later turn is judged. ``input`` is the end
+    of the prompt that a test set keeps apart as its input.
     """
 
     id: str
@@ -43,11 +57,28 @@ class Comparison:
     second: str
     reference: str | None = None
     order: str = "first"
+    earlier: tuple[EarlierTurn, ...] = ()
+    input: str = ""
+
+    @property
+    def equal(self) -> bool:
+        """Whether both sides said the same, in every turn."""
+        return self.first == self.second and all(turn.first == turn.second for turn in self.earlier)
+
+    @property
+    def instruction(self) -> str:
+        """The prompt without its input."""
+        return self.prompt.removesuffix(f"\n{self.input}") if self.input else self.prompt
 
     def swapped(self) -> Comparison:
         """The same comparison with the responses in the other order."""
-        other = "second" if self.order == "first" else "first"
-        return Comparison(self.id, self.prompt, self.second, self.first, self.reference, other)
+        return replace(
+            self,
+            first=self.second,
+            second=self.first,
+            order="second" if self.order == "first" else "first",
+            earlier=tuple(EarlierTurn(turn.prompt, turn.second, turn.first) for turn in self.earlier),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +119,15 @@ class PairwiseJudge(Component, ABC):
         needs_reference: Whether the judge can do nothing without the test set's own answer.
         symmetric: Whether swapping the responses always mirrors the verdict. True for rules and for people who never
             see the order; a model has a position bias.
+        most_turns: The most turns of a conversation that the judge can be shown, the judged one counted.
     """
 
     needs_reference: ClassVar[bool] = False
     symmetric: ClassVar[bool] = False
+    most_turns: ClassVar[int] = 1
+
+    def preflight(self, ctx: Context) -> None:
+        """Checks that can fail before any work starts, e.g. a key that must be there. Raises a SelkitError."""
 
     @abstractmethod
     def compare(self, comparisons: Sequence[Comparison], ctx: Context) -> Iterable[Judgement]:
@@ -119,11 +155,22 @@ class RoundTripJudge(PairwiseJudge):
 class PromptJudge(PairwiseJudge):
     """A judge that is a prompt and a parser; the host's chat service does the rest.
 
-    Subclasses have a field ``endpoint`` (a model or an OpenAI-compatible server).
+    Subclasses have a field ``endpoint`` (a model or an OpenAI-compatible server). The other attributes are settings of
+    the class, or fields where they should be parameters.
+
+    Attributes:
+        endpoint: Who judges.
+        decoding: How the judge writes.
+        logprobs: How many alternatives per token to ask for; :meth:`judgement` finds them in the reply.
+        fold_system: Whether system turns go to the head of the user's turn, for models without such a role.
+        reasks: How often an answer without a verdict is asked for again, as a further sample.
     """
 
     endpoint: str
     decoding: Decoding = Decoding(max_new_tokens=512)
+    logprobs: int = 0
+    fold_system: bool = False
+    reasks: int = 0
 
     @abstractmethod
     def messages(self, comparison: Comparison) -> Sequence[Turn]:
@@ -136,17 +183,41 @@ class PromptJudge(PairwiseJudge):
         None where it holds no verdict. :mod:`selkit.api.parsing` has parsers of the published formats.
         """
 
+    def judgement(self, comparison: Comparison, reply: ChatReply) -> Judgement:
+        """What one reply of the endpoint means; override it where the verdict is not in the text alone."""
+        if reply.outcome != Outcome.OK:
+            return Judgement.failed(comparison, Outcome(reply.outcome), reply.reason, reply.text, **reply.usage)
+        verdict = self.parse(reply.text)
+        if verdict is None:
+            reason = "no verdict in the judge's answer"
+            return Judgement.failed(comparison, Outcome.MALFORMED, reason, reply.text, **reply.usage)
+        return Judgement.of(comparison, verdict, reply.text, **reply.usage)
+
+    def preflight(self, ctx: Context) -> None:
+        """Makes sure that the endpoint can be asked: its reference, its key, its files."""
+        ctx.chat(self.endpoint)
+
     def compare(self, comparisons: Sequence[Comparison], ctx: Context) -> Iterable[Judgement]:
         """Asks the endpoint about each comparison."""
-        chat = ctx.chat(self.endpoint)
-        replies = chat.complete((self.messages(comparison) for comparison in comparisons), decoding=self.decoding)
+        ask = partial(
+            ctx.chat(self.endpoint).complete,
+            decoding=self.decoding,
+            logprobs=self.logprobs,
+            fold_system=self.fold_system,
+        )
+        replies = ask(self.messages(comparison) for comparison in comparisons)
         for comparison, reply in zip(comparisons, replies, strict=True):
-            if reply.outcome != Outcome.OK:
-                yield Judgement.failed(comparison, Outcome(reply.outcome), reply.reason, reply.text, **reply.usage)
-                continue
-            verdict = self.parse(reply.text)
-            if verdict is None:
-                reason = "no verdict in the judge's answer"
-                yield Judgement.failed(comparison, Outcome.MALFORMED, reason, reply.text, **reply.usage)
-            else:
-                yield Judgement.of(comparison, verdict, reply.text, **reply.usage)
+            yield self._settled(comparison, self.judgement(comparison, reply), ask)
+
+    def _settled(
+        self, comparison: Comparison, judgement: Judgement, ask: Callable[..., Iterator[ChatReply]]
+    ) -> Judgement:
+        """The judgement, or where it has no verdict that of the first further sample that has one, else the last."""
+        used: Counter[str] = Counter(judgement.usage)
+        for sample in range(1, self.reasks + 1):
+            if judgement.outcome != Outcome.MALFORMED:
+                break
+            (reply,) = ask([self.messages(comparison)], sample=sample)
+            judgement = self.judgement(comparison, reply)
+            used.update(judgement.usage)
+        return replace(judgement, usage=dict(used))

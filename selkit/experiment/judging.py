@@ -126,9 +126,12 @@ def _judge(
     opponent: Mapping[str, str],
     name: str,
 ) -> Iterator[Judged]:
-    references = {prompt.id: prompt.reference for prompt in testset.testset.prompts}
+    prompts = {prompt.id: prompt for prompt in testset.testset.prompts}
     comparisons = tuple(
-        Comparison(row["id"], row["prompt"], row["response"], opponent[row["id"]], references[row["id"]])
+        Comparison(
+            *(row["id"], row["prompt"], row["response"], opponent[row["id"]], prompts[row["id"]].reference),
+            input=prompts[row["id"]].prompt.input,
+        )
         for row in rows
     )
     for judge in testset.judges:

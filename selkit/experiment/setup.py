@@ -24,7 +24,7 @@ from selkit.experiment.plan import Arm, Cell, cells_of
 from selkit.experiment.spec import BenchmarkSpec, PoolSpec, SelectorSpec, Spec, TestsetSpec
 from selkit.models import HostContext, check_model, prompt_template
 from selkit.models.client import ChatService
-from selkit.plugins import build, find, parameters_of
+from selkit.plugins import build, check_requirements, find, parameters_of
 from selkit.pools import TestSet, load_pool, load_testset
 from selkit.select import fill_models, preflight, select
 from selkit.store import Store
@@ -93,6 +93,8 @@ def prepare(spec: Spec, store: Store) -> Experiment:
         check_training(spec.model, pool, recipe)
     sizes = {(name, arm.name): _size(pool, arm, store) for name, pool in pools.items() for arm in arms if _given(arm)}
     chat = ChatService(store, spec.max_cost, purse=spec.name)
+    for judge in (judge for testset in testsets for judge in testset.judges):
+        _check_judge(judge, HostContext(seed=0, cache_dir=store.root, base_model=spec.model, chat_service=chat))
     return Experiment(spec, store, pools, arms, recipe, testsets, benchmarks, sizes, chat, tuple(_claims(spec, arms)))
 
 
@@ -160,6 +162,14 @@ def _judge(spec: str | dict[str, object]) -> PairwiseJudge:
     if not isinstance(component, PairwiseJudge):
         raise UsageError(f"{component.name!r} is not a judge")
     return component
+
+
+def _check_judge(judge: PairwiseJudge, ctx: HostContext) -> None:
+    check_requirements(judge)
+    judge.preflight(ctx)
+    for name in judge.model_parameters():
+        if (ref := getattr(judge, name)) is not None:
+            check_model(ref)
 
 
 def _claims(spec: Spec, arms: tuple[Arm, ...]) -> list[str]:

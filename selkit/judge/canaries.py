@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from selkit.api import Comparison, Context, Judgement, PairwiseJudge
@@ -127,7 +127,7 @@ def canary_comparisons(comparisons: Sequence[Comparison], prompts: int = PROMPTS
     """
     usable = sorted((c for c in comparisons if c.second.strip()), key=lambda c: digest_text(f"canary\0{c.id}"))
     return [
-        Comparison(f"{name}/{c.id}", c.prompt, text(c.prompt), c.second, c.reference)
+        replace(c, id=f"{name}/{c.id}", first=text(c.prompt))
         for name, text in CANARIES.items()
         for c in usable[:prompts]
         if text(c.prompt) != c.second and (c.prompt.strip() or name != "echo")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from selkit.api import (
     Comparison,
@@ -93,7 +94,7 @@ def check_judge(judge: PairwiseJudge, comparisons: Sequence[Comparison]) -> None
 
     Raises:
         MissingExtra: Something that the judge needs is not installed.
-        UsageError: The judge needs references and a comparison has none.
+        UsageError: The judge needs references and a comparison has none, or is shown one turn and some have more.
     """
     check_requirements(judge)
     if judge.needs_reference and (bare := [c.id for c in comparisons if not c.reference]):
@@ -101,16 +102,28 @@ def check_judge(judge: PairwiseJudge, comparisons: Sequence[Comparison]) -> None
             f"judge {judge.name!r} compares with references, and {len(bare)} prompts have none, e.g. {bare[0]!r}: "
             "take a test set with references, or another judge"
         )
+    if long := [c.id for c in comparisons if len(c.earlier) >= judge.most_turns]:
+        raise UsageError(
+            f"{len(long)} comparisons, e.g. {long[0]!r}, have earlier turns, and under these settings judge "
+            f"{judge.name!r} is shown {judge.most_turns} in all: take other settings or another judge"
+        )
 
 
 def judging_key(judge: PairwiseJudge, asked: Sequence[Comparison]) -> Key:
     """The key of the stored passes: the judge, its parameters and models, and all that it is shown."""
-    shown = [[c.id, c.order, c.prompt, c.first, c.second, c.reference] for c in asked]
-    inputs = {"comparisons": digest_text(canonical_json(shown))}
+    inputs = {"comparisons": digest_text(canonical_json([_shown(c) for c in asked]))}
     for name in judge.model_parameters():
         if (ref := getattr(judge, name)) is not None:
             inputs[name] = resolve(ref).digest
     return Key("judgement", judge.name, judge.parameters(), provenance(judge), inputs | _files_read(judge))
+
+
+def _shown(comparison: Comparison) -> list[Any]:
+    """What a judge can be shown of a comparison; what few have stands only where there is some."""
+    c = comparison
+    more = {"earlier": [astuple(turn) for turn in c.earlier], "input": c.input}
+    always = [c.id, c.order, c.prompt, c.first, c.second, c.reference]
+    return [*always, {name: value for name, value in more.items() if value}] if any(more.values()) else always
 
 
 def _files_read(judge: PairwiseJudge) -> dict[str, str]:
@@ -166,8 +179,8 @@ def passes_of(judge: PairwiseJudge, asked: Sequence[Comparison], ctx: Context) -
     Raises:
         ContractViolation: The judge's answers do not match what it was asked.
     """
-    different = sorted((c for c in asked if c.first != c.second), key=lambda c: digest_text(c.id))
-    yield from (Judgement.of(c, 0.5, "equal responses") for c in asked if c.first == c.second)
+    different = sorted((c for c in asked if not c.equal), key=lambda c: digest_text(c.id))
+    yield from (Judgement.of(c, 0.5, "equal responses") for c in asked if c.equal)
     size = max(len(different), 1) if isinstance(judge, PromptJudge) else BATCH
     for start in range(0, len(different), size):
         batch = different[start : start + size]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from selkit.api import Comparison, DataError, Judgement, RoundTripJudge, UsageError
-from selkit.judge.engine import passes_of
+from selkit.judge.engine import check_judge, passes_of
 from selkit.judge.passes import item_scores, pass_row
 from selkit.judge.responses import join_files
 from selkit.models import HostContext
@@ -104,19 +104,20 @@ def export_comparisons(
         force: Whether to write into a folder that holds something.
 
     Raises:
-        UsageError: The judge answers by itself.
+        UsageError: The judge answers by itself, or the responses belong to later turns and it is shown one.
         DataError: The files have no id in common or other prompts under one id, or the folder cannot be taken.
     """
     component = _round_trip(judge, parameters or {})
     comparisons, unmatched = join_files(first, second)
-    different = [comparison for comparison in comparisons if comparison.first != comparison.second]
+    check_judge(component, comparisons)
+    different = [comparison for comparison in comparisons if not comparison.equal]
     if not different:
         raise DataError(
             f"all {len(comparisons)} responses of {first} and {second} are equal: there is nothing to judge"
         )
     _take_folder(directory, force=force)
     send = component.export(different, directory, HostContext(seed=seed, cache_dir=directory))
-    rows = (canonical_json(asdict(comparison)) for comparison in comparisons)
+    rows = (canonical_json(_row(comparison)) for comparison in comparisons)
     atomic_write_text(directory / COMPARISONS, "".join(f"{row}\n" for row in rows))
     exchange = {
         "schema_version": SCHEMA,
@@ -168,6 +169,11 @@ def _round_trip(name: str, parameters: Mapping[str, Any]) -> RoundTripJudge:
         )
     check_requirements(judge)
     return judge
+
+
+def _row(comparison: Comparison) -> dict[str, Any]:
+    """A comparison of one turn as it is kept with an export."""
+    return {name: value for name, value in asdict(comparison).items() if name not in ("earlier", "input")}
 
 
 def _take_folder(directory: Path, *, force: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,8 @@ class PairwiseJob:
         rule = rule or ("net" if orders == "both" else "single")
         if orders != "both" and rule != "single":
             raise UsageError(f"the rule {rule!r} needs both orders: take --orders both, or --rule single")
-        comparisons, unmatched = join_files(first, second, references_of(testset))
+        comparisons, unmatched = join_files(first, second)
+        comparisons = with_testset(comparisons, testset)
         check_judge(judge, comparisons)
         prompts = PROMPTS if canaries is True else int(canaries)
         return cls(judge, tuple(comparisons), tuple(unmatched), orders, rule, seed, prompts)
@@ -91,7 +92,7 @@ class PairwiseJob:
     @property
     def asked(self) -> list[Comparison]:
         """What the judge is asked about, equal responses and canaries left out."""
-        return [c for c in in_orders(self.comparisons, self.orders, self.seed) if c.first != c.second]
+        return [c for c in in_orders(self.comparisons, self.orders, self.seed) if not c.equal]
 
     @property
     def canaries_asked(self) -> list[Comparison]:
@@ -146,7 +147,7 @@ class PairwiseResult:
                 "inconsistency": bias.inconsistency_interval,
                 "length_bias": length.interval,
             },
-            "equal": sum(c.first == c.second for c in job.comparisons),
+            "equal": sum(c.equal for c in job.comparisons),
             "unmatched": len(job.unmatched),
             "verdict_like": _verdict_like(job.comparisons),
             "usage": _total_usage([*self.passes, *self.canary_passes]),
@@ -175,9 +176,13 @@ def judging_context(job: PairwiseJob, store: Store) -> HostContext:
     return HostContext(seed=job.seed, cache_dir=store.root, chat_service=job.chat, account=lambda: job.key)
 
 
-def references_of(testset: str | None) -> dict[str, str | None]:
-    """The reference of each prompt of a test set by id; none without a test set."""
-    return {prompt.id: prompt.reference for prompt in load_testset(testset).prompts} if testset else {}
+def with_testset(comparisons: Sequence[Comparison], testset: str | None) -> list[Comparison]:
+    """The comparisons with what a test set knows of their prompts: reference and input."""
+    known = {prompt.id: prompt for prompt in load_testset(testset).prompts} if testset else {}
+    return [
+        replace(c, reference=known[c.id].reference, input=known[c.id].prompt.input) if c.id in known else c
+        for c in comparisons
+    ]
 
 
 def check_folder(directory: Path, job: PairwiseJob, *, force: bool = False) -> None:
