@@ -56,7 +56,7 @@ def repr_filter(vectors: NDArray[np.float32], order: NDArray[np.int64], rows: in
         rows: How many to keep at most.
         threshold: Largest cosine similarity to a kept row that does not drop a row.
     """
-    walk = _Walk(vectors, threshold, np.empty((min(rows, len(order)), vectors.shape[1]), np.float32))
+    walk = _Walk(vectors, threshold)
     examined = 0
     while examined < len(order) and len(walk.kept) < rows:
         examined += walk.step(order[examined : examined + BLOCK], rows)
@@ -66,15 +66,16 @@ def repr_filter(vectors: NDArray[np.float32], order: NDArray[np.int64], rows: in
 class _Walk:
     """The rows kept so far, with their vectors at length 1."""
 
-    def __init__(self, vectors: NDArray[np.float32], threshold: float, units: NDArray[np.float32]) -> None:
+    def __init__(self, vectors: NDArray[np.float32], threshold: float) -> None:
         self.vectors = vectors
         self.threshold = threshold
-        self.units = units
+        self.units = np.empty((0, vectors.shape[1]), np.float32)
         self.kept: list[int] = []
         self.margin = (vectors.shape[1] + 8) * _ROUNDING  # bound on the error of a product of two unit vectors
 
     def step(self, block: NDArray[np.int64], rows: int) -> int:
         """Looks at the next rows until ``rows`` are kept; returns how many it looked at."""
+        self._make_room(len(block))
         units = unit_vectors(self.vectors[block])
         free = self._unlike_kept(block, units)
         places = np.flatnonzero(free)
@@ -89,6 +90,14 @@ class _Walk:
                 return int(place) + 1
             out |= alike[i]
         return len(block)
+
+    def _make_room(self, more: int) -> None:
+        """Sees to it that the vectors of so many further rows fit."""
+        needed = len(self.kept) + more
+        if needed > len(self.units):
+            grown = np.empty((max(needed, 2 * len(self.units)), self.units.shape[1]), np.float32)
+            grown[: len(self.kept)] = self.units[: len(self.kept)]
+            self.units = grown
 
     def _unlike_kept(self, block: NDArray[np.int64], units: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which rows of the block are not too similar to any row kept before it."""

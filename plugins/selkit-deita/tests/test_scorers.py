@@ -140,6 +140,8 @@ def test_long_turns_can_be_cut_and_are_flagged(rater: str, tmp_path: Path) -> No
     assert found["f"].truncated
     assert not found["a"].truncated
     assert found["g"] == RowScore.excluded("the rest of the prompt fills the 1024 tokens of the model")
+    full = Example("full", "x" * (1024 - 1 - len(QUALITY.format("", ""))), response="y")
+    assert scores(DeitaQuality(model=rater, length="truncate"), tmp_path, [full])["full"] == found["g"]
     question = scores(DeitaComplexity(model=rater, length="truncate"), tmp_path)["g"]
     room = 1024 - 1 - len(COMPLEXITY.format(""))
     assert question.value == pytest.approx(rating(rater, COMPLEXITY.format(ROWS[6].instruction[:room])), abs=1e-4)

@@ -15,9 +15,11 @@ TALK = Example(
     response="Now this.",
     history=(
         Turn("system", "Be brief."),
+        Turn("user", "Never answered."),
         Turn("user", "Hi."),
         Turn("assistant", "Hello."),
-        Turn("user", "Unanswered."),
+        Turn("assistant", "Hello again."),
+        Turn("user", "Nor this."),
     ),
 )
 
