@@ -198,7 +198,7 @@ def _notes(choice: Choice, ids: Sequence[str], ranking: Ranking, embeddings: Emb
             {"threshold": each.threshold, "examined": each.examined, "kept": len(each.kept)} for each in choice.passes
         ],
         "topped_up": choice.topped_up,
-        "changed_by_filter": len(set(ids) - set(ranking.ids[: len(ids)])),
+        "rows_changed_by_diversity": len(set(ids) - set(ranking.ids[: len(ids)])),
         "without_score": dict(ranking.without),
         "embeddings_truncated": int(embeddings.truncated.sum()),
     }
