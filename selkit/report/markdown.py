@@ -141,9 +141,11 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
     for name in ("excluded", "failed"):
         for reason, count in (facts.get(name) or {}).items():
             yield f"{count} {name}: {reason}"
-    for name in ("truncated", "ties_at_cut", "unmatched"):
+    for name in ("truncated", "ties_at_cut", "unmatched", "topped_up"):
         if facts.get(name):
             yield f"{name.replace('_', ' ')}: {facts[name]}"
+    if len(facts.get("filter_passes") or ()) > 1:  # of DEITA, where the first threshold kept too few rows
+        yield f"similarity threshold raised to {facts['similarity_threshold']:g}"
     if "rows_changed_by_diversity" in facts:  # of CaR, where none is news too
         yield f"rows changed by diversity: {facts['rows_changed_by_diversity']}"
 

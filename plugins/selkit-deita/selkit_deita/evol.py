@@ -21,25 +21,28 @@ class Ranking:
     Args:
         ids: Their ids, best first; equal scores go by the smaller id.
         scores: Score by id.
-        without: How many rows have no score, by reason.
+        excluded: How many rows the method's own rule leaves out, by reason.
+        failed: How many rows could not be scored, by reason.
     """
 
     ids: tuple[str, ...]
     scores: Mapping[str, float]
-    without: Mapping[str, int] = field(default_factory=dict)
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
 
 
 def ranked(rows: Iterable[Scored], *, higher_is_better: bool = True) -> Ranking:
     """Ranks rows; those without a score are counted by their reason."""
     scores: dict[str, float] = {}
-    without: Counter[str] = Counter()
+    without: dict[str, Counter[str]] = {"excluded": Counter(), "failed": Counter()}
     for row_id, row in rows:
         if row.value is None:
-            without[row.reason] += 1
+            without[row.status][row.reason] += 1
         else:
             scores[row_id] = row.value
     sign = -1 if higher_is_better else 1
-    return Ranking(tuple(sorted(scores, key=lambda i: (sign * scores[i], i))), scores, dict(without))
+    ids = tuple(sorted(scores, key=lambda i: (sign * scores[i], i)))
+    return Ranking(ids, scores, dict(without["excluded"]), dict(without["failed"]))
 
 
 def evol_scores(complexity: Iterable[Scored], quality: Iterable[Scored]) -> Iterable[Scored]:
@@ -57,7 +60,7 @@ def evol_score(complexity: RowScore, quality: RowScore) -> RowScore:
     """
     for name, row in (("complexity", complexity), ("quality", quality)):
         if row.value is None:
-            return RowScore.excluded(f"{name}: {row.reason}")
+            return RowScore(None, row.status, f"{name}: {row.reason}")
     first, second = turn_ratings(complexity), turn_ratings(quality)
     if first is not None and second is not None:
         if len(first) != len(second):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -185,7 +184,8 @@ def _refuse_aimless(embeddings: Embeddings, ref: str) -> None:
 
 
 def _unscored(ranking: Ranking, pool: Pool) -> str:
-    reasons = "; ".join(f"{count}: {reason}" for reason, count in islice(ranking.without.items(), 3))
+    counts = (*ranking.excluded.items(), *ranking.failed.items())
+    reasons = "; ".join(f"{count}: {reason}" for reason, count in counts[:3])
     return f"{len(pool) - len(ranking.ids)} of {len(pool)} rows have no score ({reasons})"
 
 
@@ -199,6 +199,7 @@ def _notes(choice: Choice, ids: Sequence[str], ranking: Ranking, embeddings: Emb
         ],
         "topped_up": choice.topped_up,
         "rows_changed_by_diversity": len(set(ids) - set(ranking.ids[: len(ids)])),
-        "without_score": dict(ranking.without),
+        "excluded": dict(ranking.excluded),
+        "failed": dict(ranking.failed),
         "embeddings_truncated": int(embeddings.truncated.sum()),
     }

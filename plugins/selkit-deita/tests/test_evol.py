@@ -33,7 +33,7 @@ def test_a_row_without_one_of_the_scores_has_none() -> None:
     """The reason says which one; nothing takes the place of the other."""
     out, failed = RowScore.excluded("too long"), RowScore.failed("broke")
     assert evol_score(out, turns(5)) == RowScore.excluded("complexity: too long")
-    assert evol_score(turns(5), failed) == RowScore.excluded("quality: broke")
+    assert evol_score(turns(5), failed) == RowScore.failed("quality: broke")
     assert evol_score(turns(1, 2), turns(1)).status == "failed"
     assert evol_score(RowScore(math.inf), RowScore(0.0)).reason == "complexity times quality is not a number"
 
@@ -60,4 +60,4 @@ def test_the_ranking_goes_by_score_then_by_id(
         a, b = known[first], known[second]
         assert (a > b if best_high else a < b) or (a == b and first < second)
     missing = len(scores) - len(known)
-    assert found.without == ({"none": missing} if missing else {})
+    assert found.excluded == ({"none": missing} if missing else {})

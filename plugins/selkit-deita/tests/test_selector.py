@@ -100,7 +100,7 @@ def test_it_chooses_what_the_paper_chooses(rater: str, tmp_path: Path) -> None:
     assert facts["filter_examined"] == len(result.ids) + facts["filter_dropped"] > 8
     assert facts["rows_changed_by_diversity"] > 0
     assert facts["similarity_threshold"] == 0.9
-    assert facts["without_score"] == {"quality: a turn is longer than the 1024 tokens of the model": 1}
+    assert facts["excluded"] == {"quality: a turn is longer than the 1024 tokens of the model": 1}
     assert facts["embeddings_truncated"] == 1
     assert facts["shortfall"] is None
 
