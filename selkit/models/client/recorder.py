@@ -6,7 +6,7 @@ import asyncio
 
 from selkit.models.client.cache import AnswerCache, StoredAnswer
 
-INTERVAL = 0.005
+INTERVAL = 0.002
 """Seconds in which answers are gathered for one transaction."""
 
 
