@@ -15,7 +15,7 @@ class Decoding:
         top_p: Share of the probability mass that sampling keeps.
         top_k: Number of tokens that sampling keeps; 0 keeps all.
         repetition_penalty: 1 leaves the probabilities as they are.
-        num_beams: 1 is no beam search.
+        num_beams: 1 is no beam search; a search ends when as many answers are complete.
         samples: Answers per prompt; more than one needs a temperature above 0.
         stop: Texts that end an answer; they are cut off.
     """

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import click
 
 from selkit.cli import options
+
+if TYPE_CHECKING:
+    from selkit.models.conversations import AnsweredTurns
 
 
 @click.command("generate")
@@ -16,6 +21,13 @@ from selkit.cli import options
 @click.option("--max-new-tokens", type=click.IntRange(min=1), metavar="N", help="Longest answer, in tokens.")
 @click.option(
     "--template", default="alpaca", show_default=True, metavar="NAME", help="alpaca, wizardlm, plain, or chat."
+)
+@click.option(
+    "--turns",
+    type=click.Choice(("first", "all")),
+    default="first",
+    show_default=True,
+    help="Of conversations, the first turn or all of them, each after the model's own answers.",
 )
 @click.option("--device", metavar="NAME", help="cpu or cuda; by default a GPU where there is one.")
 @options.seed
@@ -32,6 +44,7 @@ def command(
     samples: int | None,
     max_new_tokens: int | None,
     template: str,
+    turns: str,
     device: str | None,
     seed: int,
     store: str | None,
@@ -60,9 +73,11 @@ def command(
         template=template,
         seed=seed,
         device=device,
+        turns=cast("AnsweredTurns", turns),
     )
     if dry_run:
-        count = len(job.testset.prompts) * job.decoding.samples
+        later = sum(len(prompt.turns) for prompt in job.testset.prompts) if turns == "all" else 0
+        count = len(job.testset.prompts) * job.decoding.samples + later
         get_console().result(f"would write {count} answers of {model} to {job.testset.name} into {output}")
         return
     report = run_generation(job, Path(output), store=Store(Path(store) if store else None), force=force)

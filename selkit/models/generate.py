@@ -14,6 +14,7 @@ from selkit import __version__
 from selkit.api import DECODINGS, DataError, Decoding, Generation, LanguageModel, PromptTemplate, UsageError
 from selkit.console import get_console
 from selkit.models.context import default_device, default_threads
+from selkit.models.conversations import AnsweredTurns, answer_turns
 from selkit.models.hf import CPU, GPU
 from selkit.models.load import check_engine, load_model
 from selkit.models.refs import check_model, resolve
@@ -55,6 +56,7 @@ class GenerationJob:
         decoding: How answers are written.
         seed: Seed of sampling; greedy answers do not depend on it.
         device: 'cpu', 'cuda', ...
+        turns: Whether only the first turn of each conversation is answered, or all.
     """
 
     model: str
@@ -63,6 +65,7 @@ class GenerationJob:
     decoding: Decoding
     seed: int
     device: str
+    turns: AnsweredTurns = "first"
 
     @classmethod
     def prepare(
@@ -76,6 +79,7 @@ class GenerationJob:
         template: str = "alpaca",
         seed: int = 0,
         device: str | None = None,
+        turns: AnsweredTurns = "first",
     ) -> GenerationJob:
         """A checked job from what a person says; see :func:`generate_responses` for the arguments."""
         from selkit.models.sampling import check_decoding
@@ -90,7 +94,9 @@ class GenerationJob:
             max_new_tokens=chosen.max_new_tokens if max_new_tokens is None else max_new_tokens,
         )
         check_decoding(chosen)
-        return cls(model, testset, prompt_template(template, model), chosen, seed, device or default_device())
+        if turns == "all" and chosen.samples > 1:
+            raise UsageError("several samples a prompt are no conversation to go on from: answer first turns alone")
+        return cls(model, testset, prompt_template(template, model), chosen, seed, device or default_device(), turns)
 
     @property
     def key(self) -> Key:
@@ -102,7 +108,8 @@ class GenerationJob:
         if conditions["device"] == "cpu":
             conditions["threads"] = default_threads()
         versions = {"selkit": __version__, "torch": version("torch"), "transformers": version("transformers")}
-        return Key("responses", "hf", asdict(self.decoding), versions, inputs, conditions)
+        turns = {} if self.turns == "first" else {"turns": self.turns}
+        return Key("responses", "hf", asdict(self.decoding) | turns, versions, inputs, conditions)
 
 
 def generate_responses(
@@ -116,14 +123,15 @@ def generate_responses(
     template: str = "alpaca",
     seed: int = 0,
     device: str | None = None,
+    turns: AnsweredTurns = "first",
     store: Store | None = None,
     force: bool = False,
 ) -> GenerationReport:
     """Writes a model's answers to a test set: one JSON line per answer, in the order of the test set.
 
     A line has id, prompt, response (blanks at both ends taken off), finish_reason ('stop' or 'length') and tokens; with
-    several samples a prompt, also sample (from 0). An interrupted call goes on where it stopped, and the same call
-    again takes the answers from the store.
+    several samples a prompt, also sample (from 0); for a later turn of a conversation, also history. An interrupted
+    call goes on where it stopped, and the same call again takes the answers from the store.
 
     Args:
         model: Reference of the model.
@@ -135,6 +143,7 @@ def generate_responses(
         template: 'alpaca', 'wizardlm', 'plain', or 'chat' for the model's own.
         seed: Seed of sampling.
         device: 'cpu', 'cuda', ...; by default a GPU where there is one.
+        turns: Whether only the first turn of each conversation is answered, or all; see :func:`answer_turns`.
         store: Where answers are kept, by default the user's store.
         force: Whether to replace a file that holds something else.
 
@@ -152,6 +161,7 @@ def generate_responses(
         template=template,
         seed=seed,
         device=device,
+        turns=turns,
     )
     return run_generation(job, Path(output), store=store or Store(), force=force)
 
@@ -160,16 +170,21 @@ def run_generation(job: GenerationJob, output: Path, *, store: Store, force: boo
     """Does a prepared job; see :func:`generate_responses`."""
     _check_output(job, output, store, force)
 
-    def make(draft: Draft) -> None:
-        rows = answer_rows(
+    def answer(testset: TestSet, partial: Path | None) -> list[dict[str, Any]]:
+        return answer_rows(
             lambda: load_model(job.model, device=job.device),
-            job.testset,
+            testset,
             job.template,
             job.decoding,
             seed=job.seed,
-            partial=draft.partial / _PARTIAL,
+            partial=partial,
             block=(CPU if job.device.startswith("cpu") else GPU).answers,
         )
+
+    def make(draft: Draft) -> None:
+        partial = draft.partial / _PARTIAL
+        turns = job.turns == "all"
+        rows = answer_turns(answer, job.testset, partial) if turns else answer(job.testset, partial)
         draft.spend("tokens.out", float(sum(row["tokens"] for row in rows)), "engine")
         atomic_write_bytes(draft.directory / RESPONSES, _lines(rows))
 

@@ -58,6 +58,7 @@ def write(model: Any, tokenizer: Any, requests: Sequence[Request], decoding: Dec
         max_new_tokens=min(decoding.max_new_tokens, requests[0].limit),
         do_sample=False,
         num_beams=decoding.num_beams,
+        early_stopping=decoding.num_beams > 1,
         repetition_penalty=decoding.repetition_penalty,
         eos_token_id=ends or None,
         pad_token_id=pad,

@@ -178,8 +178,12 @@ def injections_change_nothing(subject: JudgeSubject) -> None:
 
 @check(is_a_prompt)
 def chat_failures_are_kept(subject: JudgeSubject) -> None:
-    """Refusals, cut answers, timeouts and errors keep their outcome and get no preference."""
-    for outcome in _FAILURES:
+    """Refusals, cut answers, timeouts and errors keep their outcome and get no preference.
+
+    Every answer of a judge that asks for a single token is cut, so that there a cut answer is no failure.
+    """
+    one_token = _prompt_judge(subject).decoding.max_new_tokens == 1
+    for outcome in (one for one in _FAILURES if not (one_token and one == Outcome.TRUNCATED)):
         text = _text(subject.completions[0][0]) if subject.completions and outcome == Outcome.TRUNCATED else ""
         chat = ScriptedChat(ChatReply(text, str(outcome), "scripted failure"))
         for judgement in subject.judge(subject.comparisons[:2], chat):
