@@ -243,9 +243,10 @@ def test_requests_that_are_refused_one_by_one_do_not_end_the_run(store: Store, s
     """Each too long in its own way; but the same refusal again and again (a setting that the server lacks) does."""
     settings(breaker=5)
     with ChatServer(lambda call: failure(400, "context_length_exceeded", f"{call.text} tokens")) as server:
-        with ChatService(store) as service:
+        with ChatService(store, concurrency=2) as service:
             replies = ask(service, server, [str(i) for i in range(30)])
         assert {reply.outcome for reply in replies} == {Outcome.API_ERROR}
+        assert len(server.calls) == 30
     same = failure(400, "unsupported_parameter", "no temperature")
     with ChatServer(same) as server, ChatService(store, concurrency=2) as service:
         with pytest.raises(WorkFailed, match="no temperature"):
