@@ -49,7 +49,9 @@ class Judged:
 
 def endpoint_name(testset: JudgedSet, judge: PairwiseJudge) -> str:
     """What the score table calls a test set under a judge: the judge is named where there are several."""
-    return testset.label if len(testset.judges) == 1 else f"{testset.label}/{judge.name}"
+    if len(testset.judges) == 1:
+        return testset.label
+    return f"{testset.label}/{testset.spec.judge_labels[testset.judges.index(judge)]}"
 
 
 def judging_account(experiment: Experiment) -> str:

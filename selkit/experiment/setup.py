@@ -157,7 +157,7 @@ def _judged(testset: TestsetSpec, recipe: Recipe, store: Store) -> JudgedSet:
 
 
 def _judge(spec: str | dict[str, object]) -> PairwiseJudge:
-    parameters = {} if isinstance(spec, str) else {k: v for k, v in spec.items() if k != "name"}
+    parameters = {} if isinstance(spec, str) else {k: v for k, v in spec.items() if k not in ("name", "as")}
     component = build("judge", spec if isinstance(spec, str) else str(spec.get("name", "")), parameters)
     if not isinstance(component, PairwiseJudge):
         raise UsageError(f"{component.name!r} is not a judge")

@@ -54,6 +54,9 @@ class SelectorSpec(_Strict):
 class TestsetSpec(_Strict):
     """Open-ended prompts, who judges the answers, and what they are compared with.
 
+    A judge is a name, or a mapping with ``name``, its parameters, and ``as`` where one judge with several parameters
+    makes several.
+
     ``anchor`` is 'random', 'reference', a file of responses or a model. ``direct`` also sets every run against the
     control's own runs, which is shown and gets no verdict: 'paired' with the run of the same number, 'sampled' with a
     control run drawn per prompt (as in 'Chasing Random'), 'pooled' with all of them.
@@ -77,10 +80,23 @@ class TestsetSpec(_Strict):
             raise ValueError(f"there is no decoding preset {value!r}: take one of {', '.join(DECODINGS)}")
         return value
 
+    @field_validator("judges")
+    @classmethod
+    def _distinct(cls, value: tuple[str | dict[str, Any], ...]) -> tuple[str | dict[str, Any], ...]:
+        labels = [_judge_label(judge) for judge in value]
+        if double := {label for label in labels if labels.count(label) > 1}:
+            raise ValueError(f"two judges are called {min(double)!r}: give each a name of its own with 'as'")
+        return value
+
     @property
     def label(self) -> str:
         """What tables call the test set."""
         return Path(self.source).stem if "/" in self.source else self.source
+
+    @property
+    def judge_labels(self) -> tuple[str, ...]:
+        """What tables call the judges, in their order."""
+        return tuple(_judge_label(judge) for judge in self.judges)
 
 
 class BenchmarkSpec(_Strict):
@@ -165,6 +181,11 @@ class Spec(_Strict):
             others = sum(1 for selector in self.selectors if selector.arm != self.control)
             return max(5, math.ceil(3 * math.sqrt(others)))
         return self.runs.get("default", 3)
+
+
+def _judge_label(judge: str | Mapping[str, Any]) -> str:
+    given = judge if isinstance(judge, str) else judge.get("as") or judge.get("name", "")
+    return str(given).rpartition(":")[2]
 
 
 def load_spec(path: Path) -> Spec:

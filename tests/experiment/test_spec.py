@@ -30,12 +30,23 @@ def test_a_small_file_is_enough() -> None:
     assert many.runs_of("random") == 9
 
 
+def test_one_judge_with_several_parameters_makes_several() -> None:
+    """'as' names each; without it a judge is called by its name, without that of its package."""
+    judges = ["selkit:reference", {"name": "reference", "as": "lax", "margin": 5}]
+    (testset,) = parse_spec(spec_of(testsets={"planted": {"judges": judges}})).testsets
+    assert testset.judge_labels == ("reference", "lax")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"budgetz": 3, "budgets": None}, r"no key 'budgetz'.*Did you mean 'budgets'"),
         ({"selectors": [{"name": "random", "parameter": {}}]}, r"selectors.0.parameter.*Did you mean 'parameters'"),
         ({"selectors": ["random", "random"]}, "two arms are called 'random'"),
+        (
+            {"testsets": {"planted": {"judges": ["reference", {"name": "reference"}]}}},
+            "two judges are called 'reference'",
+        ),
         ({"budgets": ["some"]}, "neither a number of rows"),
         ({"name": "../up"}, "name"),
         ({"keep": "some"}, "keep"),
