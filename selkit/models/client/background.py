@@ -24,6 +24,11 @@ class Background:
         """Whether the thread still runs; at the end of a process it does not."""
         return self._thread.is_alive() and not self._loop.is_closed()
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs in the thread itself, and so cannot wait for it."""
+        return threading.current_thread() is self._thread
+
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """Starts a coroutine; its result or exception arrives in the future."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)

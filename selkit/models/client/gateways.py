@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -53,8 +54,10 @@ class Gateways:
         self._background.run(self._keep(answer))
 
     def close(self) -> None:
-        """Closes connections and files, and enters what was used into the ledger."""
-        if self._background.alive:
+        """Waits for answers under way, closes connections and files, and enters what was used into the ledger."""
+        if self._background.is_current:  # the collector of garbage may call from any thread
+            threading.Thread(target=self.close, name="selkit-closing").start()
+        elif self._background.alive:
             for gateway in self._open_ones.values():
                 gateway.finish_all()
             self._background.run(self._close())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count, islice
@@ -18,7 +21,7 @@ pytest.importorskip("openai")
 
 from asking import SHORT, ask, conversations, echo
 
-from selkit.api import Decoding, Turn, UsageError
+from selkit.api import DataError, Decoding, MissingExtra, Turn, UsageError
 from selkit.models import HostContext
 from selkit.models.client import ChatService
 from selkit.store import Store
@@ -306,6 +309,49 @@ def test_an_unknown_price_of_openai_is_said(service: ChatService, monkeypatch: p
     service.open("openai:gpt-99", log=notes.append)
     service.open("openai:gpt-4o", log=notes.append)
     assert notes == ["the price of gpt-99 is not known: its dollars are not counted"]
+
+
+def test_stored_answers_need_neither_key_nor_client(store: Store, settings: Any, monkeypatch: Any) -> None:
+    """They can be read again in another way on a machine without; only a question that has no answer asks for them."""
+    with ChatServer(echo) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        with ChatService(store) as service, pytest.raises(DataError, match=r"no key .* set \$OPENAI_API_KEY"):
+            service.open("openai:gpt-4o")
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-marked-1234567890")
+        with ChatService(store) as service:
+            list(service.open("openai:gpt-4o").complete(conversations("ab"), decoding=SHORT))
+        monkeypatch.delenv("OPENAI_API_KEY")
+        with ChatService(store) as service:
+            chat = service.open("openai:gpt-4o")
+            assert [reply.text for reply in chat.complete(conversations("ba"), decoding=SHORT)] == ["re: b", "re: a"]
+            with pytest.raises(DataError, match="no key"):
+                list(chat.complete(conversations("abc"), decoding=SHORT))
+            with pytest.raises(DataError, match="no key"):
+                service.open("openai:gpt-4o-mini")
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        with ChatService(store) as service:
+            chat = service.open("openai:gpt-4o")
+            assert next(chat.complete(conversations("a"), decoding=SHORT)).cached
+            with pytest.raises(MissingExtra, match=r"selkit-eval\[openai\]"):
+                list(chat.complete(conversations("c"), decoding=SHORT))
+            with pytest.raises(MissingExtra, match=r"selkit-eval\[openai\]"):
+                service.open(server.endpoint())
+        assert len(server.calls) == 2
+
+
+def test_a_forgotten_service_is_closed(store: Store, settings: Any) -> None:
+    """Its connections go and its costs are entered, wherever the collector of garbage runs."""
+    with ChatServer(echo) as server:
+        service = ChatService(store)
+        ask(service, server, "a")
+        threads = threading.active_count()
+        del service
+        gc.collect()
+        end = time.monotonic() + 10
+        while not store.ledger():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert threading.active_count() < threads
 
 
 def test_answers_of_another_model_than_asked_are_noted(service: ChatService) -> None:

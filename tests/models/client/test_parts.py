@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,14 @@ from selkit.models.client.request import Asking
 from selkit.models.client.settings import EndpointSettings, read_settings, settings_of
 
 TURNS = st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), st.text(max_size=5)), max_size=8)
+
+
+def test_importing_the_client_is_light() -> None:
+    """What sends requests, and what reads settings, loads when it is needed."""
+    heavy = ("openai", "aiohttp", "httpx2", "anyio", "tenacity", "pydantic", "sqlite3", "torch")
+    code = f"import sys, selkit.models.client; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_references_of_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
