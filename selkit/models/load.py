@@ -17,6 +17,7 @@ from selkit.api import DataError, MissingExtra
 from selkit.models import tiny
 from selkit.models.context import default_device
 from selkit.models.folder import TOKENIZER, ModelFolder
+from selkit.models.linear import through_onednn
 from selkit.models.refs import resolve, split_ref
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ def read_model(folder: ModelFolder, device: str, dtype: str) -> Any:
         raise DataError(
             f"model {folder.ref!r} lacks {len(missing)} of its weights, e.g. {missing[0]}: copy the model again"
         )
-    return model.to(device).eval()
+    ready = model.to(device).eval()
+    return through_onednn(ready) if device == "cpu" and dtype == "float32" else ready
 
 
 def read_tokenizer(folder: ModelFolder) -> Any:
