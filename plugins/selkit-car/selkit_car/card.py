@@ -46,7 +46,8 @@ class Card:
 
     Args:
         architecture: How it is built.
-        encoder: Reference and digest of the encoder that training began with, and whether it was left as it was.
+        encoder: Reference and digest of the encoder that training began with, whether it was left as it was, how many
+            vectors it gives per text (layers), and their width.
         training: Facts of the training: settings, seed, data, the best epoch.
         accuracy: Pairwise accuracy on test pairs, None where it was trained without any.
     """

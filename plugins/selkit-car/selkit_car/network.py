@@ -54,6 +54,10 @@ class Network:
         weights = {name: tensor.to(device) for name, tensor in fresh(wanted, seed).items()}
         return cls(architecture, encoder, weights)
 
+    def encoder_facts(self) -> dict[str, int]:
+        """What the card says of the encoder's shape, so that a head can be checked without loading the encoder."""
+        return {"layers": self.encoder.layers, "width": self.encoder.width}
+
     def score(self, rows: Sequence[tuple[str, ...]]) -> Iterator[TextScore]:
         """The score of each row: of its whole text ('estimator'), or of its anchor and its answer ('comet').
 
@@ -88,8 +92,7 @@ def check_scorer(folder: Path, ref: str, variant: Variant) -> Card:
     """
     card = read_card(folder, ref, variant)
     try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-        wanted = _shapes(card.architecture, int(config["num_hidden_layers"]) + 1, int(config["hidden_size"]))
+        wanted = _shapes(card.architecture, int(card.encoder["layers"]), int(card.encoder["width"]))
         found = _head_shapes(folder) if wanted else {}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"scorer {ref!r} is damaged ({error}): copy it again, or train another") from error

@@ -132,7 +132,8 @@ def _card(
         "epochs": len(fit.history),
         "versions": {name: version(name) for name in ("selkit-car", "torch", "transformers")},
     }
-    encoder = {"ref": begun.ref, "digest": begun.digest, "frozen": fit.settings.frozen_encoder}
+    encoder: dict[str, Any] = {"ref": begun.ref, "digest": begun.digest, "frozen": fit.settings.frozen_encoder}
+    encoder |= fit.network.encoder_facts()
     return Card(fit.settings.architecture, encoder, training, None if accuracy is None else accuracy.to_dict())
 
 

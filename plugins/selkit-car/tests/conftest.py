@@ -78,7 +78,7 @@ def untrained(bert: str) -> Callable[[Architecture, Path], str]:
             network.weights["mix.weights"][0] = 0.4
             network.weights["mix.weights"][1] = -1.2
             network.weights["mix.gamma"][0] = 1.3
-        save_scorer(network, Card(architecture, {"ref": bert}), {}, output)
+        save_scorer(network, Card(architecture, {"ref": bert, **network.encoder_facts()}), {}, output)
         return str(output)
 
     return save

@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -268,3 +271,34 @@ def test_asked_directly_it_refuses_more_rows_than_there_are(tmp_path: Path) -> N
     """As the host does, before it asks anything of the context."""
     with pytest.raises(BudgetError):
         Car(longest(), embedder=TINY).select(pool(), Budget(count=61), None)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_the_report_says_how_many_rows_the_clusters_changed(tmp_path: Path) -> None:
+    """A small experiment from a spec, to its report."""
+    pytest.importorskip("sacrebleu")
+    scorer = {"name": "longest", "unit": "words"}
+    spec = {
+        "name": "tiny",
+        "pools": [{"name": "planted", "source": {"name": "planted", "rows": 120}}],
+        "model": "tiny:words?hidden=32&layers=1",
+        "recipe": {"preset": "quickstart", "max_steps": 2, "batch_size": 8},
+        "selectors": ["random", {"name": "car", "parameters": {"scorer": scorer, "embedder": TINY}}],
+        "budgets": [10],
+        "runs": {"random": 1, "default": 1},
+        "testsets": {"planted": {"prompts": 4, "max_new_tokens": 4}},
+        "threads": 1,
+    }
+    (tmp_path / "spec.yaml").write_text(json.dumps(spec), "utf-8")
+    command = [sys.executable, "-m", "selkit", "run", str(tmp_path / "spec.yaml"), "-q", "-o", str(tmp_path / "out")]
+    environment = os.environ | {"SELKIT_STORE": str(tmp_path / "store")}
+    subprocess.run(command, env=environment, check=True, timeout=600)
+    line = next(
+        line
+        for line in (tmp_path / "out/report/report.md").read_text("utf-8").splitlines()
+        if "rows changed by diversity" in line
+    )
+    document = json.loads((tmp_path / "out/report/report.json").read_text("utf-8"))
+    facts = next(row["facts"] for row in document["selections"] if row["arm"] == "car")
+    assert f"rows changed by diversity: {facts['rows_changed_by_diversity']}" in line
+    assert facts["rows_changed_by_diversity"] > 0

@@ -201,7 +201,8 @@ def _cut(name: str) -> Callable[[Path], None]:
         (lambda f: (f / "head.safetensors").write_bytes(b"pickle"), DataError, r"is damaged|not a safetensors"),
         (_cut("head.safetensors"), DataError, r"head.safetensors is cut short"),
         (_cut("model.safetensors"), DataError, r"model.safetensors is cut short"),
-        (lambda f: (f / "config.json").unlink(), DataError, r"is damaged \(.*config.json"),
+        (lambda f: (f / "config.json").unlink(), DataError, r"holds no config.json"),
+        (_card(encoder={"ref": "x"}), DataError, r"is damaged \('layers'\)"),
     ],
 )
 def test_a_damaged_or_wrong_scorer_is_refused_before_any_work(

@@ -109,6 +109,8 @@ def test_it_learns_what_experts_prefer_and_the_saved_scorer_is_that_one(
         "ref": bert,
         "digest": ctx.model_files(bert).digest,
         "frozen": changes.get("frozen_encoder", False),
+        "layers": 1 if changes.get("layers") == "last" else 3,
+        "width": 16,
     }
     assert card["training"]["template"] == "omit-empty-input"
     assert card["training"]["data"]["test"]["rows"] == 24
