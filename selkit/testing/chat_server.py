@@ -132,6 +132,7 @@ class ChatServer:
 
     Attributes:
         calls: Every request that arrived, in order.
+        under_way: Requests that wait for their answer now.
         most_at_once: The most requests that were under way together.
     """
 
@@ -140,7 +141,7 @@ class ChatServer:
         self.delay = delay
         self.calls: list[Call] = []
         self.most_at_once = 0
-        self._under_way = 0
+        self.under_way = 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -182,12 +183,12 @@ class ChatServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while call := await self._read(reader):
-                self._under_way += 1
-                self.most_at_once = max(self.most_at_once, self._under_way)
+                self.under_way += 1
+                self.most_at_once = max(self.most_at_once, self.under_way)
                 try:
                     whole = await self._answer(call, writer)
                 finally:
-                    self._under_way -= 1
+                    self.under_way -= 1
                 if not whole:
                     break
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):

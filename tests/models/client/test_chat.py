@@ -170,16 +170,16 @@ def test_conversations_are_read_as_answers_come_in(service: ChatService) -> None
 
 def test_giving_up_early_keeps_what_was_under_way(service: ChatService) -> None:
     """A caller that stops reading gets its thread back, and what was paid for is stored."""
-    with ChatServer(echo, delay=0.2) as server:
+    with ChatServer(echo, delay=0.05) as server:
         chat = service.open(server.endpoint())
-        texts = [str(i) for i in range(500)]
+        texts = [str(i) for i in range(200)]
         replies = chat.complete(conversations(texts), decoding=SHORT)
         next(replies)
         replies.close()  # type: ignore[attr-defined]
         sent = len(server.calls)
-        assert sent < 500
+        assert sent < 200
         assert sum(reply.cached for reply in ask(service, server, texts)) == sent
-        assert len(server.calls) == 500
+        assert len(server.calls) == 200
 
 
 def test_replies_say_what_was_used(service: ChatService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -411,6 +411,7 @@ print(json.dumps([[reply.text, reply.cached] for reply in replies]))
 """
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_answers(service: ChatService) -> None:
     """And while two write at once, nothing is lost or damaged."""
     texts = [str(i) for i in range(60)]

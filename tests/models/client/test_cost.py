@@ -172,6 +172,7 @@ print(json.dumps([reply.outcome for reply in replies]))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_cap(store: Store) -> None:
     """Twenty dollars are twenty answers, whoever asks."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

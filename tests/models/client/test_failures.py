@@ -83,14 +83,15 @@ def test_passing_failures_are_tried_again(service: ChatService, status: int) -> 
     assert len(server.calls) == 9
 
 
+@pytest.mark.slow
 def test_a_server_that_asks_for_less_is_asked_for_less(store: Store, settings: Any) -> None:
     """A server that takes four requests at once refuses the rest: all are answered in the end, and the pace falls."""
     settings(concurrency=64, retry_seconds=60, backoff=0.2)
     under_way: list[int] = []
 
     def script(call: Any) -> Any:
-        under_way.append(server._under_way)
-        return failure(429, "rate_limit_exceeded") if server._under_way > 4 else completion(echo(call), delay=0.05)
+        under_way.append(server.under_way)
+        return failure(429, "rate_limit_exceeded") if server.under_way > 4 else completion(echo(call), delay=0.05)
 
     with ChatServer(script) as server, ChatService(store) as service:
         replies = ask(service, server, [str(i) for i in range(200)])

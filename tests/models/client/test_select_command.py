@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from fake_packages import FakePackages
 
 pytest.importorskip("openai")
 
-from asking import echo
+from asking import SHORT, echo
 
+from selkit.api import Context, Pool, Scorer, Turn
+from selkit.select import select
 from selkit.store import Store
 from selkit.testing import ChatServer, completion, failure
 
@@ -86,6 +89,7 @@ def number(call: Any) -> Any:
     return completion(call.text, usage=(0, 1), delay=0.02)
 
 
+@pytest.mark.slow
 def test_a_selection_by_an_endpoint(start: Callable[..., Any], tmp_path: Path) -> None:
     """The highest numbers win; the scores are charged with the calls; the same again asks nothing."""
     with ChatServer(number) as server:
@@ -182,3 +186,28 @@ def test_ctrl_c_ends_the_command_with_130(start: Callable[..., Any]) -> None:
         server.script = number
         assert ended(start(server.endpoint()))[0] == 0
         assert len(server.calls) == ROWS
+
+
+@dataclass
+class Lengths(Scorer):
+    """What a server says of each row."""
+
+    name: ClassVar[str] = "lengths"
+    endpoint: str = ""
+
+    def score(self, pool: Pool, ctx: Context) -> Iterator[float]:
+        """One question a row."""
+        asked = ([Turn("user", row.instruction)] for row in pool)
+        for reply in ctx.chat(self.endpoint).complete(asked, decoding=SHORT):
+            yield float(len(reply.text))
+
+
+def test_a_selection_in_python_serves_endpoints_by_itself(pool: Pool, store: Store, settings: Any) -> None:
+    """Answers are kept in the selection's store and charged to the scores; the costs are in the ledger afterwards."""
+    with ChatServer(echo) as server:
+        result = select(pool, Lengths(server.endpoint()), 3, store=store)
+        again = select(pool, Lengths(server.endpoint()), 5, store=store)
+    assert len(server.calls) == len(pool)
+    assert again.ids[:3] == result.ids
+    charged = [row for row in store.ledger(result.spent) if row.stage == "chat"]
+    assert {row.resource: row.quantity for row in charged}["calls"] == len(pool)

@@ -91,6 +91,7 @@ def test_an_interrupted_process_waits_for_what_is_under_way(store: Store, settin
         assert len(server.calls) == 100
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_does_not_wait(store: Store, settings: Any) -> None:
     """The process ends at once; the store is whole."""
     with ChatServer(lambda call: echo(call) if int(call.text) < 5 else completion("late", delay=60)) as server:
@@ -173,6 +174,7 @@ except DataError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
 def test_a_full_disk_ends_the_run_in_a_sentence(store: Store, settings: Any) -> None:
     """What was handed out before is stored; with room again the same goes on."""
@@ -206,6 +208,7 @@ def test_a_damaged_file_is_named(store: Store, settings: Any, damage: bytes) -> 
             ask(service, server, "a")
 
 
+@pytest.mark.slow
 def test_many_processes_open_a_new_store_at_once(store: Store, settings: Any) -> None:
     """None fails because another makes the file."""
     with ChatServer(echo) as server:
