@@ -10,7 +10,8 @@ from __future__ import annotations
 import sqlite3
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,8 +185,21 @@ class AnswerCache:
         except sqlite3.Error as error:
             raise self._refusal(error) from error
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self)
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that writes; begun as such, so that two processes wait for each other instead of failing."""
+        try:
+            connection = self._open()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk ends it by itself
+                    connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._refusal(error) from error
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -208,30 +222,6 @@ class AnswerCache:
         if is_full(error) or "disk is full" in str(error):
             return full_disk(self.path, 0, error)
         return DataError(f"the stored answers in {self.path} cannot be used ({error}): move that file away, or mend it")
-
-
-class _Transaction:
-    """A transaction that writes; taken at once, so that two processes wait for each other instead of failing."""
-
-    def __init__(self, cache: AnswerCache) -> None:
-        self._cache = cache
-
-    def __enter__(self) -> sqlite3.Connection:
-        try:
-            self._connection = self._cache._open()
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise self._cache._refusal(error) from error
-        return self._connection
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        try:
-            self._connection.execute("ROLLBACK" if error else "COMMIT")
-        except sqlite3.Error as failure:
-            if error is None:
-                raise self._cache._refusal(failure) from failure
-        if isinstance(error, sqlite3.Error):
-            raise self._cache._refusal(error) from error
 
 
 def on_network(folder: Path) -> bool:

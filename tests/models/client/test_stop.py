@@ -189,6 +189,7 @@ def test_a_full_disk_ends_the_run_in_a_sentence(store: Store, settings: Any) -> 
         )
         got, _, sentence = done.stdout.partition(" ")
         assert "chat.sqlite3" in sentence
+        assert "no room to write" in sentence or "disk I/O error" in sentence
         assert int(got) > 0
         with ChatService(store) as service:
             replies = ask(service, server, [str(i) for i in range(int(got) + 5)])
