@@ -33,7 +33,7 @@ class Examples:
     def of(cls, scored: ScoredTexts, comet: bool) -> Examples:
         """The rows of a file, or the triplets of its pairs. Raises DataError where a text has no response."""
         if comet:
-            texts = tuple(tuple(triplet) for triplet in triplets(scored.pairs))
+            texts = tuple(tuple(triplet) for triplet in triplets(scored.pairs()))
             return cls(texts, (1.0,) * len(texts))
         return cls(tuple((row.text,) for row in scored.rows), tuple(row.score for row in scored.rows))
 

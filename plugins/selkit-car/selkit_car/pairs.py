@@ -49,7 +49,6 @@ class ScoredTexts:
     name: str
     rows: tuple[Labelled, ...]
 
-    @property
     def pairs(self) -> list[Pair]:
         """Each two successive rows as a pair.
 

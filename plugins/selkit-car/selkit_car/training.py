@@ -80,7 +80,9 @@ def train(
     _refuse_existing(output, force)
     files = {"train": read_scored(train_csv), "valid": read_scored(valid_csv)}
     files |= {"test": read_scored(test_csv)} if test_csv is not None else {}
-    examples = {name: _checked(name, scored, settings) for name, scored in files.items()}
+    for name in files.keys() - {"train"}:
+        files[name].pairs()  # refuses what is no pair before the encoder is loaded
+    examples = {name: Examples.of(scored, settings.variant == "comet") for name, scored in files.items()}
     begun = ctx.model_files(encoder)
     started = time.monotonic()
     network = Network.untrained(settings.architecture, begun.path, encoder, ctx.device, seed)
@@ -89,7 +91,7 @@ def train(
         fit.run(
             _states(network, examples["train"], settings, ctx), _states(network, examples["valid"], settings, ctx), seed
         )
-    accuracy = pair_accuracy(network, files["test"].pairs) if "test" in files else None
+    accuracy = pair_accuracy(network, files["test"].pairs()) if "test" in files else None
     card = _card(fit, begun, files, seed, accuracy)
     save_scorer(network, card, {"epochs": fit.history, "seconds": round(time.monotonic() - started, 1)}, output)
     return Trained(output, card, tuple(fit.history), accuracy)
@@ -104,14 +106,6 @@ def pair_accuracy(network: Network, pairs: Sequence[Pair]) -> PairwiseAccuracy:
         better, worse = [(t.anchor, t.better) for t in cut], [(t.anchor, t.worse) for t in cut]
     scores = [found.value for found in network.score([*better, *worse])]
     return pairwise_accuracy(scores[: len(pairs)], scores[len(pairs) :])
-
-
-def _checked(name: str, scored: ScoredTexts, settings: Settings) -> Examples:
-    """The examples of a file, whose pairs are checked where they matter: all but those an estimator trains on."""
-    comet = settings.variant == "comet"
-    if name != "train" and not comet:
-        scored.pairs  # noqa: B018
-    return Examples.of(scored, comet)
 
 
 def _states(network: Network, examples: Examples, settings: Settings, ctx: Context) -> States:

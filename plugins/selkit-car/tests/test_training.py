@@ -100,7 +100,7 @@ def test_it_learns_what_experts_prefer_and_the_saved_scorer_is_that_one(
     assert done.accuracy.right >= 11
     variant = changes.get("variant", "estimator")
     again = pair_accuracy(
-        load_scorer(ctx.model_files(str(done.output)), variant, "cpu"), read_scored(files["test"]).pairs
+        load_scorer(ctx.model_files(str(done.output)), variant, "cpu"), read_scored(files["test"]).pairs()
     )
     assert again == done.accuracy
     card = json.loads((done.output / "iqs.json").read_text("utf-8"))
@@ -189,7 +189,7 @@ def test_a_step_in_parts_has_the_gradient_of_the_whole(
         return network.weights["mix.gamma"] * sum(s * h[0].mean(0) for s, h in zip(shares, layers, strict=True))
 
     if variant == "comet":
-        rows = [[vector(text) for text in triplet] for triplet in triplets(scored.pairs)[:6]]
+        rows = [[vector(text) for text in triplet] for triplet in triplets(scored.pairs())[:6]]
         losses = [torch.relu((a - b + 1e-6).norm() - (a - w + 1e-6).norm() + 5) for a, b, w in rows]
     else:
         losses = []
@@ -279,19 +279,19 @@ def test_training_data_as_the_authors_files_have_it() -> None:
     rows = ScoredTexts(
         "x.csv", (Labelled("Instruction: A Input: B Response: C", 0), Labelled("Instruction: D Response: E", 1))
     )
-    assert rows.pairs == [("Instruction: A Input: B Response: C", "Instruction: D Response: E")]
-    assert triplets(rows.pairs) == [("Instruction: D", "Response: E", "Response: C")]
+    assert rows.pairs() == [("Instruction: A Input: B Response: C", "Instruction: D Response: E")]
+    assert triplets(rows.pairs()) == [("Instruction: D", "Response: E", "Response: C")]
     turned = ScoredTexts("x.csv", rows.rows[::-1])
-    assert turned.pairs == rows.pairs
+    assert turned.pairs() == rows.pairs()
     assert rows.template == "omit-empty-input"
 
 
 def test_the_real_pairs_are_pairs(shared_data: Path) -> None:
     """2,032, 254 and 254 of them, and 1,568 of 4,064 training texts name an input."""
     found = {name: read_scored(shared_data / "pools" / "iqs" / f"{name}.csv") for name in ("train", "valid", "test")}
-    assert {name: len(scored.pairs) for name, scored in found.items()} == {"train": 2032, "valid": 254, "test": 254}
+    assert {name: len(scored.pairs()) for name, scored in found.items()} == {"train": 2032, "valid": 254, "test": 254}
     assert sum(" Input:" in row.text for row in found["train"].rows) == 1568
-    assert all(len(triplets(scored.pairs)) == len(scored.pairs) for scored in found.values())
+    assert all(len(triplets(scored.pairs())) == len(scored.pairs()) for scored in found.values())
 
 
 @pytest.mark.parametrize(
