@@ -59,7 +59,6 @@ def write(model: Any, tokenizer: Any, requests: Sequence[Request], decoding: Dec
         do_sample=False,
         num_beams=decoding.num_beams,
         early_stopping=decoding.num_beams > 1,
-        repetition_penalty=decoding.repetition_penalty,
         eos_token_id=ends or None,
         pad_token_id=pad,
         stop_strings=list(decoding.stop) or None,
@@ -106,6 +105,8 @@ def _processors(requests: Sequence[Request], decoding: Decoding, device: Any) ->
     from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
     chain = LogitsProcessorList()
+    if decoding.repetition_penalty != 1:
+        chain.append(_repetition_penalty(requests, decoding.repetition_penalty, device))
     if decoding.temperature > 0:
         chain.append(TemperatureLogitsWarper(decoding.temperature))
         if decoding.top_k > 0:
@@ -114,6 +115,27 @@ def _processors(requests: Sequence[Request], decoding: Decoding, device: Any) ->
             chain.append(TopPLogitsWarper(decoding.top_p))
         chain.append(_noise([request.seed for request in requests], device))
     return chain
+
+
+def _repetition_penalty(requests: Sequence[Request], penalty: float, device: Any) -> Any:
+    """transformers' penalty, but for the padding, which it would take for something said: often the end token."""
+    import torch
+    from transformers import LogitsProcessor, RepetitionPenaltyLogitsProcessor
+
+    longest = max(len(request.ids) for request in requests)
+    padding = torch.tensor([longest - len(request.ids) for request in requests], device=device)
+    first = torch.tensor([request.ids[0] for request in requests], device=device)
+    plain = RepetitionPenaltyLogitsProcessor(penalty)
+
+    class PenaltyWithoutPadding(LogitsProcessor):  # type: ignore[misc]
+        """Sees the first token of a prompt in the place of its padding: a token counts once however often it comes."""
+
+        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            beams = len(input_ids) // len(requests)
+            padded = torch.arange(input_ids.shape[1], device=device) < padding.repeat_interleave(beams)[:, None]
+            return plain(torch.where(padded, first.repeat_interleave(beams)[:, None], input_ids), scores)
+
+    return PenaltyWithoutPadding()
 
 
 def _noise(seeds: Sequence[int], device: Any) -> Any:
