@@ -59,6 +59,7 @@ def write(model: Any, tokenizer: Any, requests: Sequence[Request], decoding: Dec
         do_sample=False,
         num_beams=decoding.num_beams,
         early_stopping=decoding.num_beams > 1,
+        repetition_penalty=1.0,  # ours knows of padding
         eos_token_id=ends or None,
         pad_token_id=pad,
         stop_strings=list(decoding.stop) or None,
