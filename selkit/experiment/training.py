@@ -8,8 +8,8 @@ from importlib.metadata import version
 
 from selkit import __version__
 from selkit.api import Example, Pool, Turns
-from selkit.models import forget_models, resolve
-from selkit.select import Recipe, Trained, cpu_threads
+from selkit.models import default_threads, forget_models, resolve
+from selkit.select import Recipe, Trained
 from selkit.store import Draft, Key, Store, canonical_json, digest_text
 from selkit.train import check_training, load_recipe, train
 
@@ -66,7 +66,7 @@ def _train(draft: Draft, pool: Pool, recipe: Recipe, base: str, seed: int, devic
         draft.directory / MODEL,
         seed=seed,
         device=device,
-        threads=cpu_threads() if device == "cpu" else None,
+        threads=default_threads() if device == "cpu" else None,
         partial=draft.partial / "training",
     )
     draft.record(rows=len(pool), trained=report.n_trained, steps=report.steps, final_loss=report.final_loss)
@@ -77,7 +77,7 @@ def _train(draft: Draft, pool: Pool, recipe: Recipe, base: str, seed: int, devic
 def _key(pool: Pool, recipe: Recipe, base: str, seed: int, device: str) -> Key:
     conditions = {"seed": seed, "turns": pool.turns, "device": device}
     if device == "cpu":
-        conditions["threads"] = cpu_threads()
+        conditions["threads"] = default_threads()
     return Key(
         "weights",
         "component",

@@ -1,7 +1,7 @@
 """Selection: running a selector on a pool, enforcing budgets and ties, and measuring overlap."""
 
 from selkit.select.engine import fill_models, preflight, select
-from selkit.select.keys import component_inputs, cpu_threads, score_key
+from selkit.select.keys import component_inputs, score_key
 from selkit.select.output import (
     check_same,
     manifest_of,
@@ -27,7 +27,6 @@ __all__ = [
     "check_same",
     "check_trainings",
     "component_inputs",
-    "cpu_threads",
     "fill_models",
     "manifest_of",
     "needs_training",

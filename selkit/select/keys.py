@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 from selkit import __version__
 from selkit.api import Component, Pool, Scorer
-from selkit.models import default_device, resolve
+from selkit.models import default_device, default_threads, resolve
 from selkit.plugins import provenance
 from selkit.select.training import Training, training_inputs
 from selkit.store import Key, digest_file
@@ -39,11 +38,6 @@ def component_inputs(component: Component, training: Training | None = None) -> 
     return inputs
 
 
-def cpu_threads() -> int:
-    """The threads that libraries take on a CPU: $OMP_NUM_THREADS, else every core."""
-    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
-
-
 def _runs_models(component: Component) -> bool:
     parts = [value for value in vars(component).values() if isinstance(value, Component)]
     return bool(component.model_parameters()) or any(map(_runs_models, parts))
@@ -52,7 +46,7 @@ def _runs_models(component: Component) -> bool:
 def _machine() -> dict[str, str | int]:
     device = default_device()
     if device.startswith("cpu"):
-        return {"device": "cpu", "threads": cpu_threads()}
+        return {"device": "cpu", "threads": default_threads()}
     return {"device": device.partition(":")[0]}
 
 
