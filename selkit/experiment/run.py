@@ -61,8 +61,8 @@ def _run_missing(planned: Plan, spec: Spec) -> dict[str, str]:
     workers, threads = resources(spec)
     outcomes = run_cells(missing, min(workers, len(missing)), threads) if missing else iter(())
     failed: dict[str, str] = {}
-    for _ in console.track(missing, description="cells"):  # not over the outcomes, each of which counts as it comes
-        ended = next(outcomes)
+    # The jobs are tracked, not the outcomes: an outcome that has come is done.
+    for _, ended in zip(console.track(missing, description="cells"), outcomes, strict=True):
         if ended.error is not None:
             failed[ended.label] = ended.error
             console.error(f"cell {ended.label} failed: {ended.error}")

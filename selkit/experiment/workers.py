@@ -63,6 +63,7 @@ def run_cells(jobs: Sequence[CellJob], workers: int, threads: int) -> Iterator[C
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
         running.ended.set()
+        running.join(timeout=1.0)
 
 
 class _Running(threading.Thread):
@@ -77,12 +78,16 @@ class _Running(threading.Thread):
     def run(self) -> None:
         """Reads what the workers begin until the cells have ended."""
         while not self.ended.wait(0.5):
-            while not self._stages.empty():
-                # A killed worker can leave half a message, on which this waits for ever: nobody waits for this thread.
-                message = self._stages.get()
-                if time.monotonic() - self._said >= _SAY_SECONDS:
-                    self._said = time.monotonic()
-                    get_console().note(": ".join(message))
+            self._tell()
+        self._tell()
+
+    def _tell(self) -> None:
+        while not self._stages.empty():
+            # A killed worker can leave half a message, on which this waits for ever: nobody waits long for this thread.
+            message = self._stages.get()
+            if time.monotonic() - self._said >= _SAY_SECONDS:
+                self._said = time.monotonic()
+                get_console().note(": ".join(message))
 
 
 def _do(job: CellJob) -> str:
