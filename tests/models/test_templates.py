@@ -27,7 +27,7 @@ def chat_model(tiny_folder: Path) -> str:
 def test_plain_templates_need_no_model() -> None:
     """The names of the plain templates give them, and the rest is refused with the names there are."""
     assert prompt_template("alpaca") is ALPACA
-    with pytest.raises(UsageError, match="choose one of alpaca, wizardlm, plain, chat"):
+    with pytest.raises(UsageError, match="choose one of alpaca, wizardlm, plain, raw, chat"):
         prompt_template("alpacca")
     with pytest.raises(UsageError, match="name the model"):
         prompt_template("chat")
