@@ -11,12 +11,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 from toy_benchmark import Likelihoods, Riddles
 
 from selkit.api import BenchmarkGroup, BenchmarkItem
 from selkit.evals.harness import item_table
 from selkit.evals.summary import mean_with_error, primary_of, summaries
+
+stats = pytest.importorskip("scipy.stats")
 
 
 def table(benchmark: Any, scores: list[float], weights: list[float] | None = None, clusters: Any = None) -> pa.Table:
