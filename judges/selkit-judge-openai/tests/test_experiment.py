@@ -58,6 +58,7 @@ def test_the_readme_knows_every_parameter_and_default() -> None:
         assert rows[name] == defaults[name]
 
 
+@pytest.mark.slow
 def test_a_missing_key_is_found_before_anything_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence while the spec is checked."""
     pytest.importorskip("torch")
