@@ -92,18 +92,14 @@ class Prompt:
 
 
 def key_of(comparison: Comparison) -> str:
-    """12 hex digits that follow from all that is shown of a comparison and occur nowhere in it.
+    """12 hex digits that follow from all that is shown of a comparison.
 
-    The same comparison has the same key, so that answers are found again; who writes one response cannot know it.
+    The same comparison has the same key, so that answers are found again; a response cannot hold it, since it follows
+    from that response and the other one.
     """
     c = comparison
     shown = [c.prompt, c.first, c.second, *(text for t in c.earlier for text in (t.prompt, t.first, t.second))]
-    text = json.dumps(shown)
-    key = ""
-    while not key or any(key in part for part in shown):
-        text = hashlib.sha256(text.encode()).hexdigest()
-        key = text[:12]
-    return key
+    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:12]
 
 
 def _pair(question: str, response: str) -> str:
