@@ -65,16 +65,19 @@ class Network:
         """
         import torch
 
+        if not rows:
+            return
         texts = list(dict.fromkeys(text for row in rows for text in row))
         encoded = self.encoder.encode(texts)
-        vectors = dict(self.encoder.each(encoded, lambda states: mix(states, self.weights)))
+        found = dict(self.encoder.each(encoded, lambda states: mix(states, self.weights)))
+        vectors = torch.stack([found[position] for position in range(len(texts))]).to(self.encoder.model.device)
         place = {text: position for position, text in enumerate(texts)}
-        for row in rows:
-            places = [place[text] for text in row]
-            with torch.inference_mode():
-                value = self.judge(*(vectors[p][None].to(self.encoder.model.device) for p in places))
-            read = [encoded[p] for p in places]
-            yield TextScore(float(value), sum(len(text.ids) for text in read), any(text.truncated for text in read))
+        places = torch.tensor([[place[text] for text in row] for row in rows])
+        with torch.inference_mode():
+            values = self.judge(*(vectors[column] for column in places.unbind(1))).tolist()
+        for value, row in zip(values, places.tolist(), strict=True):
+            read = [encoded[position] for position in row]
+            yield TextScore(value, sum(len(text.ids) for text in read), any(text.truncated for text in read))
 
     def judge(self, *vectors: torch.Tensor) -> torch.Tensor:
         """Scores from mixed vectors, one argument per text of a row, each (rows, width) -> (rows,)."""
@@ -156,6 +159,8 @@ def _write(network: Network, card: Card, history: Mapping[str, Any], folder: Pat
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in network.weights.items()}, folder / HEAD)
     (folder / HISTORY).write_text(json.dumps(dict(history), indent=2) + "\n", "utf-8")
     (folder / CARD).write_text(card.to_json(), "utf-8")
+    for path in folder.iterdir():  # safetensors lets nobody else read its files
+        path.chmod((folder / CARD).stat().st_mode)
 
 
 def _shapes(architecture: Architecture, layers: int, width: int) -> dict[str, tuple[int, ...]]:

@@ -115,6 +115,7 @@ def test_it_learns_what_experts_prefer_and_the_saved_scorer_is_that_one(
     assert card["training"]["template"] == "omit-empty-input"
     assert card["training"]["data"]["test"]["rows"] == 24
     assert {path.suffix for path in done.output.iterdir()} == {".json", ".safetensors"}
+    assert len({path.stat().st_mode for path in done.output.iterdir()}) == 1
     pool = Pool.from_examples([Example(str(n), "Name the sea 99.", response=WORDS[n]) for n in range(10)])
     assert len(select(pool, Iqs(str(done.output), variant=variant), 3, store=Store(tmp_path / "store")).ids) == 3
 
