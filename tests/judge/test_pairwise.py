@@ -145,6 +145,7 @@ def test_a_drawn_order_depends_on_the_id_and_the_seed_alone(tmp_path: Path, stor
 
 def test_what_does_not_go_together_is_refused(files: tuple[Path, Path]) -> None:
     """Before anything is asked."""
+    pytest.importorskip("sacrebleu")
     with pytest.raises(UsageError, match="'net' needs both orders"):
         PairwiseJob.prepare(*files, Table(), orders="first", rule="net")
     with pytest.raises(UsageError, match="6 prompts have none"):

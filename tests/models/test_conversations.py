@@ -90,6 +90,7 @@ def test_an_interrupted_conversation_goes_on_with_the_same_answers(tmp_path: Pat
 
 def test_responses_of_all_turns_are_another_artefact(tmp_path: Path) -> None:
     """The key of first turns stays what it was; all turns have a key of their own, and a file that says so."""
+    pytest.importorskip("torch")
     store = Store(tmp_path / "store")
     how = {"decoding": Decoding(max_new_tokens=3), "template": "plain", "store": store}
     one = generate_responses(TINY, SET, tmp_path / "one.jsonl", **how)  # type: ignore[arg-type]
@@ -102,5 +103,6 @@ def test_responses_of_all_turns_are_another_artefact(tmp_path: Path) -> None:
 
 def test_several_samples_are_no_conversation() -> None:
     """Refused before a model loads."""
+    pytest.importorskip("torch")
     with pytest.raises(UsageError, match="several samples"):
         GenerationJob.prepare(TINY, SET, decoding=Decoding(samples=2, temperature=1.0), turns="all")
