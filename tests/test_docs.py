@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from selkit.plugins import parameters_of, specs
+from selkit.plugins import find, parameters_of, specs
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -36,11 +36,14 @@ def test_every_parameter_of_the_built_in_selectors_is_documented(builder: dict[s
     assert "|  |" not in text
 
 
-def test_every_parameter_of_ifd_is_documented() -> None:
-    """The page of selectors has a row for each parameter of ifd, with its default."""
-    ifd = pytest.importorskip("selkit_ifd.scorer").Ifd
-    section = (DOCS / "reference" / "selectors.md").read_text("utf-8").partition("### `ifd`")[2]
-    for parameter in parameters_of(ifd).values():
+@pytest.mark.parametrize("name", ["ifd", "superfiltering", "perplexity"])
+def test_every_parameter_of_selkit_ifd_is_documented(name: str) -> None:
+    """The page of selectors has a row for each parameter of the package's components, with its default."""
+    pytest.importorskip("selkit_ifd")
+    section = (
+        (DOCS / "reference" / "selectors.md").read_text("utf-8").partition(f"### `{name}`")[2].partition("\n##")[0]
+    )
+    for parameter in parameters_of(find("selector", name)).values():
         row = next((line for line in section.splitlines() if line.startswith(f"| `{parameter.name}` |")), "")
         default = "none" if parameter.default is None else f"`{parameter.default}`"
         assert f"| {default} |" in row, parameter.name

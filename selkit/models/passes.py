@@ -20,7 +20,8 @@ class Limits:
     """How much is done at once.
 
     Args:
-        batch_tokens: Tokens of one forward pass, padding counted.
+        batch_tokens: Tokens of one forward pass, padding counted. On a CPU larger passes leave its caches and are slower
+            (measured with 135M parameters).
         window_tokens: Tokens of a window: the rows that are sorted by length together, and whose results appear
             together. What an interrupted pass does again is at most one window.
         overhead: What a forward pass costs besides its tokens, in tokens: on a CPU the reading of the weights (measured
@@ -29,7 +30,7 @@ class Limits:
         piece: Rows that one of several devices gets at once.
     """
 
-    batch_tokens: int = 2048
+    batch_tokens: int = 1024
     window_tokens: int = 4096
     overhead: int = 20
     answers: int = 16
