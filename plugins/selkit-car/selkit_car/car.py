@@ -93,7 +93,7 @@ class Car(Selector):
 
     def _clustered(self, pool: Pool, ids: list[str], ctx: Context) -> Clusters:
         """Clusters of the rows of ``ids``, which ascend, so that the order of the pool changes nothing."""
-        texts = {row.id: whole(row, self.template) for row in pool.take(sorted(pool.ids))}
+        texts = {row.id: whole(row, self.template) for row in pool}
         embeddings = ctx.embeddings(texts, self.embedder)
         position = {row_id: place for place, row_id in enumerate(embeddings.ids)}
         vectors = np.asarray(embeddings.vectors[[position[row_id] for row_id in ids]], np.float64)

@@ -35,8 +35,8 @@ def cluster(
     """Clusters of the rows of ``vectors``, shape (rows, width), finite.
 
     The same rows in the same order give the same labels, whatever the number of threads: the sums of k-means are added
-    up in the order in which threads finish, so that it runs on one. Equal rows are in one cluster; where fewer rows
-    than ``k`` are distinct, there are as many clusters as distinct rows.
+    up in the order in which threads finish, so that it runs on one. Where fewer rows than ``k`` are distinct, there are
+    as many clusters as distinct rows.
 
     Args:
         vectors: One row each.
@@ -49,12 +49,12 @@ def cluster(
     from threadpoolctl import threadpool_limits
 
     points = np.asarray(vectors, np.float64)
-    _, first, copy_of = np.unique(points, axis=0, return_index=True, return_inverse=True)
-    if len(first) == 1:
+    distinct = len(np.unique(points, axis=0))
+    if distinct == 1:
         return Clusters(np.zeros(len(points), np.int64), 1, 0)
     with threadpool_limits(limits=1):
-        points = _reduced(points, variance, random_state)[first[copy_of.ravel()]]  # rounding must not part equal rows
-        labels = KMeans(min(k, len(first)), random_state=random_state, n_init=n_init).fit_predict(points)
+        points = _reduced(points, variance, random_state)
+        labels = KMeans(min(k, distinct), random_state=random_state, n_init=n_init).fit_predict(points)
     return Clusters(labels.astype(np.int64), len(np.unique(labels)), points.shape[1])
 
 
