@@ -20,8 +20,8 @@ class Limits:
     """How much is done at once.
 
     Args:
-        batch_tokens: Tokens of one forward pass, padding counted. On a CPU larger passes leave its caches and are slower
-            (measured with 135M parameters).
+        batch_tokens: Tokens of one forward pass, padding counted. On a CPU larger passes leave its caches and are
+            slower (measured with 135M parameters).
         window_tokens: Tokens of a window: the rows that are sorted by length together, and whose results appear
             together. What an interrupted pass does again is at most one window.
         overhead: What a forward pass costs besides its tokens, in tokens: on a CPU the reading of the weights (measured
