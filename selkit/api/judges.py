@@ -164,6 +164,8 @@ class PromptJudge(PairwiseJudge):
         logprobs: How many alternatives per token to ask for; :meth:`judgement` finds them in the reply.
         fold_system: Whether system turns go to the head of the user's turn, for models without such a role.
         reasks: How often an answer without a verdict is asked for again, as a further sample.
+        examples: Answers of its model, each with the preference that it stands for: a win of either side and what a
+            tie looks like. They are documentation, and the conformance kit tries them.
     """
 
     endpoint: str
@@ -171,6 +173,7 @@ class PromptJudge(PairwiseJudge):
     logprobs: int = 0
     fold_system: bool = False
     reasks: int = 0
+    examples: ClassVar[Mapping[str, float]] = {}
 
     @abstractmethod
     def messages(self, comparison: Comparison) -> Sequence[Turn]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from selkit.cli import options
+from selkit.cli.checking import command as check
 
 if TYPE_CHECKING:
     from selkit.api import Component
@@ -181,3 +182,6 @@ def _write_json(value: object) -> None:
     from selkit.console import get_console
 
     get_console().result(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+command.add_command(check)

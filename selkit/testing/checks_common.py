@@ -92,7 +92,7 @@ def parameters_round_trip(subject: Subject) -> None:
 @check(where_it_runs)
 def leaves_process_alone(subject: Subject) -> None:
     """It does not touch global random states, environment variables or the working directory."""
-    for package in type(subject.component).requires:
+    for package in subject.libraries():
         import_module(package)  # what a library sets when it is imported is not the component's doing
     with kept_state():
         before = ProcessState.now()

@@ -18,6 +18,8 @@ import pytest
 
 from selkit.api import Comparison, Component, Pool
 from selkit.select import Arms
+from selkit.testing.benchmark_subjects import RightAnswer, Rows
+from selkit.testing.checks_benchmarks import BENCHMARK_CHECKS
 from selkit.testing.checks_judges import JUDGE_CHECKS
 from selkit.testing.checks_selectors import SELECTOR_CHECKS
 from selkit.testing.results import OPTED_OUT, Check, CheckResult, Report, with_opt_outs, xfail_faults
@@ -96,7 +98,8 @@ class JudgeConformance(Conformance):
     """Every check of a judge as a test.
 
     Attributes:
-        completions: For a judge that is a prompt: answers of its model, each with the preference that it stands for.
+        completions: For a judge that is a prompt: answers of its model, each with the preference that it stands for,
+            where the judge's own ``examples`` will not do.
         comparisons: Comparisons that the judge can judge, where the sample will not do.
     """
 
@@ -107,6 +110,28 @@ class JudgeConformance(Conformance):
     def sample(self) -> dict[str, Any]:
         """The completions and the comparisons."""
         return {"completions": self.completions, "comparisons": self.comparisons}
+
+
+class BenchmarkConformance(Conformance):
+    """Every check of a benchmark or a group of benchmarks as a test.
+
+    Attributes:
+        data: The folder that holds its rows, or the rows by the name of their file, or a function without arguments
+            that returns either; by default they are looked for among the shared data, as in ``selkit eval``.
+        right: A function from a row to the answer that earns full marks.
+        whole: Whether these rows are all of the published ones, so that they must be as many as declared.
+    """
+
+    checks = BENCHMARK_CHECKS
+    data: ClassVar[Path | str | Rows | Callable[[], Path | Rows] | None] = None
+    right: ClassVar[RightAnswer | None] = None
+    whole: ClassVar[bool] = False
+
+    def sample(self) -> dict[str, Any]:
+        """The rows and the right answers."""
+        data, right = type(self).data, getattr_static(type(self), "right")
+        right = right.__func__ if isinstance(right, staticmethod) else right
+        return {"data": data() if callable(data) else data, "right": right, "whole": self.whole}
 
 
 def _component(case: Conformance, request: pytest.FixtureRequest) -> Component:
@@ -153,7 +178,7 @@ def _test_enough_checks_ran(
         pytest.fail(str(report), pytrace=False)
 
 
-for _kit in (SelectorConformance, JudgeConformance):
+for _kit in (SelectorConformance, JudgeConformance, BenchmarkConformance):
     _tests = {f"test_{check.name}": _test_of(check) for check in _kit.checks}
     # Set last, so that it runs last.
     for _name, _test in {**_tests, "test_enough_checks_ran": _test_enough_checks_ran}.items():

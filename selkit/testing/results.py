@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
+from selkit import __version__
+from selkit.api import API_VERSION
+
 S = TypeVar("S")
 Status = Literal["passed", "failed", "skipped"]
 
@@ -115,7 +118,7 @@ class Report:
 
     Args:
         component: Its name.
-        kind: 'selector' or 'judge'.
+        kind: 'selector', 'judge' or 'benchmark'.
         results: One result per check.
         minimum: How many checks must have run for the report to mean anything.
     """
@@ -152,6 +155,8 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data for JSON."""
         return {
+            "selkit": __version__,
+            "api_version": API_VERSION,
             "component": self.component,
             "kind": self.kind,
             "ok": self.ok,

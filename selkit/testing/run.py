@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selkit.api import BaseSelector, ChatReply, Component, PairwiseJudge, UsageError
+from selkit.api import BaseBenchmark, BaseSelector, ChatReply, Component, PairwiseJudge, PromptJudge, UsageError
+from selkit.select import Arms
+from selkit.testing.benchmark_subjects import BenchmarkSubject
+from selkit.testing.checks_benchmarks import BENCHMARK_CHECKS, minimum_for_benchmark
 from selkit.testing.checks_judges import JUDGE_CHECKS, minimum_for_judge
 from selkit.testing.checks_selectors import SELECTOR_CHECKS, minimum_for_selector
+from selkit.testing.pools import sample_pool
 from selkit.testing.results import Check, Report, with_opt_outs, xfail_faults
 from selkit.testing.subjects import JudgeSubject, SelectorSubject, Subject
 
@@ -17,14 +21,22 @@ Completions = Mapping[str, float] | Sequence[tuple[str | ChatReply, float]]
 """Answers of a judge's model, each with the preference for the first-shown response that it stands for."""
 
 
+_CHECKS: tuple[tuple[type[Component], tuple[Check[Any], ...]], ...] = (
+    (BaseSelector, SELECTOR_CHECKS),
+    (PairwiseJudge, JUDGE_CHECKS),
+    (BaseBenchmark, BENCHMARK_CHECKS),
+)
+
+
 def check_component(component: Component, *, xfails: Mapping[str, str] | None = None, **sample: Any) -> Report:
     """Runs the conformance checks on a component.
 
     Args:
-        component: A selector or a judge.
+        component: A selector, a judge or a benchmark.
         xfails: Checks that are known to fail, each with the reason.
         **sample: What the component is tried on: ``pool``, ``base_model`` and ``arms`` of a
-            :class:`SelectorSubject`; ``comparisons`` and ``completions`` of a :class:`JudgeSubject`.
+            :class:`SelectorSubject`; ``comparisons`` and ``completions`` of a :class:`JudgeSubject`; ``data``,
+            ``right`` and ``whole`` of a :class:`BenchmarkSubject`.
 
     Raises:
         UsageError: The component is of another kind, or an opt-out names no check or gives no reason.
@@ -45,17 +57,18 @@ def checks_for(component: Component) -> tuple[Check[Any], ...]:
     Raises:
         UsageError: There are no checks for this kind.
     """
-    if isinstance(component, BaseSelector):
-        return SELECTOR_CHECKS
-    if isinstance(component, PairwiseJudge):
-        return JUDGE_CHECKS
-    raise UsageError(f"there are no checks for {type(component).__name__}: it is neither a selector nor a judge")
+    for base, checks in _CHECKS:
+        if isinstance(component, base):
+            return checks
+    raise UsageError(f"there are no checks for {type(component).__name__}: it is no selector, judge or benchmark")
 
 
 def minimum_for(component: Component) -> int:
     """How many checks must run for a component of this kind."""
     if isinstance(component, BaseSelector):
         return minimum_for_selector(component)
+    if isinstance(component, BaseBenchmark):
+        return minimum_for_benchmark(component)
     assert isinstance(component, PairwiseJudge)
     return minimum_for_judge(component)
 
@@ -64,10 +77,22 @@ def make_subject(component: Component, folder: Path, **sample: Any) -> Subject:
     """The component with what it is tried on; what is None takes the default."""
     given = {name: value for name, value in sample.items() if value is not None}
     if isinstance(component, PairwiseJudge):
-        given["completions"] = _completions(given.get("completions", ()))
+        own = component.examples if isinstance(component, PromptJudge) else ()
+        given["completions"] = _completions(given.get("completions") or own)
         return JudgeSubject(component, folder, **given)
+    if isinstance(component, BaseBenchmark):
+        return BenchmarkSubject(component, folder, **given)
     assert isinstance(component, BaseSelector)
+    if component.after_others and "arms" not in given:
+        given["arms"] = _other_arm(given)
     return SelectorSubject(component, folder, **given)
+
+
+def _other_arm(given: Mapping[str, Any]) -> Arms:
+    """An arm called 'other' that chose a sixth of the rows, for selectors that look at other selections."""
+    ids = given["pool"].sorted_ids if "pool" in given else sample_pool().sorted_ids
+    chosen = {"other": tuple(ids[: max(1, len(ids) // 6)])}
+    return Arms(chosen=chosen, named=chosen)
 
 
 def _completions(given: Completions) -> list[tuple[str | ChatReply, float]]:

@@ -54,7 +54,7 @@ class Subject(ABC):
     @property
     @abstractmethod
     def kind(self) -> str:
-        """'selector' or 'judge'."""
+        """'selector', 'judge' or 'benchmark'."""
 
     @abstractmethod
     def run(self) -> None:
@@ -66,6 +66,10 @@ class Subject(ABC):
         folder = self.folder / f"run-{self._folders}"
         folder.mkdir(parents=True)
         return folder
+
+    def libraries(self) -> tuple[str, ...]:
+        """Import names of the packages that the component needs."""
+        return type(self.component).requires
 
     def cannot_run(self) -> str:
         """Why the component cannot run on this machine; empty where it can."""
