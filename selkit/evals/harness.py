@@ -36,6 +36,8 @@ FEWSHOT_SEED = 1234
 """lm-eval's own, so that its examples are those of a run by hand."""
 
 _PARTIAL = "answers.jsonl"
+_BRIDGE = 2
+"""Goes up when what a model is asked changes, so that no answer to another question is taken from the store."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def benchmark_key(job: BenchmarkJob, weights: str, template: PromptTemplate, thr
     if job.sample is not None:
         parameters["seed"] = job.seed
     packages = {"lm_eval", "torch", "transformers", *job.benchmark.requires}
-    versions = {"selkit": __version__} | {name: _version(name) for name in sorted(packages)}
+    versions = {"selkit": __version__, "bridge": str(_BRIDGE)} | {name: _version(name) for name in sorted(packages)}
     data = {f"data:{split}": digest_file(path) for split, path in job.data.items()}
     inputs = {"weights": weights, "template": template.digest, **data}
     made_by = provenance(job.benchmark) | versions
@@ -170,7 +172,11 @@ def _samples(job: BenchmarkJob, lm: Any) -> list[dict[str, Any]]:
         task = _load_task(config)
         chosen = _chosen(job, len(task.eval_docs))
         results = lm_eval.evaluate(
-            lm, {"tasks": {name: task}, "groups": {}, "group_map": {}}, samples={name: chosen}, bootstrap_iters=0
+            lm,
+            {"tasks": {name: task}, "groups": {}, "group_map": {}},
+            samples={name: chosen},
+            bootstrap_iters=0,
+            apply_chat_template=getattr(lm, "framed", False),
         )
     samples: list[dict[str, Any]] = results["samples"][name]
     filters = list(dict.fromkeys(sample["filter"] for sample in samples))

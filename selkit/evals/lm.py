@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selkit.api import Continuation, Decoding, Example, LanguageModel, PromptTemplate, UsageError
+from selkit.api import RAW, Continuation, Decoding, Example, LanguageModel, PromptTemplate, UsageError
 from selkit.console import get_console
 from selkit.models import default_device
 from selkit.models.hf import CPU, GPU
@@ -32,7 +32,8 @@ def as_lm(
 ) -> Any:
     """An lm-eval model over an engine; ``model`` is called when the first request comes.
 
-    Its attribute ``tokens`` counts the tokens that were written.
+    Its attribute ``tokens`` counts the tokens that were written, and ``framed`` says whether an answer begins a turn of
+    its own, so that a choice is not led by the space that divides it from the question in running text.
 
     Args:
         model: Gives the engine.
@@ -46,6 +47,12 @@ def as_lm(
         """Generation and likelihoods through the engine."""
 
         tokens = 0
+        framed = template.digest != RAW.digest
+        tokenizer_name = template.name
+
+        def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+            """The bare text of a question with the examples before it, which the template is put around later."""
+            return "".join(turn["content"] for turn in chat_history)
 
         def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
             """One answer per request, in order; requests with the same settings go together, sorted by length."""

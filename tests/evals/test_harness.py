@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,20 @@ pytest.importorskip("lm_eval")
 
 from toy_benchmark import Likelihoods, Replay, Riddles, score
 
-from selkit.api import ALPACA, PLAIN, RAW, BenchmarkGroup, DataError, Decoding, Example, MissingExtra, task_yaml
+from selkit.api import (
+    ALPACA,
+    PLAIN,
+    RAW,
+    BenchmarkGroup,
+    Continuation,
+    DataError,
+    Decoding,
+    Example,
+    MissingExtra,
+    PromptTemplate,
+    TokenLosses,
+    task_yaml,
+)
 from selkit.evals import BenchmarkJob, benchmark_key, endpoints, find_data, read_items, run_benchmark
 from selkit.evals.lm import decoding_of
 from selkit.store import Store
@@ -273,24 +287,42 @@ def test_a_missing_package_is_a_missing_extra(data: Path) -> None:
         benchmark_key(BenchmarkJob(Needy(), {"test": data}), "w", ALPACA, 1)
 
 
-@pytest.mark.parametrize("benchmark", [Riddles(), Likelihoods()], ids=lambda benchmark: benchmark.name)
-def test_scores_are_those_of_lm_eval_by_hand(benchmark: Riddles, data: Path, store: Store, tmp_path: Path) -> None:
-    """The same model, rows and bare template through lm-eval's own engine: the same item scores, to the last bit."""
+@pytest.fixture(params=["raw", "chat"])
+def asked_under(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, PromptTemplate]:
+    """A tiny model, and the template it is asked under: none, or its own chat template."""
     pytest.importorskip("torch")
+    from selkit.models import prompt_template, resolve
+
+    folder = resolve("tiny:bytes?context=1024").path
+    if request.param == "raw":
+        return folder, RAW
+    chatty = shutil.copytree(folder, tmp_path / "chatty")
+    turns = "{% for turn in messages %}[{{ turn.role }}] {{ turn.content }}\n{% endfor %}"
+    (chatty / "chat_template.jinja").write_text(turns + "{% if add_generation_prompt %}[assistant] {% endif %}")
+    return chatty, prompt_template("chat", str(chatty))
+
+
+@pytest.mark.parametrize("benchmark", [Riddles(), Likelihoods()], ids=lambda benchmark: benchmark.name)
+def test_scores_are_those_of_lm_eval_by_hand(
+    benchmark: Riddles, asked_under: tuple[Path, PromptTemplate], data: Path, store: Store
+) -> None:
+    """The same model, rows and template through lm-eval's own engine: the same item scores, to the last bit."""
     import lm_eval
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
-    from selkit.models import load_model, resolve
+    from selkit.models import load_model
 
-    ref = "tiny:bytes?context=1024"
-    items = run(BenchmarkJob(benchmark, {"test": data}), load_model(ref, device="cpu"), store, RAW)
+    folder, template = asked_under
+    items = run(BenchmarkJob(benchmark, {"test": data}), load_model(str(folder), device="cpu"), store, template)
     config = benchmark.task_config() | {"dataset_path": "json", "dataset_kwargs": {"data_files": {"test": str(data)}}}
     config["process_results"] = score if benchmark.name == "riddles" else None
     by_hand = lm_eval.simple_evaluate(
-        HFLM(str(resolve(ref).path), device="cpu", dtype="float32", batch_size=1),
+        HFLM(str(folder), device="cpu", dtype="float32", batch_size=1),
         tasks=[config],
         task_manager=TaskManager(include_defaults=False),
+        apply_chat_template=template is not RAW,
+        fewshot_as_multiturn=False,
         bootstrap_iters=0,
     )
     assert by_hand is not None
@@ -301,6 +333,26 @@ def test_scores_are_those_of_lm_eval_by_hand(benchmark: Riddles, data: Path, sto
         assert 0 < sum(item["acc"] for item in items) < len(items)
     else:
         assert [item["response"] for item in items] == [sample["resps"][0][0] for sample in samples]
+
+
+@pytest.mark.parametrize(("template", "choices"), [(RAW, {" a", " the"}), (ALPACA, {"a", "the"})])
+def test_a_choice_begins_an_answer_or_goes_on_with_a_text(
+    template: PromptTemplate, choices: set[str], data: Path, store: Store
+) -> None:
+    """The space between question and answer belongs to running text: no turn that a template opens begins with one."""
+    weighed: list[Continuation] = []
+
+    class Weighing(Replay):
+        """Finds all equally likely."""
+
+        def token_losses(self, pairs, **_):
+            for pair in pairs:
+                weighed.append(pair)
+                yield TokenLosses(np.ones(1, np.float32), 1)
+
+    run(BenchmarkJob(Likelihoods(), {"test": data}), Weighing({}), store, template)
+    assert {pair.completion for pair in weighed} == choices
+    assert {pair.prompt for pair in weighed} == {template.prompt(Example("0", row["question"])) for row in ROWS}
 
 
 def test_a_killed_benchmark_goes_on_with_what_it_has(data: Path, tmp_path: Path) -> None:
