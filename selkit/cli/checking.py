@@ -9,6 +9,8 @@ import click
 from selkit.cli import options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from selkit.api import Component
     from selkit.testing import PlantedTable, Report
 
@@ -85,29 +87,35 @@ def _build(name: str, kind: str | None, assignments: tuple[str, ...]) -> Compone
     return build(kinds[0], name, parse_assignments(assignments))
 
 
-def _sample(component: Component, **given: str | None) -> dict[str, Any]:
+def _sample(
+    component: Component, *, model: str | None, pool: str | None, data: str | None, completions: str | None
+) -> dict[str, Any]:
     """What the component is tried on; options that its kind has no use for are refused."""
     from pathlib import Path
 
-    from selkit.api import BaseSelector, PairwiseJudge, UsageError
-    from selkit.plugins.kinds import noun
+    from selkit.api import BaseSelector, PairwiseJudge
     from selkit.pools import load_pool
 
     if isinstance(component, BaseSelector):
-        useful = {"model", "pool"}
-    else:
-        useful = {"completions"} if isinstance(component, PairwiseJudge) else {"data"}
-    if idle := [name for name, value in given.items() if value is not None and name not in useful]:
-        raise UsageError(f"a {noun(type(component))} has no use for --{idle[0]}: leave it out")
-    model, pool, data, completions = (given[name] for name in ("model", "pool", "data", "completions"))
-    return {
-        "model": {"base_model": model, "pool": load_pool(pool) if pool else None},
-        "data": {"data": Path(data) if data else None},
-        "completions": {"completions": _read_completions(Path(completions)) if completions else None},
-    }[next(name for name in ("model", "data", "completions") if name in useful)]
+        _refuse_idle(component, data=data, completions=completions)
+        return {"base_model": model, "pool": load_pool(pool) if pool else None}
+    if isinstance(component, PairwiseJudge):
+        _refuse_idle(component, model=model, pool=pool, data=data)
+        return {"completions": _read_completions(Path(completions)) if completions else None}
+    _refuse_idle(component, model=model, pool=pool, completions=completions)
+    return {"data": Path(data) if data else None}
 
 
-def _read_completions(path: Any) -> dict[str, float]:
+def _refuse_idle(component: Component, **given: str | None) -> None:
+    from selkit.api import UsageError
+    from selkit.plugins.kinds import noun
+
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"'{component.name}' is a {noun(type(component))}, which has no use for --{name}")
+
+
+def _read_completions(path: Path) -> dict[str, float]:
     import json
 
     from selkit.api import DataError

@@ -73,6 +73,25 @@ def show(name: str, kind: str | None, as_json: bool) -> None:
         _print_facts(fact)
 
 
+@command.command()
+@click.argument("kind", type=click.Choice(_KINDS))
+@click.argument("name")
+@click.option("--dir", "directory", default=".", show_default=True, metavar="D", help="Folder to make the package in.")
+@options.verbosity
+def new(kind: str, name: str, directory: str) -> None:
+    """Write a new package with one component.
+
+    It holds a component that works, its tests and the conformance kit, tox.ini, README and a CI file.
+    """
+    from selkit.console import get_console
+    from selkit.plugins import new_package
+
+    package = new_package(kind, name, directory)
+    console = get_console()
+    console.result("\n".join(str(package.folder / path) for path in package.files))
+    console.note(f"Next: cd {package.folder}, pip install -e . pytest, pytest; or tox. README.md says how to go on.")
+
+
 def _list(timings: bool, as_json: bool) -> None:
     from dataclasses import asdict
 

@@ -9,6 +9,7 @@ from selkit.api import BaseBenchmark, BaseSelector, Component, PairwiseJudge
 from selkit.plugins.build import parse_assignments
 from selkit.plugins.kinds import KINDS
 from selkit.plugins.manager import PluginManager, manager
+from selkit.plugins.new import NewPackage, new_package
 from selkit.plugins.parameters import Parameter, parameters_of, summary
 from selkit.plugins.provenance import provenance
 from selkit.plugins.records import PluginInfo
@@ -17,6 +18,7 @@ from selkit.plugins.suggest import did_you_mean
 
 __all__ = [
     "KINDS",
+    "NewPackage",
     "Parameter",
     "PluginInfo",
     "PluginManager",
@@ -27,6 +29,7 @@ __all__ = [
     "installed",
     "manager",
     "missing_requirements",
+    "new_package",
     "parameters_of",
     "parse_assignments",
     "provenance",

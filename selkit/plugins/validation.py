@@ -14,7 +14,8 @@ OLDEST_API_VERSION = 1
 """The oldest plugin interface that this host still serves."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+"""Names that some file systems keep for devices."""
 
 
 def fault(candidate: object, kind: str) -> str:
@@ -32,7 +33,7 @@ def name_fault(cls: type[Component]) -> str:
     name = getattr(cls, "name", None)
     if not isinstance(name, str):
         return f"class {cls.__name__} has no name: add name = '...' to it"
-    if not _NAME.fullmatch(name) or name.partition(".")[0] in _RESERVED:
+    if not _NAME.fullmatch(name) or name.partition(".")[0] in RESERVED:
         return (
             f"class {cls.__name__} has the name {name!r:.80}, which is not 1 to 64 lower-case letters, digits, '.', "
             "'_' or '-' beginning with a letter or digit"
