@@ -1,4 +1,4 @@
-"""``selkit stats``: verdicts for anybody's scores."""
+"""``selkit stats``: verdicts for anybody's scores, and intervals for published counts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import click
 from selkit.cli import options
 
 if TYPE_CHECKING:
-    from selkit.stats import VerdictRow
+    from selkit.console import Console
+    from selkit.stats import Study
 
 
 @click.command("stats")
@@ -31,28 +32,47 @@ def command(file: str, control: str, alpha: float, margins: tuple[str, ...], int
     """Say of every arm in a score table whether it beats the control.
 
     FILE is Parquet or CSV with the columns arm, run, item, benchmark and score (0 to 1), and optionally cluster,
-    recipe, pool and budget.
+    recipe, pool and budget. Several benchmarks also make a composite, in which they count alike.
     """
     import json
 
     from selkit.console import get_console
-    from selkit.stats import ScoreTable, compare, sentence, to_json
+    from selkit.stats import Rules, ScoreTable, equal_weights, study
 
     wanted = parse_margins(margins)
     table = ScoreTable.read(file)
-    _check_margins(wanted, table.benchmarks)
-    rows = compare(table, control, alpha=alpha, margins=wanted, intersect=intersect)
+    weights = equal_weights(table.benchmarks)
+    _check_margins(wanted, [*table.benchmarks, *(["composite"] if weights else [])])
+    rules = Rules(control=control, alpha=alpha, margins=wanted, weights=weights, intersect=intersect)
+    found = study(table, rules)
     console = get_console()
     if as_json:
-        console.result(json.dumps(to_json(rows), indent=2, allow_nan=False))
-        return
-    if not rows:
+        console.result(json.dumps(found.to_json(), indent=2, allow_nan=False))
+    elif not found.verdicts:
         console.note(f"{file} holds no arm besides {control!r}, so there is nothing to compare")
-        return
-    console.table("verdicts (differences in points of 100)", *verdict_table(rows))
+    else:
+        _show(console, found)
+
+
+def _show(console: Console, found: Study) -> None:
+    """The table of the primary family, its sentences, and whatever else the data allow to say."""
+    from selkit.cli.stats_tables import verdict_table
+    from selkit.report import grid_tables
+    from selkit.stats import PRIMARY, sentence
+
+    primary = [row for row in found.verdicts if row.family == PRIMARY]
+    others = [row for row in found.verdicts if row.family != PRIMARY]
+    console.table("verdicts (differences in points of 100)", *verdict_table(primary))
     console.result("")
-    for row in rows:
+    for row in primary:
         console.result(sentence(row) + ".")
+    if others:
+        console.result("")
+        console.table("benchmark by benchmark (exploratory)", *verdict_table(others, exploratory=True))
+    for table in grid_tables(found.tables()):
+        console.result("")
+        console.table(table.title.lower(), table.columns, table.rows)
+        console.result(table.note)
 
 
 def parse_margins(assignments: Sequence[str]) -> dict[str, float]:
@@ -85,29 +105,3 @@ def _check_margins(margins: Collection[str], benchmarks: Sequence[str]) -> None:
             raise UsageError(
                 f"there is no benchmark {name!r}: the benchmarks are {have}.{did_you_mean(name, benchmarks)}"
             )
-
-
-def verdict_table(rows: Sequence[VerdictRow]) -> tuple[list[str], list[list[str]]]:
-    """Headings and cells of the table for people; places that no row names are left out."""
-    places = [name for name in ("pool", "budget", "recipe") if any(getattr(row, name) is not None for row in rows)]
-    headings = ["arm", "benchmark", *places, "difference", "95% interval", "simultaneous", "Holm p", "runs", "items"]
-    cells = [
-        [
-            row.arm if row.control == rows[0].control else f"{row.arm} (against {row.control})",
-            row.benchmark,
-            *("" if getattr(row, name) is None else str(getattr(row, name)) for name in places),
-            "" if row.effect is None else f"{row.effect:+.1f}",
-            _interval(row.ci_low, row.ci_high),
-            _interval(row.simultaneous_low, row.simultaneous_high),
-            "" if row.p_holm is None else "<0.001" if row.p_holm < 0.001 else f"{row.p_holm:.3f}",
-            f"{row.runs} / {row.control_runs}",
-            str(row.items),
-            str(row.verdict),
-        ]
-        for row in rows
-    ]
-    return [*headings, "verdict"], cells
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{low:+.1f} to {high:+.1f}"

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from selkit.report.grid import GridTable, grid_tables
 from selkit.report.markdown import markdown
 from selkit.report.tables import VERDICT_COLUMNS, verdict_rows
 from selkit.store import atomic_write_text
 
-__all__ = ["VERDICT_COLUMNS", "markdown", "verdict_rows", "write_report"]
+__all__ = ["VERDICT_COLUMNS", "GridTable", "grid_tables", "markdown", "verdict_rows", "write_report"]
 
 
 def write_report(document: Mapping[str, Any], folder: Path) -> None:

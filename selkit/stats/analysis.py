@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from selkit.stats import inference
-from selkit.stats.cells import cells
+from selkit.stats.cells import Block, blocks, cells
 from selkit.stats.drafts import Draft, drafts
-from selkit.stats.rules import MIN_CONTROL_RUNS, Rules
+from selkit.stats.endpoints import Endpoint
+from selkit.stats.rules import MIN_CONTROL_RUNS, SECONDARY, Rules
 from selkit.stats.table import ScoreTable
 from selkit.stats.variance import Estimate, Floats
 from selkit.stats.verdicts import Flag, VerdictRow, Word, points
@@ -43,25 +44,28 @@ def compare(table: ScoreTable, control: str = "random", **rules: Any) -> list[Ve
 def analyse(table: ScoreTable, rules: Rules) -> list[VerdictRow]:
     """:func:`compare` with its rules in one object, as a spec declares them before the run."""
     rules.check(table)
-    endpoints = rules.endpoints(table)
-    found = [
-        draft
-        for cell in cells(table, intersect=rules.intersect)
-        for endpoint in endpoints
-        for draft in drafts(cell, endpoint, rules)
-    ]
-    return _rows(found, rules)
+    return verdict_rows(
+        comparisons(blocks(cells(table, intersect=rules.intersect)), rules.endpoints(table), rules), rules
+    )
 
 
-def _rows(found: Sequence[Draft], rules: Rules) -> list[VerdictRow]:
+def comparisons(found: Sequence[Block], endpoints: Sequence[Endpoint], rules: Rules) -> list[Draft]:
+    """Every comparison that the rules ask for, in the order of block, endpoint and arm."""
+    return [draft for block in found for endpoint in endpoints for draft in drafts(block, endpoint, rules)]
+
+
+def verdict_rows(found: Sequence[Draft], rules: Rules) -> list[VerdictRow]:
+    """The verdicts of all comparisons, corrected for their number."""
     families = [rules.family(draft.endpoint.name) for draft in found]
     sizes = Counter(families)
     effect, se, df = (_column(found, name) for name in ("effect", "se", "df"))
     p = inference.p_value(effect, se, df)
-    adjusted = np.full(len(found), np.nan)
+    adjusted, exploratory = np.full(len(found), np.nan), np.full(len(found), np.nan)
     for family in sizes:
         mine = np.array([name == family for name in families])
         adjusted[mine] = inference.holm(p[mine])
+        if family == SECONDARY:
+            exploratory[mine] = inference.benjamini_hochberg(p[mine])
     together = 1 - rules.alpha / np.array([sizes[name] for name in families], dtype=np.float64)
     numbers = {
         "effect": effect,
@@ -69,6 +73,7 @@ def _rows(found: Sequence[Draft], rules: Rules) -> list[VerdictRow]:
         "df": df,
         "p": p,
         "p_holm": adjusted,
+        "p_bh": exploratory,
         "ci": inference.half_width(se, df, 0.95),
         "simultaneous": inference.half_width(se, df, together),
         "equivalence": inference.half_width(se, df, 0.90),
@@ -93,7 +98,7 @@ def _row(draft: Draft, rules: Rules, family: str, size: int, numbers: Mapping[st
     flags = draft.flags
     if word in (Word.BEATS, Word.WORSE) and abs(effect) + numbers["ci"] < margin / 100:
         flags += (Flag.BELOW_MARGIN,)
-    pool, budget, recipe = draft.place
+    pool, budget, recipe = draft.block.place
     return VerdictRow(
         arm=draft.arm.arm,
         control=draft.control.arm,
@@ -101,6 +106,8 @@ def _row(draft: Draft, rules: Rules, family: str, size: int, numbers: Mapping[st
         pool=pool,
         budget=budget,
         recipe=recipe,
+        recipes=len(draft.block.cells),
+        recipes_alike=_alike(draft),
         effect=_points(effect),
         **_interval("ci", effect, numbers["ci"]),
         **_interval("simultaneous", effect, numbers["simultaneous"]),
@@ -109,6 +116,7 @@ def _row(draft: Draft, rules: Rules, family: str, size: int, numbers: Mapping[st
         df=_known(numbers["df"]),
         p=_known(numbers["p"]),
         p_holm=_known(numbers["p_holm"]),
+        p_bh=_known(numbers["p_bh"]),
         family=family,
         family_size=size,
         margin=margin,
@@ -127,6 +135,19 @@ def _row(draft: Draft, rules: Rules, family: str, size: int, numbers: Mapping[st
         items_to_settle=settle[1],
         flags=tuple(flags),
     )
+
+
+def _alike(draft: Draft) -> int | None:
+    """Recipes under which the arm stands on the side that the mean says; None where there is one, or no mean."""
+    if len(draft.block.cells) < 2 or draft.estimate is None:
+        return None
+    weights = draft.endpoint.weights
+    alike = 0
+    for place in range(len(draft.block.cells)):
+        sides = (draft.arm.parts, draft.control.parts)
+        arm, control = (sum(w * float(side[place, name].runs.mean()) for name, w in weights.items()) for side in sides)
+        alike += bool((arm - control) * float(draft.estimate.effect) > 0)
+    return alike
 
 
 def _known(value: float) -> float | None:

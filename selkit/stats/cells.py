@@ -26,6 +26,7 @@ class Matrix:
         units: (arm, run) of each row of ``scores``, sorted.
         scores: Shape (units, items).
         clusters: The cluster of each item as an integer, shape (items,); None where every item is its own.
+        groups: The same as numbers that mean the same in every cell of the table, shape (items,).
         dropped: Items left out because some run lacks them.
     """
 
@@ -33,6 +34,7 @@ class Matrix:
     units: tuple[tuple[str, Any], ...]
     scores: NDArray[np.float64]
     clusters: NDArray[np.int64] | None
+    groups: NDArray[np.int64]
     dropped: int = 0
 
     def runs(self, arm: str) -> tuple[Any, ...]:
@@ -47,11 +49,76 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Cell:
-    """All that was measured in one place: matrices by benchmark, and the runs that any of them has, by arm."""
+    """All that was measured in one place.
+
+    Attributes:
+        place: Pool, budget and recipe.
+        matrices: The scores by benchmark.
+        runs: The runs that any of the matrices has, by arm.
+        visiting: The arms that stand in several pools or budgets with the same runs, because theirs is null.
+    """
 
     place: Place
     matrices: Mapping[str, Matrix]
     runs: Mapping[str, tuple[Any, ...]]
+    visiting: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Block:
+    """The cells of one pool and budget, one per recipe: what one verdict is about.
+
+    Attributes:
+        cells: The cells, in the order of the recipes.
+        units: For each cell and arm, the number of each run's unit. Runs of one number in several recipes are one
+            unit: the same seeds, so that they may have drawn the same rows.
+    """
+
+    cells: tuple[Cell, ...]
+    units: tuple[Mapping[str, Mapping[Any, Any]], ...]
+
+    @property
+    def place(self) -> Place:
+        """Pool, budget, and the recipe where there is one only."""
+        pool, budget, recipe = self.cells[0].place
+        return pool, budget, recipe if len(self.cells) == 1 else None
+
+    @property
+    def recipes(self) -> tuple[Any, ...]:
+        """The recipes, in order."""
+        return tuple(cell.place[2] for cell in self.cells)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """All arms, sorted."""
+        return tuple(sorted({arm for cell in self.cells for arm in cell.runs}))
+
+
+def blocks(found: Sequence[Cell]) -> list[Block]:
+    """The cells of :func:`cells` brought together by pool and budget, in their order."""
+    groups: dict[Place, list[Cell]] = {}
+    for cell in found:
+        groups.setdefault(cell.place[:2], []).append(cell)
+    return [block_of(group) for group in groups.values()]
+
+
+def block_of(group: Sequence[Cell]) -> Block:
+    """One block of cells that differ in their recipe alone."""
+    arms = sorted({arm for cell in group for arm in cell.runs})
+    numbered = {arm: _units([cell.runs.get(arm, ()) for cell in group]) for arm in arms}
+    return Block(tuple(group), tuple({arm: numbered[arm][place] for arm in arms} for place in range(len(group))))
+
+
+def _units(runs: Sequence[tuple[Any, ...]]) -> list[dict[Any, Any]]:
+    """The unit of each run, recipe by recipe.
+
+    Where no name comes twice and all recipes have as many runs, the runs are taken to be independent, and then any
+    matching is as good as another: theirs is the order of their names.
+    """
+    named = [run for part in runs for run in part]
+    if len(runs) > 1 and len(set(named)) == len(named) and len({len(part) for part in runs}) == 1:
+        return [{run: unit for unit, run in enumerate(part)} for part in runs]
+    return [{run: run for run in part} for part in runs]
 
 
 def cells(table: ScoreTable, *, intersect: bool = False) -> list[Cell]:
@@ -69,7 +136,7 @@ def cells(table: ScoreTable, *, intersect: bool = False) -> list[Cell]:
     """
     places, rows_of = _rows_by_place(table)
     return [
-        _cell(table, place, np.concatenate([rows_of[other] for other in places if _covers(other, place)]), intersect)
+        _cell(table, place, {other: rows_of[other] for other in places if _covers(other, place)}, intersect)
         for place in places
         if not any(other != place and _covers(place, other) for other in places)
     ]
@@ -92,7 +159,12 @@ def _covers(general: tuple[int, ...], special: tuple[int, ...]) -> bool:
     return all(mine in (-1, other) for mine, other in zip(general, special, strict=True))
 
 
-def _cell(table: ScoreTable, place: tuple[int, ...], rows: NDArray[np.int64], intersect: bool) -> Cell:
+def _cell(
+    table: ScoreTable, place: tuple[int, ...], parts: Mapping[tuple[int, ...], NDArray[np.int64]], intersect: bool
+) -> Cell:
+    rows = np.concatenate(list(parts.values()))
+    guests = [table.codes["arm"][own] for other, own in parts.items() if other[:2] != place[:2]]
+    visiting = frozenset(table.names["arm"][code] for codes in guests for code in np.unique(codes))
     names = tuple(table.names[name][code] if code >= 0 else None for name, code in zip(PLACE, place, strict=True))
     matrices = [_matrix(table, rows[chosen], names, intersect) for chosen in _groups(table.codes["benchmark"][rows])]
     runs: dict[str, set[Any]] = {}
@@ -100,7 +172,7 @@ def _cell(table: ScoreTable, place: tuple[int, ...], rows: NDArray[np.int64], in
         for arm, run in matrix.units:
             runs.setdefault(arm, set()).add(run)
     ordered = {arm: tuple(run for run in table.names["run"] if run in runs[arm]) for arm in sorted(runs)}
-    return Cell(names, {matrix.benchmark: matrix for matrix in matrices}, ordered)
+    return Cell(names, {matrix.benchmark: matrix for matrix in matrices}, ordered, visiting)
 
 
 def _matrix(table: ScoreTable, rows: NDArray[np.int64], place: Place, intersect: bool) -> Matrix:
@@ -122,8 +194,9 @@ def _matrix(table: ScoreTable, rows: NDArray[np.int64], place: Place, intersect:
         raise DataError(_missing(benchmark, units, absent, [table.names["item"][code] for code in items]))
     if not keep.any():
         raise DataError(f"no item of {benchmark!r} was scored in every run, so the arms have nothing in common")
-    clusters = table.codes["cluster"][rows[first_of_item]]
-    return Matrix(benchmark, units, scores[:, keep], _clusters(clusters[keep]), int((~keep).sum()))
+    clusters = table.codes["cluster"][rows[first_of_item]][keep]
+    groups = np.where(clusters < 0, len(table.names["cluster"]) + items[keep], clusters)
+    return Matrix(benchmark, units, scores[:, keep], _clusters(clusters), groups, int((~keep).sum()))
 
 
 def _clusters(codes: NDArray[np.int64]) -> NDArray[np.int64] | None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selkit.stats.cells import Cell, Place
-from selkit.stats.endpoints import ArmData, Endpoint, arm_data, cluster_count, item_part
+from selkit.stats.cells import Block
+from selkit.stats.endpoints import ArmData, Endpoint, arm_data, item_count, item_part, slots
 from selkit.stats.lending import RunEvidence, run_evidence
 from selkit.stats.rules import MIN_RUNS, Rules
 from selkit.stats.variance import Estimate
@@ -23,7 +23,7 @@ class Draft:
     arm: ArmData
     control: ArmData
     endpoint: Endpoint
-    place: Place
+    block: Block
     estimate: Estimate | None
     evidence: RunEvidence | None
     gap: str
@@ -32,18 +32,18 @@ class Draft:
     flags: tuple[Flag, ...]
 
 
-def drafts(cell: Cell, endpoint: Endpoint, rules: Rules) -> Iterator[Draft]:
-    """Every comparison that ``rules`` ask for in ``cell`` at ``endpoint``."""
-    gaps = {gap.arm: gap.reason for gap in rules.gaps if gap.touches(cell.place, list(endpoint.weights))}
-    names = sorted({*cell.runs, *gaps, rules.control})
-    data = {name: arm_data(cell, endpoint, name) for name in names}
+def drafts(block: Block, endpoint: Endpoint, rules: Rules) -> Iterator[Draft]:
+    """Every comparison that ``rules`` ask for in ``block`` at ``endpoint``: the mean over the block's recipes."""
+    gaps = {gap.arm: gap.reason for gap in rules.gaps if gap.touches(block, list(endpoint.weights))}
+    names = sorted({*block.arms, *gaps, rules.control})
+    data = {name: arm_data(block, endpoint, name) for name in names}
     pairs = _pairs(names, rules)
     for control in dict.fromkeys(control for _, control in pairs):
-        evidence = _evidence(data, control, endpoint, rules)
+        evidence = _evidence(data, control, block, endpoint, rules)
         arms = [arm for arm, other in pairs if other == control]
         for arm in arms:
             missing = _gap(arm, control, data, gaps, endpoint)
-            yield _draft(cell, endpoint, data[arm], data[control], evidence.get(arm), missing, rules, len(arms))
+            yield _draft(block, endpoint, data[arm], data[control], evidence.get(arm), missing, rules, len(arms))
 
 
 def _pairs(names: list[str], rules: Rules) -> list[tuple[str, str]]:
@@ -52,15 +52,18 @@ def _pairs(names: list[str], rules: Rules) -> list[tuple[str, str]]:
     return list(dict.fromkeys([*((name, rules.control) for name in wanted), *further]))
 
 
-def _evidence(data: Mapping[str, ArmData], control: str, endpoint: Endpoint, rules: Rules) -> dict[str, RunEvidence]:
+def _evidence(
+    data: Mapping[str, ArmData], control: str, block: Block, endpoint: Endpoint, rules: Rules
+) -> dict[str, RunEvidence]:
     there = [arm for arm in data.values() if arm.runs and arm.arm != control]
     if not data[control].runs:
         return {}
     # Random's runs hold the draw as well, so where it is the arm of a further pair it neither lends nor shares.
     selectors = [arm for arm in there if arm.arm != rules.control]
     others = [arm for arm in there if arm.arm == rules.control]
-    shared = run_evidence(selectors, data[control], endpoint, pool=rules.variance == "pooled")
-    return shared | run_evidence(others, data[control], endpoint, pool=False)
+    weights = slots(block, endpoint)
+    shared = run_evidence(selectors, data[control], weights, pool=rules.variance == "pooled")
+    return shared | run_evidence(others, data[control], weights, pool=False)
 
 
 def _gap(arm: str, control: str, data: Mapping[str, ArmData], gaps: Mapping[str, str], endpoint: Endpoint) -> str:
@@ -75,7 +78,7 @@ def _gap(arm: str, control: str, data: Mapping[str, ArmData], gaps: Mapping[str,
 
 
 def _draft(
-    cell: Cell,
+    block: Block,
     endpoint: Endpoint,
     arm: ArmData,
     control: ArmData,
@@ -84,20 +87,18 @@ def _draft(
     rules: Rules,
     family: int,
 ) -> Draft:
-    here = [name for name in endpoint.weights if name in cell.matrices]
-    items = sum(cell.matrices[name].scores.shape[1] for name in here)
-    clusters = sum(cluster_count(cell, name) for name in here)
-    estimate = None if evidence is None else _estimate(cell, endpoint, arm, control, evidence)
+    items, clusters, dropped = item_count(block, endpoint)
+    estimate = None if evidence is None else _estimate(block, endpoint, arm, control, evidence)
     if estimate is not None and rules.items == "fixed":
         estimate = estimate.with_fixed_items()
     flags = _flags(arm, control, estimate, family)
-    flags += (Flag.INTERSECTED,) if any(cell.matrices[name].dropped for name in here) else ()
+    flags += (Flag.INTERSECTED,) if dropped else ()
     flags += () if evidence is None else evidence.flags
-    return Draft(arm, control, endpoint, cell.place, estimate, evidence, gap, items, clusters, flags)
+    return Draft(arm, control, endpoint, block, estimate, evidence, gap, items, clusters, flags)
 
 
-def _estimate(cell: Cell, endpoint: Endpoint, arm: ArmData, control: ArmData, evidence: RunEvidence) -> Estimate:
-    item, item_df = item_part(cell, endpoint, arm, control)
+def _estimate(block: Block, endpoint: Endpoint, arm: ArmData, control: ArmData, evidence: RunEvidence) -> Estimate:
+    item, item_df = item_part(block, endpoint, arm, control)
     residual = np.nan_to_num(evidence.residual) + np.nan_to_num(evidence.control_residual)
     return Estimate(
         effect=np.asarray(arm.scores.mean() - control.scores.mean()),

@@ -66,6 +66,18 @@ def holm(p: Floats) -> Floats:
     return np.where(np.isnan(p), np.nan, adjusted)
 
 
+def benjamini_hochberg(p: Floats) -> Floats:
+    """scipy's false discovery rate adjustment, shape (m,). A missing p counts as 1 and stays missing.
+
+    Source: Y. Benjamini and Y. Hochberg, 'Controlling the false discovery rate', 1995.
+    """
+    _special()
+    from scipy import stats
+
+    adjusted = stats.false_discovery_control(np.where(np.isnan(p), 1.0, p), method="bh")
+    return np.where(np.isnan(p), np.nan, adjusted)
+
+
 @dataclass(frozen=True)
 class Plan:
     """A comparison as it was made, from which a larger one is planned; its variances are taken as estimated.

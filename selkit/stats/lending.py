@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selkit.stats.endpoints import ArmData, Endpoint, residual_part
+from selkit.stats.endpoints import ArmData, Slot, residual_part
 from selkit.stats.variance import Floats, RunVariances, run_variance, selector_variances
 from selkit.stats.verdicts import Flag
 
@@ -36,23 +36,26 @@ class RunEvidence:
 
 
 def run_evidence(
-    selectors: Sequence[ArmData], control: ArmData, endpoint: Endpoint, *, pool: bool
+    selectors: Sequence[ArmData], control: ArmData, weights: Mapping[Slot, float], *, pool: bool
 ) -> dict[str, RunEvidence]:
-    """The evidence for each of ``selectors`` (arms with a run or more) against ``control`` (likewise), by arm."""
+    """The evidence for each of ``selectors`` (arms with a run or more) against ``control`` (likewise), by arm.
+
+    ``weights`` are those of the endpoint's matrices (:func:`selkit.stats.endpoints.slots`).
+    """
     if not selectors:
         return {}
     own = np.array([float(run_variance(data.scores)) for data in selectors])
     runs = np.array([len(data.runs) for data in selectors])
-    residuals = np.array([residual_part(data, endpoint) for data in selectors])
+    residuals = np.array([residual_part(data, weights) for data in selectors])
     control_own, k = run_variance(control.scores), len(control.runs)
     variances = selector_variances(own, runs, control_own, k, pool=pool)
-    weights = np.where(own > 0, runs - 1.0, 0.0)
-    lent = _mean(residuals * runs, weights)
+    freedom = np.where(own > 0, runs - 1.0, 0.0)
+    lent = _mean(residuals * runs, freedom)
     if k > 1:
-        known = float(control_own), k - 1.0, residual_part(control, endpoint)
-        lent = known[2] * k if weights.sum() == 0 else lent
+        known = float(control_own), k - 1.0, residual_part(control, weights)
+        lent = known[2] * k if freedom.sum() == 0 else lent
     else:
-        known = _mean(own, weights), float(weights.sum()), lent
+        known = _mean(own, freedom), float(freedom.sum()), lent
     kept = np.where(runs > 1, residuals, lent)
     return {
         data.arm: RunEvidence(

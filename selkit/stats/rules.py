@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from selkit.api.errors import DataError, UsageError
-from selkit.stats.cells import Place
+from selkit.stats.cells import Block
 from selkit.stats.endpoints import Endpoint, composite, single
 from selkit.stats.table import ScoreTable
 from selkit.stats.verdicts import COMPOSITE
@@ -23,6 +23,16 @@ DEFAULT_MARGIN = 1.0
 """Margin in points for a benchmark that none was declared for."""
 
 
+PRIMARY = "primary"
+SECONDARY = "secondary"
+"""The families of tests: what the experiment was made for, and what may be looked at besides."""
+
+
+def equal_weights(benchmarks: Collection[str]) -> dict[str, float] | None:
+    """The weights of a composite in which every benchmark counts alike; None where there is nothing to put together."""
+    return dict.fromkeys(benchmarks, 1.0) if len(benchmarks) > 1 else None
+
+
 @dataclass(frozen=True)
 class Gap:
     """Work that was planned and is missing; None stands for everywhere. Verdicts that it touches are INCOMPLETE."""
@@ -34,11 +44,14 @@ class Gap:
     budget: Any = None
     recipe: Any = None
 
-    def touches(self, place: Place, benchmarks: Collection[str]) -> bool:
-        """Whether the gap is in this place (pool, budget, recipe) and in one of these benchmarks."""
-        here = (self.pool, self.budget, self.recipe)
-        return all(mine in (None, other) for mine, other in zip(here, place, strict=True)) and (
-            self.benchmark is None or self.benchmark in benchmarks
+    def touches(self, block: Block, benchmarks: Collection[str]) -> bool:
+        """Whether the gap is in this pool, budget and any of the recipes, and in one of these benchmarks."""
+        pool, budget, _ = block.place
+        return (
+            self.pool in (None, pool)
+            and self.budget in (None, budget)
+            and (self.recipe is None or self.recipe in block.recipes)
+            and (self.benchmark is None or self.benchmark in benchmarks)
         )
 
 
@@ -102,7 +115,7 @@ class Rules:
         primary = self.primary
         if primary is None:
             primary = None if self.weights is None else (COMPOSITE,)
-        return "primary" if primary is None or endpoint in primary else "secondary"
+        return PRIMARY if primary is None or endpoint in primary else SECONDARY
 
     def check(self, table: ScoreTable) -> None:
         """Whether all that the rules name is in the table; margins may name more, being declared before the run.

@@ -79,10 +79,15 @@ def _mean_square(centred: Floats, clusters: NDArray[np.int64] | None) -> Floats:
         order = np.argsort(clusters, kind="stable")
         starts = np.flatnonzero(np.diff(clusters[order], prepend=-1))
         centred = np.add.reduceat(centred[..., order], starts, axis=-1)
-    groups = centred.shape[-1]
+    return spread_of(centred / n)
+
+
+def spread_of(shares: Floats) -> Floats:
+    """G/(G-1) times the sum of squares of G independent shares, shape (..., G) to (...); NaN where G is 1."""
+    groups = shares.shape[-1]
     if groups < 2:
-        return np.full(centred.shape[:-1], np.nan)
-    return np.asarray(np.einsum("...i,...i->...", centred, centred) * (groups / (groups - 1) / n**2))
+        return np.full(shares.shape[:-1], np.nan)
+    return np.asarray(np.einsum("...i,...i->...", shares, shares) * (groups / (groups - 1)))
 
 
 @dataclass(frozen=True)

@@ -63,12 +63,15 @@ class VerdictRow:
         control: What it is compared with.
         benchmark: The benchmark, or 'composite'.
         pool: The pool, where the table names one; likewise ``budget`` and ``recipe``.
+        recipes: Recipes over which the effect is the mean; with several, ``recipe`` is None and ``recipes_alike``
+            counts those under which the arm stands on the same side of the control.
         effect: The arm's mean score less the control's.
         ci_low: The unadjusted 95% interval, with ``ci_high``.
         simultaneous_low: The interval at 1 - alpha/family_size, with ``simultaneous_high``.
         equivalence_low: The 90% interval that the margin is held against, with ``equivalence_high``.
         se: Standard error of the effect; ``df`` its degrees of freedom.
-        p: Two-sided p; ``p_holm`` adjusted within ``family``, which has ``family_size`` tests.
+        p: Two-sided p; ``p_holm`` adjusted within ``family``, which has ``family_size`` tests. ``p_bh`` is Benjamini
+            and Hochberg's, in the secondary family only, where one looks for what might be worth a look.
         margin: The smallest difference that matters.
         verdict: The word; ``reason`` says why, or what it would take.
         items: Items that all runs have (over all benchmarks of a composite); ``clusters`` the groups they fall into.
@@ -87,6 +90,8 @@ class VerdictRow:
     pool: Any
     budget: Any
     recipe: Any
+    recipes: int
+    recipes_alike: int | None
     effect: float | None
     ci_low: float | None
     ci_high: float | None
@@ -98,6 +103,7 @@ class VerdictRow:
     df: float | None
     p: float | None
     p_holm: float | None
+    p_bh: float | None
     family: str
     family_size: int
     margin: float
@@ -128,7 +134,7 @@ def to_json(rows: Sequence[VerdictRow]) -> dict[str, Any]:
 
 def sentence(row: VerdictRow) -> str:
     """The verdict in one sentence that states its evidence."""
-    evidence = f" ({', '.join(_evidence(row))})"
+    evidence = f" ({', '.join(_evidence(row))}){_alike(row)}"
     where = _where(row)
     effect = None if row.effect is None else f"{abs(row.effect):.1f} points"
     match row.verdict:
@@ -144,6 +150,10 @@ def sentence(row: VerdictRow) -> str:
         case _:
             word = str(row.verdict).lower()
             return f"{row.arm} against {row.control}{where} is {word}{_measure(row)}{evidence}: {row.reason}"
+
+
+def _alike(row: VerdictRow) -> str:
+    return "" if row.recipes_alike is None else f", in {row.recipes_alike} of {row.recipes} recipes"
 
 
 def points(value: float) -> str:

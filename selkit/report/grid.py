@@ -1,0 +1,200 @@
+"""Tables of what the whole grid says: recipes, flips, new pools and budgets, agreement, signal. Rows of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from selkit.report.tables import interval, number, percent, signed, text
+from selkit.stats import COMPOSITE
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+class GridTable(NamedTuple):
+    """A table with the sentence that explains it."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    note: str
+
+
+def grid_tables(tables: Mapping[str, Rows]) -> list[GridTable]:
+    """The tables of :meth:`selkit.stats.Study.tables` that hold anything, for people.
+
+    Columns in which every cell is empty are left out.
+    """
+    makers: dict[str, Callable[[Rows], GridTable]] = {
+        "recipes": _recipes,
+        "flips": _flips,
+        "pooled": _pooled,
+        "agreement": _agreement,
+        "recipe_agreement": _recipe_agreement,
+        "signal": _signal,
+    }
+    shown = {name: _shown(name, tables.get(name, ())) for name in makers}
+    return [_without_empty(make(shown[name])) for name, make in makers.items() if shown[name]]
+
+
+def _shown(name: str, rows: Rows) -> Rows:
+    """The rows worth reading: of a composite and its benchmarks the composite, and no ratio of one benchmark alone."""
+    names = {row["benchmark"] for row in rows}
+    if name == "signal":
+        return rows if len(names) > 1 else ()
+    return [row for row in rows if row["benchmark"] == COMPOSITE] if COMPOSITE in names else rows
+
+
+def _without_empty(table: GridTable) -> GridTable:
+    kept = [place for place in range(len(table.columns)) if any(row[place] for row in table.rows)]
+    rows = [[row[place] for place in kept] for row in table.rows]
+    return table._replace(columns=[table.columns[place] for place in kept], rows=rows)
+
+
+def _recipes(rows: Rows) -> GridTable:
+    lines = [
+        [
+            *_where(row),
+            text(row["recipe"]),
+            signed(row["effect"]),
+            interval(row["ci_low"], row["ci_high"]),
+            f"{row['runs']} vs {row['control_runs']}",
+        ]
+        for row in rows
+    ]
+    columns = [*_PLACE, "recipe", "effect", "95% interval", "runs"]
+    return GridTable("Recipe by recipe", columns, lines, "Differences in points of 100; the intervals are unadjusted.")
+
+
+def _flips(rows: Rows) -> GridTable:
+    lines = [
+        [
+            *_where(row),
+            f"{row['better']} of {row['recipes']}",
+            percent(row["share"]),
+            percent(row["chance_share"]),
+            f"{row['q']:.1f} ({row['q_df']} df, p {_p(row['q_p'])})",
+            percent(row["i2"]),
+            _p(row["interaction_p_holm"]),
+            "yes" if row["flips"] else "no",
+        ]
+        for row in rows
+    ]
+    columns = [
+        *_PLACE,
+        "better in",
+        "flipped",
+        "by chance",
+        "Cochran's Q",
+        "I2",
+        "interaction",
+        "recipe decides",
+    ]
+    note = (
+        "'Flipped' is the share of recipes that say the opposite of the others, 'by chance' the share to expect if the "
+        "difference were the same under every recipe. The recipe decides where the interaction (Welch's test, Holm p) "
+        "is significant or two recipes have 95% intervals on opposite sides of 0."
+    )
+    return GridTable("Flips over recipes", columns, lines, note)
+
+
+def _pooled(rows: Rows) -> GridTable:
+    lines = [
+        [
+            *_where(row),
+            row["over"],
+            f"{row['better']} of {row['places']}",
+            signed(row["effect"]),
+            interval(row["ci_low"], row["ci_high"]),
+            _p(row["p"]),
+            number(row["tau"], 1),
+            interval(row["predicted_low"], row["predicted_high"]),
+            percent(row["chance_better"]),
+        ]
+        for row in rows
+    ]
+    columns = [*_PLACE, "over", "better in", "effect", "95% interval", "p", "sd between", "new place", "better there"]
+    note = (
+        "Random-effects mean over the places with Hartung and Knapp's interval. 'New place' is the 95% prediction "
+        "interval for one more pool or budget like these, 'better there' the chance that the difference is above 0."
+    )
+    return GridTable("What to expect elsewhere", columns, lines, note)
+
+
+def _agreement(rows: Rows) -> GridTable:
+    columns = ["pool", "budget", "benchmarks", *_TAU]
+    lines = [
+        [text(row["pool"]), text(row["budget"]), f"{row['first']} and {row['second']}", *_tau(row)] for row in rows
+    ]
+    return GridTable("Do the benchmarks agree?", columns, lines, _TAU_NOTE.format("benchmarks", "benchmark"))
+
+
+def _recipe_agreement(rows: Rows) -> GridTable:
+    columns = ["pool", "budget", "on", "recipes", *_TAU]
+    lines = [
+        [
+            text(row["pool"]),
+            text(row["budget"]),
+            text(row["benchmark"]),
+            f"{row['first']} and {row['second']}" + (" (LoRA against full)" if row["lora"] else ""),
+            *_tau(row),
+        ]
+        for row in rows
+    ]
+    return GridTable("Do the recipes agree?", columns, lines, _TAU_NOTE.format("recipes", "recipe"))
+
+
+def _signal(rows: Rows) -> GridTable:
+    lines = [
+        [
+            text(row["pool"]),
+            text(row["budget"]),
+            row["benchmark"],
+            number(row["signal"], 1),
+            number(row["noise"], 2),
+            number(row["ratio"], 1),
+            "" if row["informative"] is None else "yes" if row["informative"] else "no",
+        ]
+        for row in rows
+    ]
+    columns = ["pool", "budget", "on", "signal", "noise", "ratio", "informative here"]
+    note = (
+        "Signal: best selector less worst, in points of 100. Noise: standard deviation between the control's runs. "
+        "Under 2 a benchmark tells the selectors apart hardly better than random's own runs."
+    )
+    return GridTable("Signal to noise", columns, lines, note)
+
+
+_PLACE = ["pool", "budget", "on", "arm"]
+_TAU = ["arms", "tau", "95% interval", "p", "detectable tau", "detectable effects"]
+_TAU_NOTE = (
+    "Kendall's tau over the arms' differences from the control: 1 where both {0} order the arms alike, -1 where they "
+    "order them the other way round. The interval draws the runs again. 'Detectable tau' is the smallest that so many "
+    "arms could show; 'detectable effects' are the differences that each {1} finds with a power of 80%: an order of "
+    "smaller ones is mostly noise."
+)
+
+
+def _where(row: Mapping[str, Any]) -> Iterator[str]:
+    yield from (text(row["pool"]), text(row["budget"]), row["benchmark"], row["arm"])
+
+
+def _tau(row: Mapping[str, Any]) -> list[str]:
+    return [
+        str(row["points"]),
+        number(row["tau"], 2),
+        _shares(row["ci_low"], row["ci_high"]),
+        _p(row["p"]),
+        number(row["detectable"], 2),
+        ", ".join(number(row[name], 1) for name in ("mde_first", "mde_second") if row[name] is not None),
+    ]
+
+
+def _shares(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.2f} to {high:.2f}"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"

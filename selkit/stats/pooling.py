@@ -1,0 +1,228 @@
+"""What to expect elsewhere: one arm's differences over pools and budgets, by Hartung and Knapp."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from selkit.stats import inference
+from selkit.stats.drafts import Draft
+from selkit.stats.flips import apart, shared
+from selkit.stats.heterogeneity import combined_effects
+from selkit.stats.variance import Floats
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Several estimates of one difference brought together, each in a place of its own.
+
+    Attributes:
+        effect: The mean over the places; ``se`` its standard error with ``df`` degrees of freedom.
+        tau: Standard deviation of the true differences between places; ``i2`` its share of the spread.
+        q: Cochran's Q; ``q_p`` its p value.
+        spread: Standard deviation of what a new place would show, mean and place together; its degrees of freedom are
+            the number of places less two, so that three are needed.
+    """
+
+    effect: float
+    se: float
+    df: float
+    tau: float
+    i2: float
+    q: float
+    q_p: float
+    places: int
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the difference in a new place around ``effect``."""
+        return math.hypot(self.tau, self.se)
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """The interval of the mean over all places like these."""
+        half = float(inference.quantile((1 + level) / 2, self.df)) * self.se
+        return self.effect - half, self.effect + half
+
+    def prediction(self, level: float = 0.95) -> tuple[float, float] | None:
+        """The interval of the true difference in a new place; None with fewer than three places.
+
+        Source: J. Higgins, S. Thompson and D. Spiegelhalter, 'A re-evaluation of random-effects meta-analysis', 2009.
+        """
+        if self.places < 3:
+            return None
+        half = float(inference.quantile((1 + level) / 2, self.places - 2)) * self.spread
+        return self.effect - half, self.effect + half
+
+    def chance_better(self) -> float | None:
+        """The chance that the true difference in a new place is above 0, by the distribution of :meth:`prediction`."""
+        if self.places < 3 or not self.spread > 0:
+            return None
+        from scipy import special
+
+        return float(special.stdtr(self.places - 2, self.effect / self.spread))
+
+    @property
+    def p(self) -> float:
+        """Two-sided p of a mean difference of 0."""
+        return float(inference.p_value(np.asarray(self.effect), np.asarray(self.se), np.asarray(self.df)))
+
+
+def pool_effects(effects: Floats, variances: Floats, common: float = 0.0, common_df: float = math.inf) -> Pooled:
+    """Random-effects mean with Hartung and Knapp's standard error.
+
+    Source: J. Hartung and G. Knapp, 'A refined method for the meta-analysis of controlled clinical trials', 2001, as
+    statsmodels computes it. An error that all estimates share cannot be seen in their spread, so it is added to the
+    variance of the mean.
+
+    Args:
+        effects: The estimates, two or more, shape (k,).
+        variances: The variances of their own errors, above 0, shape (k,).
+        common: The variance of the error that they share.
+        common_df: Its degrees of freedom.
+
+    Raises:
+        MissingExtra: statsmodels is not installed.
+    """
+    meta = combined_effects(effects, variances)
+    places, own = len(effects), float(meta.var_hksj_re)
+    variance = own + common
+    terms = own**2 / (places - 1) + (common**2 / common_df if common else 0.0)
+    return Pooled(
+        effect=float(meta.mean_effect_re),
+        se=math.sqrt(variance),
+        df=variance**2 / terms if terms > 0 else places - 1.0,
+        tau=math.sqrt(max(float(meta.tau2), 0.0)),
+        i2=max(float(np.nan_to_num(meta.i2, neginf=0.0)), 0.0),
+        q=float(meta.q),
+        q_p=float(meta.test_homogeneity().pvalue),
+        places=places,
+    )
+
+
+@dataclass(frozen=True)
+class PooledRow:
+    """What to expect of an arm in a new place like those seen, in points of 100.
+
+    Attributes:
+        over: What varies between the places: 'pools', 'budgets' or 'pools and budgets'.
+        pool: The pool where it does not vary; likewise ``budget``.
+        places: How many places there are, ``better`` in how many of them the arm is above the control.
+        effect: Mean difference with its 95% interval and p value.
+        tau: Standard deviation of the true differences between places, ``i2`` its share of the spread.
+        predicted_low: The 95% prediction interval for a new place, with ``predicted_high``; None under three places.
+        chance_better: Chance that the arm is better than the control in a new place.
+    """
+
+    arm: str
+    control: str
+    benchmark: str
+    over: str
+    pool: Any
+    budget: Any
+    places: int
+    better: int
+    effect: float
+    ci_low: float
+    ci_high: float
+    df: float
+    p: float
+    tau: float
+    i2: float
+    q: float
+    q_p: float
+    predicted_low: float | None
+    predicted_high: float | None
+    chance_better: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as JSON writes it."""
+        return asdict(self)
+
+
+def pooled_rows(found: Sequence[Draft]) -> list[PooledRow]:
+    """Every arm and endpoint over pools, over budgets, and over both, as far as there are two or more.
+
+    An arm that stands in several places with the same runs (an untrained model) says nothing about new places and is
+    left out, as are places where its difference has no known variance.
+
+    Raises:
+        MissingExtra: statsmodels is not installed.
+    """
+    groups: dict[tuple[str, str, str], list[Draft]] = defaultdict(list)
+    for draft in found:
+        if _usable(draft):
+            groups[draft.arm.arm, draft.control.arm, draft.endpoint.name].append(draft)
+    return [row for group in groups.values() for over, part in _axes(group).items() for row in _rows(over, part)]
+
+
+def _usable(draft: Draft) -> bool:
+    visiting = frozenset[str]().union(*(cell.visiting for cell in draft.block.cells))
+    known = draft.estimate is not None and not draft.gap and bool(draft.estimate.variance > 0)
+    return known and not visiting & {draft.arm.arm, draft.control.arm}
+
+
+def _axes(group: Sequence[Draft]) -> dict[str, list[list[Draft]]]:
+    """The draft of one arm by what varies between them."""
+    pools = {draft.block.place[0] for draft in group}
+    budgets = {draft.block.place[1] for draft in group}
+    if len(pools) > 1 and len(budgets) > 1:
+        return {
+            "pools and budgets": [list(group)],
+            "pools": _split(group, 1),
+            "budgets": _split(group, 0),
+        }
+    return {"pools" if len(pools) > 1 else "budgets": [list(group)]} if len(group) > 1 else {}
+
+
+def _split(group: Sequence[Draft], axis: int) -> list[list[Draft]]:
+    parts: dict[Any, list[Draft]] = defaultdict(list)
+    for draft in group:
+        parts[draft.block.place[axis]].append(draft)
+    return [part for part in parts.values() if len(part) > 1]
+
+
+def _rows(over: str, parts: Sequence[Sequence[Draft]]) -> list[PooledRow]:
+    return [_row(over, part) for part in parts]
+
+
+def _row(over: str, group: Sequence[Draft]) -> PooledRow:
+    common = shared(group)
+    own = apart(group)
+    effects = np.array([float(one.effect) for one in own])
+    variances = np.array([float(one.variance) for one in own])
+    item_df = float(np.mean([float(one.item_df) for one in own]))
+    pooled = pool_effects(effects, variances, common, item_df)
+    low, high = pooled.interval()
+    predicted = pooled.prediction()
+    first = group[0]
+    place = _place(over, first.block.place)
+    return PooledRow(
+        arm=first.arm.arm,
+        control=first.control.arm,
+        benchmark=first.endpoint.name,
+        over=over,
+        **place,
+        places=pooled.places,
+        better=int((effects > 0).sum()),
+        effect=100 * pooled.effect,
+        ci_low=100 * low,
+        ci_high=100 * high,
+        df=pooled.df,
+        p=pooled.p,
+        tau=100 * pooled.tau,
+        i2=pooled.i2,
+        q=pooled.q,
+        q_p=pooled.q_p,
+        predicted_low=None if predicted is None else 100 * predicted[0],
+        predicted_high=None if predicted is None else 100 * predicted[1],
+        chance_better=pooled.chance_better(),
+    )
+
+
+def _place(over: str, place: tuple[Any, ...]) -> Mapping[str, Any]:
+    return {"pool": None if "pools" in over else place[0], "budget": None if "budgets" in over else place[1]}

@@ -1,0 +1,81 @@
+"""Everything that a score table says: verdicts, and over the grid flips, expectations, agreement and signal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from selkit.stats.agreement import AgreementRow, benchmark_rows, between_recipes
+from selkit.stats.analysis import comparisons, verdict_rows
+from selkit.stats.cells import blocks, cells
+from selkit.stats.flips import FlipRow, RecipeRow, flip_rows, recipe_rows, recipe_table
+from selkit.stats.pooling import PooledRow, pooled_rows
+from selkit.stats.rules import Rules
+from selkit.stats.signal import SignalRow, signal_rows
+from selkit.stats.table import ScoreTable
+from selkit.stats.verdicts import SCHEMA_VERSION, VerdictRow
+
+
+@dataclass(frozen=True)
+class Study:
+    """The results of a score table; what its data do not allow is empty.
+
+    Attributes:
+        verdicts: One row per arm, pool, budget and endpoint: the mean over the recipes.
+        recipes: The same under each recipe, where there are several.
+        flips: Which conclusions depend on the recipe.
+        pooled: What to expect on a new pool or budget, where there are several.
+        agreement: Whether benchmarks order the selectors alike, where there are several benchmarks and arms.
+        recipe_agreement: Whether recipes do (adapters against full fine-tuning, for one).
+        signal: Signal to noise of every benchmark, where there are several arms.
+    """
+
+    verdicts: Sequence[VerdictRow]
+    recipes: Sequence[RecipeRow] = ()
+    flips: Sequence[FlipRow] = ()
+    pooled: Sequence[PooledRow] = ()
+    agreement: Sequence[AgreementRow] = ()
+    recipe_agreement: Sequence[AgreementRow] = ()
+    signal: Sequence[SignalRow] = ()
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """All but the verdicts, by name, as JSON writes them."""
+        found: dict[str, Sequence[Any]] = {
+            "recipes": self.recipes,
+            "flips": self.flips,
+            "pooled": self.pooled,
+            "agreement": self.agreement,
+            "recipe_agreement": self.recipe_agreement,
+            "signal": self.signal,
+        }
+        return {name: [row.to_dict() for row in rows] for name, rows in found.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"schema_version", "verdicts", "recipes", "flips", "pooled", ...}``."""
+        verdicts = [row.to_dict() for row in self.verdicts]
+        return {"schema_version": SCHEMA_VERSION, "verdicts": verdicts, **self.tables()}
+
+
+def study(table: ScoreTable, rules: Rules) -> Study:
+    """All results of ``table`` by ``rules``.
+
+    Raises:
+        DataError: The control has no scores, or runs have different items.
+        UsageError: A rule names an arm or a benchmark that is not there.
+        MissingExtra: scipy is not installed, or statsmodels where there are several recipes, pools or budgets.
+    """
+    rules.check(table)
+    endpoints = rules.endpoints(table)
+    grid = blocks(cells(table, intersect=rules.intersect))
+    found = comparisons(grid, endpoints, rules)
+    by_recipe = recipe_table(grid, endpoints, rules)
+    return Study(
+        verdicts=verdict_rows(found, rules),
+        recipes=recipe_rows(by_recipe),
+        flips=flip_rows(by_recipe, rules),
+        pooled=pooled_rows(found),
+        agreement=benchmark_rows(found, rules.alpha),
+        recipe_agreement=between_recipes(by_recipe, rules.alpha),
+        signal=signal_rows(found, rules),
+    )
