@@ -20,7 +20,7 @@ from selkit.models.load import check_engine, load_model
 from selkit.models.refs import check_model, resolve
 from selkit.models.templates import prompt_template
 from selkit.pools import TestPrompt, TestSet, load_testset
-from selkit.store import Draft, JsonlWriter, Key, Store, atomic_write_bytes, read_jsonl
+from selkit.store import Artifact, Draft, JsonlWriter, Key, Store, atomic_write_bytes, read_jsonl
 
 RESPONSES = "responses.jsonl"
 _PARTIAL = "answers.jsonl"
@@ -169,6 +169,17 @@ def generate_responses(
 def run_generation(job: GenerationJob, output: Path, *, store: Store, force: bool = False) -> GenerationReport:
     """Does a prepared job; see :func:`generate_responses`."""
     _check_output(job, output, store, force)
+    artifact = stored_answers(job, store)
+    data = artifact.file(RESPONSES).read_bytes()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_bytes(output, data)
+    rows = read_jsonl(output)
+    tokens, cut = sum(row["tokens"] for row in rows), sum(row["finish_reason"] == "length" for row in rows)
+    return GenerationReport(output, len(job.testset.prompts), len(rows), tokens, cut, job.key.digest)
+
+
+def stored_answers(job: GenerationJob, store: Store) -> Artifact:
+    """The answers of a prepared job, its file :data:`RESPONSES`: from the store, or written now."""
 
     def answer(testset: TestSet, partial: Path | None) -> list[dict[str, Any]]:
         return answer_rows(
@@ -188,13 +199,7 @@ def run_generation(job: GenerationJob, output: Path, *, store: Store, force: boo
         draft.spend("tokens.out", float(sum(row["tokens"] for row in rows)), "engine")
         atomic_write_bytes(draft.directory / RESPONSES, _lines(rows))
 
-    artifact = store.obtain(job.key, make)
-    data = artifact.file(RESPONSES).read_bytes()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write_bytes(output, data)
-    rows = read_jsonl(output)
-    tokens, cut = sum(row["tokens"] for row in rows), sum(row["finish_reason"] == "length" for row in rows)
-    return GenerationReport(output, len(job.testset.prompts), len(rows), tokens, cut, job.key.digest)
+    return store.obtain(job.key, make)
 
 
 def answer_rows(

@@ -42,8 +42,25 @@ SIZES = {
     "coachlm": 150,
     "pandalm": 170,
     "mt-bench": 80,
+    "alpaca-eval": 805,
 }
 """Rows of the published test sets."""
+
+DIGESTS = {
+    "vicuna": "35adffa8cd3173e2916ebbd57f00fc8d5a36cc1470974febd81744aed0f994e5",
+    "koala": "b51f49a957e00c127f4c4d362406662bf1cea3a34260752846c6e4c6d7e560ec",
+    "wizardlm": "6f6e01a04bbdfd3c7abb72086c6fb7faa38dc7cebb6ae4a8e83c18e7b2691ef5",
+    "self-instruct": "ff1e6533c3142553183123c457bc940d47fa1190cf4df5b3870aef843bcad96b",
+    "lima": "d4120106064d4171dd08e08d2a3f597c4a9ca146a4cb3b2d80994cc4b7bba926",
+    "coachlm": "b02484244df54f340227e51a53c0c4740aa7e5a4057a9d33f1cb52b17344d48a",
+    "pandalm": "048a1a95c8d35eb93543bef4a1cae6b9366a27ee179a2c4bc79f8244bd01fe8b",
+    "mt-bench": "64f1342efb4b6f9831378ba466328be193a9806faa296080e9411c41ab19e21c",
+    "alpaca-eval": "c0df8605dcbb6d47c780926f4ad0b70f128cc9f100569aca5c9899e28bf85601",
+}
+"""What the published test sets have as their :attr:`TestSet.digest`: other prompts, references or ids are noted."""
+
+_ELSEWHERE = {"alpaca-eval": Path("alpaca-eval") / "eval-set.jsonl"}
+"""Where a test set stands in a folder of data, if that is not testsets/NAME.jsonl."""
 
 PLANTED_PROMPTS = 200
 """Rows of the test set 'planted'."""
@@ -74,13 +91,14 @@ class TestPrompt:
 
 @dataclass(frozen=True)
 class TestSet:
-    """Prompts under a name; ``dropped`` are the rows that had none."""
+    """Prompts under a name; ``dropped`` are the rows that had none, and ``part`` says that others were not drawn."""
 
     __test__ = False
 
     name: str
     prompts: tuple[TestPrompt, ...]
     dropped: tuple[Dropped, ...] = field(default=(), compare=False)
+    part: bool = field(default=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -94,16 +112,25 @@ class TestSet:
         ]
         return hashlib.sha256(json.dumps(shown, ensure_ascii=True).encode()).hexdigest()
 
+    @property
+    def departures(self) -> list[str]:
+        """How a test set of a published name differs from the published one, as clauses; nothing of other names."""
+        if self.name not in SIZES or self.part:
+            return []
+        if len(self) != SIZES[self.name]:
+            return [f"{len(self)} prompts, and {SIZES[self.name]} are published"]
+        return [] if self.digest == DIGESTS[self.name] else ["its prompts are not the declared ones"]
+
     def sample(self, count: int, *, seed: int = 0) -> TestSet:
         """A seeded uniform draw of ``count`` prompts, in the order of the set; the whole set where it is smaller."""
         if count >= len(self.prompts):
             return self
         chosen = np.sort(np.random.default_rng(seed).choice(len(self.prompts), size=count, replace=False))
-        return TestSet(self.name, tuple(self.prompts[i] for i in chosen), self.dropped)
+        return TestSet(self.name, tuple(self.prompts[i] for i in chosen), self.dropped, part=True)
 
 
-def load_testset(source: str | Path, *, store: ResultStore | None = None) -> TestSet:
-    """The test set of a file, or of a name.
+def load_testset(source: str | Path, *, store: ResultStore | None = None, data: Path | None = None) -> TestSet:
+    """The test set of a file, or of a name; a note says where one of a published name is not as published.
 
     Args:
         source: A JSON Lines file with ``instruction`` (or prompt, question, or ``turns``, a list of user turns) and,
@@ -111,13 +138,14 @@ def load_testset(source: str | Path, *, store: ResultStore | None = None) -> Tes
             category; a name, looked up as NAME.jsonl in the folder SELKIT_TESTSETS and in testsets/ of the folder
             SELKIT_SHARED_DATA; or 'planted'. Ids follow the rule for rows of pools.
         store: Not needed; accepted as by the other loaders.
+        data: A folder in which the name is looked up first, as NAME.jsonl, and in its testsets/.
 
     Raises:
         DataError: There is no such file, a line of it is not valid JSON, or it holds no prompt.
     """
     if str(source) == PLANTED:
         return TestSet(PLANTED, tuple(_planted()))
-    path = _find(str(source))
+    path = _find(str(source), data)
     log = DropLog(str(path))
     rows = list(_read(path, log))
     if not rows:
@@ -125,19 +153,28 @@ def load_testset(source: str | Path, *, store: ResultStore | None = None) -> Tes
         raise DataError(f"test set {path} holds no prompt{said}")
     if log.counts:
         get_console().note(f"{path}: {log.counts.total()} rows left out: {summary(log.counts, log.listed)}")
-    return TestSet(path.stem, tuple(_with_ids(rows)), tuple(log.listed))
+    name = str(source) if str(source) in SIZES else path.stem
+    testset = TestSet(name, tuple(_with_ids(rows)), tuple(log.listed))
+    for clause in testset.departures:
+        get_console().note(f"test set {name}: {clause} ({path})")
+    return testset
 
 
-def _find(source: str) -> Path:
+def is_testset(name: str, data: Path | None = None) -> bool:
+    """Whether a name is that of a test set: a published one, 'planted', a file, or one in a folder of test sets."""
+    known = name in SIZES or name == PLANTED or Path(name).is_file()
+    return known or any(path.is_file() for path in _places(name, data))
+
+
+def _find(source: str, data: Path | None = None) -> Path:
     path = Path(source)
     if path.is_file():
         return path
-    folders = _folders()
-    for folder in folders:
-        if (found := folder / f"{source}.jsonl").is_file():
-            return found
+    for place in _places(source, data):
+        if place.is_file():
+            return place
     near = did_you_mean(
-        source, (*SIZES, PLANTED, *(file.stem for folder in folders for file in folder.glob("*.jsonl")))
+        source, (*SIZES, PLANTED, *(file.stem for folder in _folders(data) for file in folder.glob("*.jsonl")))
     )
     known = (
         f"put {source}.jsonl into a folder and name that in {FOLDER_VARIABLE}" if source in SIZES else "check the path"
@@ -145,8 +182,17 @@ def _find(source: str) -> Path:
     raise DataError(f"there is no test set {source!r}{near}: {known}, or give a JSON Lines file")
 
 
-def _folders() -> list[Path]:
-    """The folders in which test sets are looked up by name."""
+def _places(name: str, data: Path | None) -> list[Path]:
+    """The files that a name may stand for."""
+    shared = [data] if data else [Path(folder) for folder in [os.environ.get(SHARED_VARIABLE)] if folder]
+    elsewhere = [folder / _ELSEWHERE[name] for folder in shared if name in _ELSEWHERE]
+    return [*(folder / f"{name}.jsonl" for folder in _folders(data)), *elsewhere]
+
+
+def _folders(data: Path | None) -> list[Path]:
+    """The folders in which test sets are looked up by name; what was named is not replaced by something else."""
+    if data is not None:
+        return [data, data / "testsets"]
     shared = os.environ.get(SHARED_VARIABLE)
     named = [os.environ.get(FOLDER_VARIABLE), str(Path(shared) / "testsets") if shared else None]
     return [Path(folder) for folder in named if folder]

@@ -9,7 +9,7 @@ import pytest
 
 from selkit.api import DataError, Turn
 from selkit.pools import load_testset, planted_pool
-from selkit.pools.testsets import SIZES
+from selkit.pools.testsets import SIZES, is_testset
 
 
 def test_fields_of_a_prompt(write_lines: Any) -> None:
@@ -116,5 +116,36 @@ def test_published_test_sets(shared_data: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("SELKIT_SHARED_DATA", str(shared_data))
     sets = {name: load_testset(name) for name in SIZES}
     assert {name: len(testset) for name, testset in sets.items()} == SIZES
+    assert {name: testset.departures for name, testset in sets.items()} == dict.fromkeys(SIZES, [])
     assert all(p.reference for name in ("coachlm", "self-instruct") for p in sets[name].prompts)
     assert all(len(p.turns) == 1 for p in sets["mt-bench"].prompts)
+
+
+def test_a_published_name_with_other_prompts_is_noted(write_lines: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fewer prompts, or other words in as many, are a note and no error; a part drawn by the user is neither."""
+    rows = [{"id": str(i), "instruction": f"say {i}"} for i in range(80)]
+    few = load_testset(write_lines(rows[:79], name="vicuna.jsonl"))
+    assert few.departures == ["79 prompts, and 80 are published"]
+    other = load_testset(write_lines(rows, name="vicuna.jsonl"))
+    assert other.departures == ["its prompts are not the declared ones"]
+    assert other.sample(10).departures == []
+    said = capsys.readouterr().err
+    assert "vicuna: 79 prompts, and 80 are published" in said
+    assert "vicuna: its prompts are not the declared ones" in said
+
+
+def test_a_folder_of_data_comes_first(write_lines: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Names are looked up in the named folder alone, in its testsets/, and AlpacaEval's where it is published."""
+    write_lines([{"instruction": "a"}], name="mine.jsonl")
+    data = tmp_path / "data"
+    for place in (data / "testsets" / "yours.jsonl", data / "alpaca-eval" / "eval-set.jsonl"):
+        place.parent.mkdir(parents=True)
+        place.write_text('{"instruction": "b", "output": "c"}\n', encoding="utf-8")
+    monkeypatch.setenv("SELKIT_TESTSETS", str(tmp_path))
+    assert load_testset("yours", data=data).prompts[0].prompt.instruction == "b"
+    alpaca = load_testset("alpaca-eval", data=data)
+    assert (alpaca.name, alpaca.prompts[0].reference) == ("alpaca-eval", "c")
+    assert is_testset("yours", data)
+    assert not is_testset("mine", data)
+    with pytest.raises(DataError, match="no test set 'mine'"):
+        load_testset("mine", data=data)
