@@ -25,7 +25,7 @@ from selkit.models.folder import ModelFolder
 from selkit.models.forward import WORTH_SHARING, CausalForward, Row, with_less_memory
 from selkit.models.passes import CPU, GPU, Limits, Passes
 from selkit.models.pooling import pool_causal, pool_states
-from selkit.models.sampling import Request, check_decoding, request_seed, write
+from selkit.models.sampling import Request, check_decoding, check_room, request_seed, write
 
 __all__ = ["CPU", "GPU", "Embedded", "HFModel", "Limits"]
 
@@ -61,7 +61,7 @@ class HFModel:
         self.limits = limits or (CPU if str(model.device).startswith("cpu") else GPU)
         self.passes = Passes(self.limits)
         self.causal = model.get_output_embeddings() is not None
-        self.context = _context(model.config, tokenizer, folder)
+        self.context = context_of(model.config, tokenizer, folder)
         self._folder = folder
         self._forward: CausalForward | None = None
 
@@ -240,12 +240,7 @@ class HFModel:
             yield EncodedPair(tuple(kept) or (self.tokenizer.eos_token_id or 0,), 0, len(ids) > limit)
 
     def _refuse_long(self, texts: list[str], rows: list[tuple[int, ...]]) -> None:
-        long = [text for text, ids in zip(texts, rows, strict=True) if len(ids) >= self.context]
-        if long:
-            raise DataError(
-                f"{len(long)} of {len(texts)} prompts fill the {self.context} tokens of model {self.ref!r} and leave "
-                f"no room for an answer, the first begins {long[0][:60]!r}: shorten them, or use a longer context"
-            )
+        check_room(texts, map(len, rows), self.context, self.ref)
 
 
 def _token_losses(forward: CausalForward, group: Sequence[Row]) -> list[NDArray[np.float32]]:
@@ -269,7 +264,7 @@ def _label_probabilities(
     return list(torch.softmax(logits, -1).cpu().numpy())
 
 
-def _context(config: Any, tokenizer: Any, folder: ModelFolder) -> int:
+def context_of(config: Any, tokenizer: Any, folder: ModelFolder) -> int:
     """The longest text in tokens: the least of what the configuration, the tokenizer and a sentence encoder say."""
     text = config.get_text_config()
     names = ("max_position_embeddings", "n_positions", "max_sequence_length")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from selkit.api import Decoding, Generation, UsageError
+from selkit.api import DataError, Decoding, Generation, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -73,17 +73,43 @@ def write(model: Any, tokenizer: Any, requests: Sequence[Request], decoding: Dec
             tokenizer=tokenizer if decoding.stop else None,
         )
     rows = written[:, ids.shape[1] :].tolist()
-    return [_generation(row, tokenizer, frozenset((*ends, pad)), decoding.stop) for row in rows]
+    return [read_answer(row, tokenizer, frozenset((*ends, pad)), decoding.stop) for row in rows]
+
+
+def check_room(texts: Sequence[str], lengths: Iterable[int], context: int, ref: str) -> None:
+    """Refuses prompts that leave no room for an answer.
+
+    Args:
+        texts: The prompts.
+        lengths: Tokens of each.
+        context: The longest text that the model reads, in tokens.
+        ref: Reference of the model.
+
+    Raises:
+        DataError: Some fill the context.
+    """
+    long = [text for text, length in zip(texts, lengths, strict=True) if length >= context]
+    if long:
+        raise DataError(
+            f"{len(long)} of {len(texts)} prompts fill the {context} tokens of model {ref!r} and leave "
+            f"no room for an answer, the first begins {long[0][:60]!r}: shorten them, or use a longer context"
+        )
 
 
 def end_tokens(model: Any, tokenizer: Any) -> list[int]:
     """Ids that end an answer: those of the model's generation settings and the tokenizer's own."""
-    configured = model.generation_config.eos_token_id
+    return ends_of(model.generation_config, tokenizer)
+
+
+def ends_of(config: Any, tokenizer: Any) -> list[int]:
+    """As :func:`end_tokens`, from generation settings."""
+    configured = config.eos_token_id
     ids = configured if isinstance(configured, list) else [configured]
     return sorted({i for i in (*ids, tokenizer.eos_token_id) if i is not None})
 
 
-def _generation(ids: list[int], tokenizer: Any, ends: frozenset[int], stops: Sequence[str]) -> Generation:
+def read_answer(ids: Sequence[int], tokenizer: Any, ends: frozenset[int], stops: Sequence[str]) -> Generation:
+    """The answer in the ids that a model wrote: up to the first end token, and up to the first stop text."""
     end = next((i for i, token in enumerate(ids) if token in ends), None)
     kept = ids[:end]
     text = tokenizer.decode(kept, skip_special_tokens=True)
