@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -16,41 +15,28 @@ from selkit.api import (
     Context,
     DataError,
     Pool,
-    RowScore,
     Sampler,
     Scorer,
     Selection,
     Selector,
 )
+from selkit.select import fill_models, score_key
+from selkit.store import Store
 from selkit.testing.checks_common import DECLARATIONS, MANNERS, where_it_runs
+from selkit.testing.checks_scorers import SCORER_CHECKS, close, same_score
 from selkit.testing.pools import awkward_pool, shuffled
-from selkit.testing.results import Broken, Check, NotApplicable, check, expect
-from selkit.testing.subjects import SelectorSubject, as_row_score, scored
+from selkit.testing.results import Broken, Check, check, expect
+from selkit.testing.scorers import scorers_at_work
+from selkit.testing.subjects import SelectorSubject, training_in
 
 SEEDS = 8
 """Seeds under which a seeded selector must make at least two different choices."""
-
-RELATIVE, ABSOLUTE = 1e-4, 1e-6
-"""How far two computations of one score may lie apart: the rounding of a model's batches is no difference."""
 
 
 def takes_a_budget(subject: SelectorSubject) -> str:
     """For checks of budgets."""
     own = "" if subject.component.sized else "it takes no budget: its selection has a size of its own"
     return where_it_runs(subject) or own
-
-
-def scores_rows(subject: SelectorSubject) -> str:
-    """For checks of scorers."""
-    return where_it_runs(subject) or ("" if isinstance(subject.component, Scorer) else "it is not a scorer")
-
-
-def scores_rows_alone(subject: SelectorSubject) -> str:
-    """For checks of scorers whose scores depend on the row alone."""
-    if reason := scores_rows(subject):
-        return reason
-    alone = getattr(subject.component, "independent", False)
-    return "" if alone else "it declares independent = False: an interrupted pass starts again"
 
 
 @check(takes_a_budget)
@@ -74,7 +60,7 @@ def same_seed_same_choice(subject: SelectorSubject) -> None:
     """The same seed gives the same choice with the same scores, whatever ran before."""
     first, second = (subject.choose(subject.third, seed=3) for _ in range(2))
     expect(first.ids == second.ids, "two runs with the same seed chose differently: draw with ctx.rng alone")
-    changed = [i for i, score in first.scores.items() if not _close(score, second.scores.get(i))]
+    changed = [i for i, score in first.scores.items() if not close(score, second.scores.get(i))]
     expect(not changed, f"two runs with the same seed gave different scores to {len(changed)} rows")
 
 
@@ -98,7 +84,7 @@ def pool_order_irrelevant(subject: SelectorSubject) -> None:
     if isinstance(subject.component, Scorer):
         scores = dict(zip(turned.ids, subject.scores(pool=turned), strict=True))
         pairs = zip(subject.pool.ids, subject.scores(), strict=True)
-        changed = [i for i, score in pairs if not _same_score(score, scores[i])]
+        changed = [i for i, score in pairs if not same_score(score, scores[i])]
         expect(
             not changed, f"{len(changed)} rows have another score when the pool is in another order, e.g. {changed[:1]}"
         )
@@ -163,43 +149,6 @@ def awkward_rows(subject: SelectorSubject) -> None:
         subject.choose(subject.third, pool=Pool(both, name="with-awkward-rows"))
 
 
-@check(scores_rows)
-def one_score_per_row(subject: SelectorSubject) -> None:
-    """A scorer gives one score per row, no more and no fewer."""
-    for pool in (subject.pool, awkward_pool(subject.pool)):
-        scores = subject.scores(pool=pool)
-        expect(len(scores) == len(pool), f"{len(scores)} scores came back for {len(pool)} rows")
-
-
-@check(scores_rows)
-def missing_scores_are_reported(subject: SelectorSubject) -> None:
-    """A row without a score has a status and a reason, or NaN, and no value in place of one."""
-    for pool in (subject.pool, awkward_pool(subject.pool)):
-        for row_id, score in zip(pool.ids, subject.scores(pool=pool), strict=False):
-            expect(not (wrong := _guessed(score)), f"row {row_id!r}: {wrong}")
-
-
-@check(scores_rows)
-def tracks_progress(subject: SelectorSubject) -> None:
-    """Scoring shows progress through ctx.track. A scorer that does not is not refused; the reason says so."""
-    tracked = subject.directly(_count_tracked)
-    if not tracked:
-        raise NotApplicable("it does not show progress: iterate over ctx.track(pool)")
-
-
-@check(scores_rows_alone)
-def killed_pass_resumes(subject: SelectorSubject) -> None:
-    """Scores of a pass that was stopped half-way and taken up again are those of one that was not."""
-    whole, resumed = subject.scores(), subject.directly(_in_two_parts)
-    expect(len(whole) == len(resumed), f"{len(resumed)} scores came back in two parts, {len(whole)} in one")
-    changed = [i for i, a, b in zip(subject.pool.ids, whole, resumed, strict=True) if not _same_score(a, b)]
-    expect(
-        not changed,
-        f"{len(changed)} rows have another score when the rows before them are missing, e.g. {changed[:1]}: "
-        "declare independent = False",
-    )
-
-
 @check(where_it_runs)
 def leaves_pool_alone(subject: SelectorSubject) -> None:
     """It does not change the pool that it is given, nor the lists that the pool hands out."""
@@ -211,6 +160,24 @@ def leaves_pool_alone(subject: SelectorSubject) -> None:
     expect(pool.table is table and pool.name == name, "it put another table or name into the pool")
     expect(pool.ids == ids == copy.ids and list(pool.sorted_ids) == ordered, "it changed the pool's list of ids")
     expect(copy.fingerprint == pool.fingerprint == fingerprint, "it changed the pool's rows or fingerprint")
+
+
+@check(where_it_runs)
+def cost_is_recorded(subject: SelectorSubject) -> None:
+    """Scorers run in the host's own passes alone, so that what a choice took stands in the ledger and is charged to it.
+
+    A scorer that is a parameter is asked through ``ctx.scores``; one whose method is called by the component leaves
+    neither its scores nor its cost behind.
+    """
+    component = fill_models(subject.component, subject.base_model)
+    whole = replace(subject, component=component, folder=subject.new_folder())
+    store = Store(subject.new_folder())
+    with scorers_at_work(component) as at_work:
+        result = whole.result(subject.third, store=store)
+    for scorer in at_work:
+        key = score_key(scorer, subject.pool, training_in(store)).digest
+        charged = key in result.spent and any(row.resource == "wall_seconds" for row in store.ledger([key]))
+        expect(charged, f"it runs the scorer {scorer.name!r} itself, at no recorded cost: ask ctx.scores(scorer)")
 
 
 SELECTOR_CHECKS: tuple[Check[Any], ...] = (
@@ -225,11 +192,9 @@ SELECTOR_CHECKS: tuple[Check[Any], ...] = (
     budget_all,
     budget_too_large,
     awkward_rows,
-    one_score_per_row,
-    missing_scores_are_reported,
-    tracks_progress,
-    killed_pass_resumes,
+    *SCORER_CHECKS,
     leaves_pool_alone,
+    cost_is_recorded,
     *MANNERS,
 )
 """Every check of a selector."""
@@ -238,8 +203,8 @@ SELECTOR_CHECKS: tuple[Check[Any], ...] = (
 def minimum_for_selector(component: BaseSelector) -> int:
     """How many checks must run for a selector of this kind."""
     if not component.sized:
-        return 12
-    return 20 if isinstance(component, Scorer) else 17
+        return 13
+    return 21 if isinstance(component, Scorer) else 18
 
 
 def _expect_count(selection: Selection, rows: int) -> None:
@@ -259,49 +224,3 @@ def _ask(component: BaseSelector, pool: Pool, rows: int, ctx: Context) -> Sequen
         selection = component.select(pool, Budget(count=rows), ctx)
         return selection.ids if rows <= len(pool) or not selection.shortfall else ()
     return ()
-
-
-def _in_two_parts(component: BaseSelector, pool: Pool, ctx: Context) -> list[RowScore]:
-    assert isinstance(component, Scorer)
-    running = iter(component.score(pool, ctx))
-    before = [as_row_score(score) for score in islice(running, len(pool) // 2)]
-    if isinstance(running, Generator):
-        running.close()
-    return before + scored(component, pool.without(pool.ids[: len(before)]), ctx)
-
-
-def _count_tracked(component: BaseSelector, pool: Pool, ctx: Context) -> int:
-    count = 0
-
-    def track(items: Iterable[Any], *, total: int | None = None, description: str = "") -> Iterator[Any]:
-        nonlocal count
-        for item in items:
-            count += 1
-            yield item
-
-    ctx.track = track  # type: ignore[method-assign]
-    scored(component, pool, ctx)
-    return count
-
-
-def _guessed(score: RowScore) -> str:
-    """Why a score is a guess in place of a missing one; empty where it is not."""
-    if score.value is None:
-        if score.status == "ok":
-            return "no value, and the status is 'ok': use RowScore.excluded or RowScore.failed"
-        return "" if score.reason.strip() else f"status {score.status!r} without a reason"
-    if score.status != "ok":
-        return f"status {score.status!r} with the value {score.value}: a row without a score has none"
-    if math.isinf(score.value):
-        return f"the score {score.value}: use RowScore.excluded or RowScore.failed for rows without a score"
-    return ""
-
-
-def _same_score(one: RowScore, other: RowScore) -> bool:
-    return one.status == other.status and _close(one.value, other.value)
-
-
-def _close(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return (math.isnan(one) and math.isnan(other)) or math.isclose(one, other, rel_tol=RELATIVE, abs_tol=ABSOLUTE)

@@ -27,7 +27,7 @@ from selkit.api import (
 )
 from selkit.models import HostContext
 from selkit.plugins import check_requirements, missing_requirements
-from selkit.select import Arms, Recipe, Training, select
+from selkit.select import Arms, Recipe, SelectionResult, Training, select
 from selkit.select.embedding import stored_embeddings
 from selkit.select.engine import fill_models
 from selkit.select.training import nested
@@ -110,7 +110,13 @@ class SelectorSubject(Subject):
 
     def choose(self, budget: int, *, pool: Pool | None = None, seed: int = 0) -> Selection:
         """What the host's own engine makes of the selector, with a store of its own."""
-        store = Store(self.new_folder())
+        return self.result(budget, pool=pool, seed=seed).selection
+
+    def result(
+        self, budget: int, *, pool: Pool | None = None, seed: int = 0, store: Store | None = None
+    ) -> SelectionResult:
+        """The same with all that the host knows of it; in ``store``, where one is given."""
+        store = Store(self.new_folder()) if store is None else store
         return select(
             self.pool if pool is None else pool,
             self.component,
@@ -119,8 +125,8 @@ class SelectorSubject(Subject):
             store=store,
             base_model=self.base_model,
             arms=self.arms,
-            training=_training(store),
-        ).selection
+            training=training_in(store),
+        )
 
     def directly(self, work: Callable[[BaseSelector, Pool, Context], T], *, pool: Pool | None = None) -> T:
         """What ``work`` returns for the selector, a pool and the context that the host's engine makes."""
@@ -139,7 +145,7 @@ class SelectorSubject(Subject):
             store=store,
             base_model=self.base_model,
             arms=self.arms,
-            training=_training(store),
+            training=training_in(store),
         )
         return found[0]
 
@@ -214,7 +220,8 @@ class _Inside(Selector):
         return Selection(())
 
 
-def _training(store: Store) -> Training:
+def training_in(store: Store) -> Training:
+    """What serves the trainings of components, with its results in ``store``."""
     from selkit.experiment.training import ComponentTraining
 
     return ComponentTraining(store)

@@ -7,13 +7,14 @@ import random
 import socket
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from selkit.api import Budget, Context, Example, Pool, RowScore, Sampler, Scorer, Selection, Selector
+from selkit.plugins.builtin.length import Longest
 
 
 @dataclass
@@ -315,6 +316,22 @@ class RunningMean(SoundScorer):
 
 
 @dataclass
+class TrustingItsCache(SoundScorer):
+    """Takes the number of rows that it has begun with from its folder, where a kill leaves it behind."""
+
+    name = "trusting-its-cache"
+
+    def score(self, pool: Pool, ctx: Context) -> Iterable[float]:
+        """Sound scores, twice as large where an earlier pass did not tidy up."""
+        begun = ctx.cache_dir / "begun"
+        factor = 2.0 if begun.exists() else 1.0
+        begun.touch()
+        for example in ctx.track(pool):
+            yield factor * len(example.response)
+        begun.unlink()
+
+
+@dataclass
 class Sorting(SoundSampler):
     """Sorts the pool's own list of ids."""
 
@@ -432,6 +449,49 @@ class Exiting(SoundSampler):
     def sample(self, pool: Pool, k: int, ctx: Context) -> Sequence[str]:
         """Nothing."""
         sys.exit(3)
+
+
+@dataclass
+class Bypassing(SoundSampler):
+    """Asks the scorer that is its parameter past the host.
+
+    Args:
+        scorer: What ranks the rows.
+    """
+
+    name = "bypassing"
+    seeded = False
+    scorer: Scorer = field(default_factory=lambda: Longest(unit="words"))
+
+    def sample(self, pool: Pool, k: int, ctx: Context) -> Sequence[str]:
+        """The best by scores that nobody keeps."""
+        scores = dict(zip(pool.ids, self.scorer.score(pool, ctx), strict=True))
+        return sorted(pool.sorted_ids, key=lambda row_id: -as_number(scores[row_id]))[: self.most(pool, k)]
+
+    def most(self, pool: Pool, k: int) -> int:
+        """The budget, checked."""
+        return Budget(count=k).rows(len(pool))
+
+
+@dataclass
+class Asking(Bypassing):
+    """The same through the host.
+
+    Args:
+        scorer: What ranks the rows.
+    """
+
+    name = "asking"
+
+    def sample(self, pool: Pool, k: int, ctx: Context) -> Sequence[str]:
+        """The best by stored scores."""
+        scores = ctx.scores(self.scorer)
+        return sorted(pool.sorted_ids, key=lambda row_id: -scores.get(row_id, 0.0))[: self.most(pool, k)]
+
+
+def as_number(score: float | RowScore) -> float:
+    """A score as a number, 0 where there is none."""
+    return (score.value or 0.0) if isinstance(score, RowScore) else score
 
 
 def _value_or_zero(example: Example) -> RowScore:

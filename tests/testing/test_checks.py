@@ -44,8 +44,12 @@ SELECTOR_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
         (selectors.NoReason, "without a reason"),
     ],
     "tracks_progress": [(selectors.Untracked, "does not show progress")],
-    "killed_pass_resumes": [(selectors.RunningMean, "declare independent = False")],
+    "killed_pass_resumes": [
+        (selectors.RunningMean, "declare independent = False"),
+        (selectors.TrustingItsCache, "have another score after a kill"),
+    ],
     "leaves_pool_alone": [(selectors.Sorting, "the pool's list of ids")],
+    "cost_is_recorded": [(selectors.Bypassing, "'longest' itself, at no recorded cost")],
     "leaves_process_alone": [
         (selectors.GlobalSeed, "the global state of numpy.random"),
         (selectors.GlobalShuffle, "the module random"),
@@ -132,7 +136,9 @@ def test_judge_check_catches_its_fault(
     assert words in result.reason
 
 
-@pytest.mark.parametrize("sound", [selectors.SoundScorer, selectors.SoundSampler, selectors.SoundSelector])
+@pytest.mark.parametrize(
+    "sound", [selectors.SoundScorer, selectors.SoundSampler, selectors.SoundSelector, selectors.Asking]
+)
 def test_sound_selectors_pass(sound: Callable[[], Component]) -> None:
     """Nothing fails, enough checks run, and only what does not apply is skipped."""
     report = check_component(sound())
