@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -26,20 +26,81 @@ if TYPE_CHECKING:
     help="The smallest difference that matters, in points of 100; repeat for more, 1 where not given.",
 )
 @click.option("--intersect", is_flag=True, help="Keep only the items that all runs have, instead of refusing.")
+@click.option("--counts", is_flag=True, help="FILE holds published counts: win, tie, lose and n, one comparison a row.")
+@click.option(
+    "--ties",
+    type=float,
+    multiple=True,
+    metavar="SHARE",
+    help="With --counts: ties to assume where only wins less losses are known; repeat for more. Default: 0.2 and 0.3.",
+)
 @options.as_json
 @options.verbosity
-def command(file: str, control: str, alpha: float, margins: tuple[str, ...], intersect: bool, as_json: bool) -> None:
+def command(
+    file: str,
+    control: str,
+    alpha: float,
+    margins: tuple[str, ...],
+    intersect: bool,
+    counts: bool,
+    ties: tuple[float, ...],
+    as_json: bool,
+) -> None:
     """Say of every arm in a score table whether it beats the control.
 
     FILE is Parquet or CSV with the columns arm, run, item, benchmark and score (0 to 1), and optionally cluster,
     recipe, pool and budget. Several benchmarks also make a composite, in which they count alike.
+
+    With --counts, FILE holds comparisons of two models: win, tie and lose (and n), or n with net (wins less losses) or
+    ws (winning score). Every other column is a label. Their intervals are over items alone.
     """
+    _check_mode(counts, bool(ties), bool(margins) or intersect)
+    if counts:
+        _counts(file, alpha, ties, as_json)
+    else:
+        _verdicts(file, control, alpha, parse_margins(margins), intersect, as_json)
+
+
+def _check_mode(counts: bool, ties: bool, others: bool) -> None:
+    from selkit.api.errors import UsageError
+
+    if counts and others:
+        raise UsageError("--margin and --intersect are for score tables and mean nothing with --counts: leave them out")
+    if ties and not counts:
+        raise UsageError("--ties is for published counts: add --counts, or leave it out")
+
+
+def _counts(file: str, alpha: float, ties: Sequence[float], as_json: bool) -> None:
+    """Intervals for published counts."""
+    import json
+
+    from selkit.cli.stats_tables import counts_table
+    from selkit.console import get_console
+    from selkit.stats.counts import TIES, count_rows, counts_json, read_counts
+
+    rows = count_rows(read_counts(file, ties or TIES), alpha)
+    console = get_console()
+    if as_json:
+        console.result(json.dumps(counts_json(rows), indent=2, allow_nan=False))
+        return
+    console.table("win rate less 50, in points of 100; 95% intervals over items alone", *counts_table(rows))
+    stands, corrected = sum(row.stands for row in rows), sum(row.stands_holm for row in rows)
+    console.result("")
+    console.result(
+        f"{stands} of {len(rows)} stand on their items, {corrected} after Holm's correction. How much another training "
+        "run would differ is not in these counts."
+    )
+
+
+def _verdicts(
+    file: str, control: str, alpha: float, wanted: Mapping[str, float], intersect: bool, as_json: bool
+) -> None:
+    """Verdicts for a score table."""
     import json
 
     from selkit.console import get_console
     from selkit.stats import Rules, ScoreTable, equal_weights, study
 
-    wanted = parse_margins(margins)
     table = ScoreTable.read(file)
     weights = equal_weights(table.benchmarks)
     _check_margins(wanted, [*table.benchmarks, *(["composite"] if weights else [])])

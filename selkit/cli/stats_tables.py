@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from selkit.stats import VerdictRow
+    from selkit.stats.counts import CountRow
 
 
 def verdict_table(rows: Sequence[VerdictRow], *, exploratory: bool = False) -> tuple[list[str], list[list[str]]]:
@@ -35,6 +36,31 @@ def verdict_table(rows: Sequence[VerdictRow], *, exploratory: bool = False) -> t
         for row in rows
     ]
     return [*headings, "verdict"], cells
+
+
+def counts_table(rows: Sequence[CountRow]) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells of published counts, the labels first."""
+    labels = list(dict.fromkeys(name for row in rows for name in row.labels))
+    assumed = ["ties assumed"] if any(row.assumed_ties is not None for row in rows) else []
+    cells = [
+        [
+            *(row.labels.get(name, "") for name in labels),
+            *(["" if row.assumed_ties is None else f"{100 * row.assumed_ties:.0f}%"] * len(assumed)),
+            str(row.win),
+            str(row.tie),
+            str(row.lose),
+            f"{row.ws:.3f}",
+            f"{row.effect:+.1f}",
+            _interval(row.ci_low, row.ci_high),
+            _p(row.p_holm),
+            _p(row.p_sign),
+            "" if row.needed is None else str(row.needed),
+            "yes" if row.stands_holm else "alone" if row.stands else "no",
+        ]
+        for row in rows
+    ]
+    numbers = ["win", "tie", "lose", "WS", "points", "95% interval", "Holm p", "sign test", "needed", "stands"]
+    return [*labels, *assumed, *numbers], cells
 
 
 def _p(value: float | None) -> str:

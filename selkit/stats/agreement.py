@@ -42,7 +42,7 @@ class AgreementRow:
         lora: One of the two recipes trains adapters and the other all weights, judging by their names.
         points: Arms (in places) that are ordered.
         tau: Kendall's tau-b; ``p`` its two-sided p value, exact where there are no ties.
-        ci_low: 95% interval from drawing the runs again, with ``ci_high``; None where no arm has two runs. The draws add
+        ci_low: 95% interval from drawing the runs again, with ``ci_high``; None where no arm has two runs. Draws add
             noise, which pulls tau towards 0, so the interval reaches further that way.
         detectable: The smallest |tau| that so many points could show at alpha; None where none could.
         mde_first: The difference from the control that ``first`` detects for a typical (median) arm, in points of 100;

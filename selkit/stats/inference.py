@@ -100,15 +100,15 @@ class Plan:
 
     def more_runs(self) -> int | None:
         """The runs of each arm that suffice on the same items; None where :data:`MOST_RUNS` do not."""
-        return _smallest(lambda k: self._reached(k, self.items), 2, MOST_RUNS)
+        return smallest(lambda k: self._reached(k, self.items), 2, MOST_RUNS)
 
     def more_items(self) -> int | None:
         """The items that suffice in the same runs; None where :data:`MOST_ITEMS` times as many do not."""
-        return _smallest(lambda n: self._reached(1, n), self.items, MOST_ITEMS * self.items)
+        return smallest(lambda n: self._reached(1, n), self.items, MOST_ITEMS * self.items)
 
     def more_of_both(self) -> tuple[int, int] | None:
         """Runs of each arm and items, multiplied by the same number, that suffice; None where nothing sensible does."""
-        times = _smallest(lambda f: self._reached(f * self.runs, f * self.items), 2, MOST_RUNS // self.runs)
+        times = smallest(lambda f: self._reached(f * self.runs, f * self.items), 2, MOST_RUNS // self.runs)
         return None if times is None else (times * self.runs, times * self.items)
 
     def _reached(self, k: int, items: int) -> bool:
@@ -142,7 +142,7 @@ def _grown(df: Floats, runs: int, more: int) -> Floats:
     return df * (more - 1) / (runs - 1) if runs > 1 else np.asarray(more - 1.0)
 
 
-def _smallest(reached: Callable[[int], bool], low: int, high: int) -> int | None:
+def smallest(reached: Callable[[int], bool], low: int, high: int) -> int | None:
     """The smallest whole number from ``low`` to ``high`` that reaches the goal, by halving; None where none does."""
     if low > high or not reached(high):
         return None

@@ -49,7 +49,9 @@ class ScoreTable:
             DataError: The file cannot be read, or the table breaks the contract (see :meth:`from_arrow`).
         """
         path = Path(path)
-        return cls.from_arrow(_read_arrow(path), source=path.name)
+        # As text, because an item called 007 is not the item 7; only the budget is a number where it looks like one.
+        types = {name: pa.string() for name in COLUMNS if name != "budget"}
+        return cls.from_arrow(read_arrow(path, ", ".join(REQUIRED), types), source=path.name)
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> ScoreTable:
@@ -99,29 +101,33 @@ def combined(codes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return key
 
 
-def _read_arrow(path: Path) -> pa.Table:
+def read_arrow(path: Path, columns: str, types: Mapping[str, pa.DataType] | None = None) -> pa.Table:
+    """The table in a Parquet or CSV file, by its ending.
+
+    Args:
+        path: The file.
+        columns: The columns that are wanted, for the sentence on a file that is not there.
+        types: What columns of a CSV hold; the others are guessed.
+
+    Raises:
+        DataError: There is no such file, it has another ending, or it cannot be read.
+    """
     name = path.name.lower()
     if not path.is_file():
-        raise DataError(f"there is no file {path}: give a Parquet or CSV file with the columns {', '.join(REQUIRED)}")
+        raise DataError(f"there is no file {path}: give a Parquet or CSV file with the columns {columns}")
     try:
         if name.endswith(".parquet"):
             from pyarrow import parquet
 
             return parquet.read_table(path)
         if name.endswith((".csv", ".csv.gz")):
-            return _read_csv(path)
+            from pyarrow import csv
+
+            convert = csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
+            return csv.read_csv(path, convert_options=convert)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path.name} cannot be read as a table: {str(error).splitlines()[0]}") from error
     raise DataError(f"{path.name} is neither .parquet nor .csv: scores are read from one of the two")
-
-
-def _read_csv(path: Path) -> pa.Table:
-    from pyarrow import csv
-
-    # As text, because an item called 007 is not the item 7; only the budget is a number where it looks like one.
-    types = {name: pa.string() for name in COLUMNS if name != "budget"}
-    convert = csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
-    return csv.read_csv(path, convert_options=convert)
 
 
 def _check_columns(table: pa.Table, source: str) -> None:
