@@ -55,3 +55,8 @@ def command(spec: str | None, output: str | None, store: str | None, as_json: bo
             f"{len(failures)} cells failed, the first is {failures[0]['cell']} ({failures[0]['error']}): the others "
             "are stored and reported, and the same command tries the failed ones again"
         )
+    if unfit := [row["testset"] for row in document["judges"] if (row["canaries"] or {}).get("fit") is False]:
+        raise WorkFailed(
+            f"canaries fooled the judge of {', '.join(unfit)}: its verdicts are reported and not to be believed; take "
+            "another judge or prompt"
+        )

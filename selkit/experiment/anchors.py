@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from selkit.api import DataError, UsageError
-from selkit.judge import read_responses
+from selkit.judge import Response, read_responses
 from selkit.models import check_model, has_chat_template, prompt_template, resolve
+from selkit.models.conversations import AnsweredTurns, turn_ids
 from selkit.models.templates import CHAT
 from selkit.pools import TestSet
 
@@ -21,53 +22,66 @@ class Anchor:
     Args:
         kind: 'random' (one extra random run per pool and budget), 'reference' (the test set's own answers), 'file' (a
             file of responses) or 'model' (a model that answers as it is).
-        answers: Response by prompt, where they are known before the run ('reference', 'file').
+        answers: Responses by their ids, where they are known before the run ('reference', 'file').
         model: The model's reference, for 'model'.
         template: Name of the template that formats its prompts: its own chat template where it has one, else the
             recipe's.
     """
 
     kind: Literal["random", "reference", "file", "model"]
-    answers: Mapping[str, str] | None = None
+    answers: Mapping[str, Response] | None = None
     model: str = ""
     template: str = ""
 
 
-def read_anchor(anchor: str, testset: TestSet, template: str) -> Anchor:
-    """The anchor that a spec names; ``template`` is the recipe's.
+def read_anchor(anchor: str, testset: TestSet, template: str, turns: AnsweredTurns = "first") -> Anchor:
+    """The anchor that a spec names.
+
+    Args:
+        anchor: As the spec has it.
+        testset: What is answered.
+        template: Name of the recipe's template.
+        turns: Which turns of conversations are answered.
 
     Raises:
-        UsageError: The test set has prompts without a reference, and the anchor is 'reference'.
+        UsageError: The anchor is 'reference', and there are prompts or later turns without a reference.
         DataError: The file lacks prompts of the test set, or there is neither a file nor a model of that name.
     """
     if anchor == "random":
         return Anchor("random")
     if anchor == "reference":
-        return Anchor("reference", _references(testset))
+        return Anchor("reference", _references(testset, turns))
     if Path(anchor).is_file():
-        return Anchor("file", _responses(Path(anchor), testset))
+        return Anchor("file", _responses(Path(anchor), testset, turns))
     return _model(anchor, testset, template)
 
 
-def _references(testset: TestSet) -> dict[str, str]:
+def _references(testset: TestSet, turns: AnsweredTurns) -> dict[str, Response]:
     bare = [prompt.id for prompt in testset.prompts if not prompt.reference]
     if bare:
         raise UsageError(
             f"the anchor of test set {testset.name!r} is its references, and {len(bare)} of {len(testset.prompts)} "
             "prompts have none: take another anchor, e.g. random"
         )
-    return {prompt.id: prompt.reference or "" for prompt in testset.prompts}
-
-
-def _responses(path: Path, testset: TestSet) -> dict[str, str]:
-    responses = read_responses(path)
-    missing = [prompt.id for prompt in testset.prompts if prompt.id not in responses]
-    if missing:
-        raise DataError(
-            f"the anchor {path} has no response to {len(missing)} of {len(testset.prompts)} prompts of test set "
-            f"{testset.name!r}, e.g. {missing[0]!r}: let its model answer them with `selkit generate`"
+    if turns == "all" and any(prompt.turns for prompt in testset.prompts):
+        raise UsageError(
+            f"the anchor of test set {testset.name!r} is its references, and its later turns have none: leave turns: "
+            "all out, or take another anchor, e.g. random"
         )
-    return {prompt.id: responses[prompt.id].response for prompt in testset.prompts}
+    return {p.id: Response(p.id, p.prompt.question, p.reference or "") for p in testset.prompts}
+
+
+def _responses(path: Path, testset: TestSet, turns: AnsweredTurns) -> dict[str, Response]:
+    responses = read_responses(path)
+    wanted = [name for prompt in testset.prompts for name in turn_ids(prompt, turns)]
+    missing = [name for name in wanted if name not in responses]
+    if missing:
+        every = " --turns all" if turns == "all" else ""
+        raise DataError(
+            f"the anchor {path} has no response to {len(missing)} of {len(wanted)} prompts of test set "
+            f"{testset.name!r}, e.g. {missing[0]!r}: let its model answer them with `selkit generate{every}`"
+        )
+    return {name: responses[name] for name in wanted}
 
 
 def _model(anchor: str, testset: TestSet, template: str) -> Anchor:

@@ -16,6 +16,7 @@ from selkit import __version__
 from selkit.api import Decoding, LanguageModel, Turns
 from selkit.evals import BenchmarkJob, benchmark_key, run_benchmark
 from selkit.models import load_model, prompt_template, resolve
+from selkit.models.conversations import AnsweredTurns, answer_turns
 from selkit.models.generate import answer_rows
 from selkit.pools import TestSet, load_pool
 from selkit.store import Artifact, Draft, Key, Store, atomic_write_text, canonical_json, read_jsonl
@@ -44,6 +45,21 @@ class TrainingJob:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A test set as a model is asked it.
+
+    Args:
+        testset: The prompts.
+        decoding: How answers are written.
+        turns: Whether only the first turn of each conversation is answered, or all.
+    """
+
+    testset: TestSet
+    decoding: Decoding
+    turns: AnsweredTurns = "first"
+
+
+@dataclass(frozen=True)
 class CellJob:
     """Everything a worker needs to do one cell; plain data, so that it can go to another process.
 
@@ -53,7 +69,7 @@ class CellJob:
         training: What it is trained on; None for a model that answers as it is.
         template: Name of the prompt template that training and answering share.
         seed: The training seed.
-        prompts: The test sets to answer, each with its decoding.
+        prompts: The test sets to answer.
         benchmarks: The benchmarks to run.
         store: Root of the store.
         threads: Threads of the processor that the cell may use.
@@ -65,7 +81,7 @@ class CellJob:
     training: TrainingJob | None
     template: str
     seed: int
-    prompts: tuple[tuple[TestSet, Decoding], ...]
+    prompts: tuple[Asked, ...]
     benchmarks: tuple[BenchmarkJob, ...]
     store: Path
     threads: int
@@ -89,12 +105,13 @@ def record_key(job: CellJob, training: TrainingJob) -> Key:
     return Key("training", "sft", inputs={"weights": weights_key(job, training).digest})
 
 
-def responses_key(job: CellJob, testset: TestSet, decoding: Decoding) -> Key:
+def responses_key(job: CellJob, asked: Asked) -> Key:
     """What the answers to a test set depend on."""
     template = prompt_template(job.template, job.model)
-    inputs = {"weights": _digest(job), "testset": testset.digest, "template": template.digest}
+    inputs = {"weights": _digest(job), "testset": asked.testset.digest, "template": template.digest}
     conditions = {"seed": job.seed, "threads": job.threads}
-    return Key("responses", "hf", asdict(decoding), _versions("torch", "transformers"), inputs, conditions)
+    how = asdict(asked.decoding) | ({} if asked.turns == "first" else {"turns": asked.turns})
+    return Key("responses", "hf", how, _versions("torch", "transformers"), inputs, conditions)
 
 
 def bench_key(job: CellJob, benchmark: BenchmarkJob) -> Key:
@@ -105,7 +122,7 @@ def bench_key(job: CellJob, benchmark: BenchmarkJob) -> Key:
 def cell_keys(job: CellJob) -> list[Key]:
     """Keys of all that the cell leaves behind, without the weights."""
     trained = [record_key(job, job.training)] if job.training else []
-    answers = [responses_key(job, testset, decoding) for testset, decoding in job.prompts]
+    answers = [responses_key(job, asked) for asked in job.prompts]
     return [*trained, *answers, *(bench_key(job, benchmark) for benchmark in job.benchmarks)]
 
 
@@ -120,9 +137,9 @@ def run_cell(job: CellJob, begin: Callable[[str], None] = lambda stage: None) ->
     if job.training:
         begin("training")
         training_record(job, job.training, store)
-    for testset, decoding in job.prompts:
-        begin(f"answering {testset.name}")
-        answers(job, store, testset, decoding)
+    for asked in job.prompts:
+        begin(f"answering {asked.testset.name}")
+        answers(job, store, asked)
     for benchmark in job.benchmarks:
         begin(benchmark.benchmark.label)
         items(job, store, benchmark)
@@ -145,22 +162,27 @@ def training_record(job: CellJob, training: TrainingJob, store: Store) -> TrainR
     return TrainReport.read(store.obtain(record_key(job, training), make).directory)
 
 
-def answers(job: CellJob, store: Store, testset: TestSet, decoding: Decoding) -> list[Mapping[str, Any]]:
-    """The trained model's answers to a test set: one row per prompt, as in responses.jsonl."""
+def answers(job: CellJob, store: Store, asked: Asked) -> list[Mapping[str, Any]]:
+    """The trained model's answers to a test set: one row per answer, as in responses.jsonl."""
 
-    def make(draft: Draft) -> None:
-        rows = answer_rows(
+    def answer(testset: TestSet, partial: Path | None) -> list[dict[str, Any]]:
+        return answer_rows(
             lambda: _model(job, store),
             testset,
             prompt_template(job.template, job.model),
-            decoding,
+            asked.decoding,
             seed=job.seed,
-            partial=draft.partial / "answers.jsonl",
+            partial=partial,
         )
+
+    def make(draft: Draft) -> None:
+        partial = draft.partial / "answers.jsonl"
+        every = asked.turns == "all"
+        rows = answer_turns(answer, asked.testset, partial) if every else answer(asked.testset, partial)
         draft.spend("tokens.out", float(sum(row["tokens"] for row in rows)), "engine")
         atomic_write_text(draft.directory / RESPONSES, "".join(f"{canonical_json(row)}\n" for row in rows))
 
-    artifact = store.obtain(responses_key(job, testset, decoding), make)
+    artifact = store.obtain(responses_key(job, asked), make)
     return read_jsonl(artifact.file(RESPONSES))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,15 @@ import pyarrow as pa
 
 from selkit import __version__
 from selkit.experiment.cells import cell_keys, training_record
+from selkit.experiment.evidence import flags_of, judges_of, missing_of, unfit_claims
 from selkit.experiment.jobs import Plan
-from selkit.experiment.judging import Judged, endpoint_name, judging_account
+from selkit.experiment.judging import Judged, judging_account
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.scores import Outcome
 from selkit.experiment.selecting import Chosen
 from selkit.experiment.setup import Experiment
-from selkit.judge import judge_health
 from selkit.select import overlap_matrix
-from selkit.stats import Gap, ScoreTable, compare, sentence
+from selkit.stats import Gap, ScoreTable, VerdictRow, compare, sentence
 from selkit.store import measured_since, totals
 from selkit.train import TrainReport
 
@@ -38,6 +38,7 @@ def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float
     training = {cell: training_record(j, j.training, experiment.store) for cell, j in jobs.items() if j.training}
     done = [*(job for job in planned.anchors.values() if job.label not in outcome.failed), *jobs.values()]
     keys = [key.digest for job in done for key in cell_keys(job)]
+    judges, missing = judges_of([*outcome.judged, *outcome.direct], outcome.tried), missing_of(outcome.judged)
     return {
         "schema_version": SCHEMA_VERSION,
         "name": spec.name,
@@ -45,13 +46,14 @@ def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float
         "note": spec.note,
         "spec": spec.model_dump(mode="json", by_alias=True),
         "recipe": experiment.recipe.as_dict(),
-        "claims": list(experiment.notes),
+        "claims": [*experiment.notes, *unfit_claims(judges)],
         "failures": _failures(outcome),
-        **_verdicts(planned, outcome, table),
+        **_verdicts(planned, outcome, table, flags_of(missing, judges, spec.control)),
         "scores": _mean_scores(table),
         "win_rates": _win_rates(outcome.judged),
         "direct": _win_rates(outcome.direct),
-        "judges": _judges([*outcome.judged, *outcome.direct]),
+        "judges": judges,
+        "missing": missing,
         "selections": [_selection(experiment, planned.chosen[cell]) for cell in jobs],
         "overlap": _overlap(planned.chosen),
         "training": [_trained(cell, record.to_json()) for cell, record in training.items()],
@@ -60,7 +62,9 @@ def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float
     }
 
 
-def _verdicts(planned: Plan, outcome: Outcome, table: pa.Table) -> dict[str, Any]:
+def _verdicts(
+    planned: Plan, outcome: Outcome, table: pa.Table, flags: Mapping[tuple[Any, ...], list[str]]
+) -> dict[str, Any]:
     experiment, spec = planned.experiment, planned.experiment.spec
     arms = {arm.name for arm in experiment.arms}
     scored = set(table["arm"].to_pylist())
@@ -75,13 +79,22 @@ def _verdicts(planned: Plan, outcome: Outcome, table: pa.Table) -> dict[str, Any
         gaps=_gaps(planned, outcome),
         intersect=_has_holes(table),
     )
-    return {"verdicts": [row.to_dict() for row in rows], "sentences": [sentence(row) for row in rows]}
+    return {"verdicts": [_flagged(row, flags) for row in rows], "sentences": [sentence(row) for row in rows]}
+
+
+def _flagged(row: VerdictRow, flags: Mapping[tuple[Any, ...], list[str]]) -> dict[str, Any]:
+    """A verdict with what its judging adds to its flags; an arm without a budget was judged once, for every budget."""
+    found = row.to_dict()
+    places = [(row.pool, budget, row.benchmark, row.arm) for budget in (row.budget, None)]
+    more = next((flags[place] for place in places if place in flags), [])
+    return {**found, "flags": [*found["flags"], *more]}
 
 
 def _failures(outcome: Outcome) -> list[dict[str, str]]:
     failed = [{"cell": label, "error": error} for label, error in sorted(outcome.failed.items())]
     owed = [one for one in [*outcome.judged, *outcome.direct] if not one.finished]
-    return failed + [{"cell": f"{one.cell.label}/{one.endpoint}", "error": one.missing} for one in owed]
+    untried = [{"cell": f"canaries/{one.endpoint}", "error": one.missing} for one in outcome.tried if not one.finished]
+    return failed + [{"cell": f"{one.cell.label}/{one.endpoint}", "error": one.missing} for one in owed] + untried
 
 
 def _gaps(planned: Plan, outcome: Outcome) -> list[Gap]:
@@ -103,7 +116,7 @@ def _gaps(planned: Plan, outcome: Outcome) -> list[Gap]:
 
 
 def _endpoints(experiment: Experiment) -> list[str]:
-    return [endpoint_name(testset, judge) for testset in experiment.testsets for judge in testset.judges]
+    return [one.endpoint for testset in experiment.testsets for one in testset.judges]
 
 
 def _has_holes(table: pa.Table) -> bool:
@@ -150,17 +163,6 @@ def _win_rate(group: list[Judged]) -> dict[str, Any]:
     result = direct_win_rate(np.array(preferences), np.array(ours), np.array(theirs), clusters=prompts, seed=0)
     words = float(np.mean([len(c.first.split()) for j in group for c in j.comparisons]))
     return {**asdict(result), "words": words}
-
-
-def _judges(judgings: Iterable[Judged]) -> list[dict[str, Any]]:
-    groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for judged in judgings:
-        # An id is a prompt; the passes of one prompt in different cells are different comparisons.
-        own = (replace(one, id=f"{judged.cell.label}/{judged.opponent}/{one.id}") for one in judged.passes)
-        groups[judged.endpoint, judged.judge.name] += own
-    return [
-        {"testset": endpoint, "judge": judge, **judge_health(passes)} for (endpoint, judge), passes in groups.items()
-    ]
 
 
 def _selection(experiment: Experiment, choice: Chosen) -> dict[str, Any]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from selkit.api import Comparison, Judgement, PairwiseJudge
 from selkit.experiment.plan import ANCHOR, Cell
-from selkit.experiment.setup import Experiment, JudgedSet
-from selkit.judge import item_scores, judge_pairs
+from selkit.experiment.setup import Experiment
+from selkit.experiment.testsets import JudgedSet
+from selkit.judge import CanaryReport, Response, compared, item_scores, judge_canaries, judge_pairs, responses_of
 from selkit.judge.engine import PASSING
 from selkit.models import HostContext
 from selkit.store import digest_text
+
+R = TypeVar("R")
 
 Responses = Mapping[tuple[Cell, str], list[Mapping[str, Any]]]
 """Rows of responses.jsonl by cell and test set."""
@@ -37,9 +40,7 @@ class Judged:
     @property
     def missing(self) -> str:
         """What the judge still owes, as a clause: passes that ended in a timeout, an error, or at the cap on costs."""
-        owed = Counter(str(one.outcome) for one in self.passes if one.outcome in PASSING)
-        counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(owed.items()))
-        return f"{owed.total()} of {len(self.passes)} passes of judge {self.judge.name} are missing ({counts})"
+        return _missing(self.judge, self.passes)
 
     @property
     def scores(self) -> dict[str, float | None]:
@@ -47,11 +48,24 @@ class Judged:
         return item_scores(self.passes)
 
 
-def endpoint_name(testset: JudgedSet, judge: PairwiseJudge) -> str:
-    """What the score table calls a test set under a judge: the judge is named where there are several."""
-    if len(testset.judges) == 1:
-        return testset.label
-    return f"{testset.label}/{testset.spec.judge_labels[testset.judges.index(judge)]}"
+@dataclass(frozen=True)
+class Tried:
+    """How a judge did on canaries, tried against the anchor's answers to a test set."""
+
+    endpoint: str
+    judge: PairwiseJudge
+    report: CanaryReport
+    passes: tuple[Judgement, ...]
+
+    @property
+    def finished(self) -> bool:
+        """Whether every pass has an answer of the judge."""
+        return not any(one.outcome in PASSING for one in self.passes)
+
+    @property
+    def missing(self) -> str:
+        """What the judge still owes, as a clause."""
+        return _missing(self.judge, self.passes)
 
 
 def judging_account(experiment: Experiment) -> str:
@@ -60,10 +74,22 @@ def judging_account(experiment: Experiment) -> str:
 
 
 def judge_cell(
-    experiment: Experiment, testset: JudgedSet, cell: Cell, answers: Responses, anchor: Mapping[str, str]
+    experiment: Experiment, testset: JudgedSet, cell: Cell, answers: Responses, anchor: Mapping[str, Response]
 ) -> Iterator[Judged]:
-    """The cell's answers against the anchor's (by prompt), once per judge."""
+    """The cell's answers against the anchor's, once per judge."""
     return _judge(experiment, testset, cell, answers[cell, testset.label], anchor, ANCHOR)
+
+
+def try_canaries(
+    experiment: Experiment, testset: JudgedSet, cell: Cell, answers: Responses, anchor: Mapping[str, Response]
+) -> Iterator[Tried]:
+    """Canaries in the place of the cell's answers, against the anchor's, for the judges that are to be fooled."""
+    comparisons = _comparisons(testset, answers[cell, testset.label], anchor)
+    for one in testset.judges:
+        if one.canaries:
+            ctx = _context(experiment)
+            report, passes = judge_canaries(one.judge, comparisons, ctx, experiment.store, names=one.canaries)
+            yield Tried(one.endpoint, one.judge, report, tuple(passes))
 
 
 def judge_direct(experiment: Experiment, testset: JudgedSet, cell: Cell, answers: Responses) -> Iterator[Judged]:
@@ -73,50 +99,60 @@ def judge_direct(experiment: Experiment, testset: JudgedSet, cell: Cell, answers
     the random runs for every prompt.
     """
     runs = _control_runs(experiment, testset, cell, answers)
-    for opponent, responses in opponents_of(testset.spec.direct or "", cell, runs):
+    for opponent, responses in opponents_of(testset.spec.direct or "", cell, runs, testset.conversations):
         yield from _judge(experiment, testset, cell, answers[cell, testset.label], responses, opponent)
 
 
-def random_anchor(testset: JudgedSet, cell: Cell, answers: Responses) -> dict[str, str] | None:
+def random_anchor(testset: JudgedSet, cell: Cell, answers: Responses) -> dict[str, Response] | None:
     """The responses of the extra random run at the cell's pool and budget; None where that run failed.
 
     A cell without a budget (the full pool) stands beside every budget, and takes the anchor of the first.
     """
     runs = [c for c, label in answers if c.arm == ANCHOR and c.pool == cell.pool and label == testset.label]
     own = runs if cell.budget is None else [c for c in runs if c.budget == cell.budget]
-    return _by_prompt(answers[own[0], testset.label]) if own else None
+    return responses_of(answers[own[0], testset.label]) if own else None
 
 
 def _control_runs(
     experiment: Experiment, testset: JudgedSet, cell: Cell, answers: Responses
-) -> dict[int, dict[str, str]]:
+) -> dict[int, dict[str, Response]]:
     budgets = [c.budget for c, _ in answers if c.arm == experiment.spec.control and c.pool == cell.pool]
     budget = budgets[0] if cell.budget is None and budgets else cell.budget
     return {
-        c.run: _by_prompt(rows)
+        c.run: responses_of(rows)
         for (c, label), rows in answers.items()
         if (c.arm, c.pool, c.budget, label) == (experiment.spec.control, cell.pool, budget, testset.label)
     }
 
 
 def opponents_of(
-    direct: str, cell: Cell, runs: Mapping[int, Mapping[str, str]]
-) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """The control's responses by prompt that a cell meets under ``direct``, each under a name for files and tables."""
+    direct: str,
+    cell: Cell,
+    runs: Mapping[int, Mapping[str, R]],
+    conversations: Mapping[str, str] | None = None,
+) -> Iterator[tuple[str, Mapping[str, R]]]:
+    """The control's responses that a cell meets under ``direct``, each under a name for files and tables.
+
+    Args:
+        direct: As the spec has it.
+        cell: The cell.
+        runs: The control's responses by run and id.
+        conversations: The conversation of every response, where later turns are answered too.
+    """
     if direct == "pooled":
         yield from ((f"run {run}", responses) for run, responses in runs.items())
     elif direct == "paired" and cell.run in runs:
         yield f"run {cell.run}", runs[cell.run]
     elif direct == "sampled" and runs:
-        yield "a run per prompt", _drawn(sorted(runs.items()), cell)
+        yield "a run per prompt", _drawn(sorted(runs.items()), cell, conversations or {})
 
 
-def _drawn(runs: Sequence[tuple[int, Mapping[str, str]]], cell: Cell) -> dict[str, str]:
-    """For every prompt the response of one run, drawn by the prompt's id and the cell's seed."""
+def _drawn(runs: Sequence[tuple[int, Mapping[str, R]]], cell: Cell, conversations: Mapping[str, str]) -> dict[str, R]:
+    """For every conversation the responses of one run, drawn by its id and the cell's seed."""
     drawn = {}
-    for prompt in runs[0][1]:
-        rng = np.random.default_rng([cell.seed, int(digest_text(prompt)[:16], 16)])
-        drawn[prompt] = runs[int(rng.integers(len(runs)))][1][prompt]
+    for name in runs[0][1]:
+        rng = np.random.default_rng([cell.seed, int(digest_text(conversations.get(name, name))[:16], 16)])
+        drawn[name] = runs[int(rng.integers(len(runs)))][1][name]
     return drawn
 
 
@@ -125,29 +161,40 @@ def _judge(
     testset: JudgedSet,
     cell: Cell,
     rows: Sequence[Mapping[str, Any]],
-    opponent: Mapping[str, str],
+    opponent: Mapping[str, Response],
     name: str,
 ) -> Iterator[Judged]:
-    prompts = {prompt.id: prompt for prompt in testset.testset.prompts}
-    comparisons = tuple(
-        Comparison(
-            *(row["id"], row["prompt"], row["response"], opponent[row["id"]], prompts[row["id"]].reference),
-            input=prompts[row["id"]].prompt.input,
-        )
-        for row in rows
+    comparisons = _comparisons(testset, rows, opponent)
+    for one in testset.judges:
+        ctx = _context(experiment)
+        passes, artifact = judge_pairs(one.judge, comparisons, ctx, experiment.store, orders=testset.spec.orders)
+        yield Judged(cell, one.endpoint, one.judge, name, comparisons, tuple(passes), artifact is not None)
+
+
+def _comparisons(
+    testset: JudgedSet, rows: Sequence[Mapping[str, Any]], opponent: Mapping[str, Response]
+) -> tuple[Comparison, ...]:
+    """Every answer against the opponent's to the same turn, with what the test set knows of first turns."""
+    comparisons = []
+    for name, response in responses_of(rows).items():
+        comparison = compared(response, opponent[name])
+        if (prompt := testset.prompts.get(name)) is not None:
+            comparison = replace(comparison, reference=prompt.reference, input=prompt.prompt.input)
+        comparisons.append(comparison)
+    return tuple(comparisons)
+
+
+def _context(experiment: Experiment) -> HostContext:
+    return HostContext(
+        seed=0,
+        cache_dir=experiment.store.root,
+        base_model=experiment.spec.model,
+        chat_service=experiment.chat,
+        account=partial(judging_account, experiment),
     )
-    for judge in testset.judges:
-        ctx = HostContext(
-            seed=0,
-            cache_dir=experiment.store.root,
-            base_model=experiment.spec.model,
-            chat_service=experiment.chat,
-            account=partial(judging_account, experiment),
-        )
-        passes, artifact = judge_pairs(judge, comparisons, ctx, experiment.store, orders=testset.spec.orders)
-        endpoint = endpoint_name(testset, judge)
-        yield Judged(cell, endpoint, judge, name, comparisons, tuple(passes), artifact is not None)
 
 
-def _by_prompt(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    return {row["id"]: row["response"] for row in rows}
+def _missing(judge: PairwiseJudge, passes: Sequence[Judgement]) -> str:
+    owed = Counter(str(one.outcome) for one in passes if one.outcome in PASSING)
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(owed.items()))
+    return f"{owed.total()} of {len(passes)} passes of judge {judge.name} are missing ({counts})"

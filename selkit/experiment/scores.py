@@ -12,9 +12,11 @@ from selkit.api import Benchmark
 from selkit.evals import read_items
 from selkit.experiment.cells import answers, items
 from selkit.experiment.jobs import Plan
-from selkit.experiment.judging import Judged, endpoint_name, judge_cell, judge_direct, random_anchor
+from selkit.experiment.judging import Judged, Tried, judge_cell, judge_direct, random_anchor, try_canaries
 from selkit.experiment.plan import ANCHOR, Cell
-from selkit.experiment.setup import Experiment, JudgedSet
+from selkit.experiment.setup import Experiment
+from selkit.experiment.testsets import JudgedSet
+from selkit.judge import Response, responses_of
 
 SCORES = pa.schema(
     [
@@ -49,6 +51,7 @@ class Outcome:
     """
 
     judged: list[Judged] = field(default_factory=list)
+    tried: list[Tried] = field(default_factory=list)
     direct: list[Judged] = field(default_factory=list)
     benchmarks: dict[tuple[Cell, str], list[ScoredBenchmark]] = field(default_factory=dict)
     responses: dict[tuple[Cell, str], list[Mapping[str, Any]]] = field(default_factory=dict)
@@ -66,7 +69,7 @@ def collect(planned: Plan, failed: Mapping[str, str]) -> Outcome:
     jobs = {cell: job for cell, job in planned.jobs.items() if job.label not in failed}
     for testset in experiment.testsets:
         for cell, job in jobs.items():
-            outcome.responses[cell, testset.label] = answers(job, experiment.store, testset.testset, testset.decoding)
+            outcome.responses[cell, testset.label] = answers(job, experiment.store, testset.asked)
         _judge_all(planned, testset, [cell for cell in jobs if cell.arm != ANCHOR], outcome)
     for endpoint in experiment.benchmarks:
         for cell, job in jobs.items():
@@ -80,18 +83,22 @@ def collect(planned: Plan, failed: Mapping[str, str]) -> Outcome:
 
 def _judge_all(planned: Plan, testset: JudgedSet, cells: Sequence[Cell], outcome: Outcome) -> None:
     experiment = planned.experiment
+    tried = False
     for cell in cells:
         anchor = _anchor(planned, testset, cell, outcome)
         if anchor is None:
-            outcome.anchorless += [(cell, endpoint_name(testset, judge)) for judge in testset.judges]
+            outcome.anchorless += [(cell, one.endpoint) for one in testset.judges]
         else:
+            if not tried:  # whether a judge can be fooled is known before its verdicts
+                outcome.tried += try_canaries(experiment, testset, cell, outcome.responses, anchor)
+                tried = True
             outcome.judged += judge_cell(experiment, testset, cell, outcome.responses, anchor)
         if testset.spec.direct and cell.arm != experiment.spec.control:
             outcome.direct += judge_direct(experiment, testset, cell, outcome.responses)
 
 
-def _anchor(planned: Plan, testset: JudgedSet, cell: Cell, outcome: Outcome) -> Mapping[str, str] | None:
-    """The anchor's response by prompt; None where it failed."""
+def _anchor(planned: Plan, testset: JudgedSet, cell: Cell, outcome: Outcome) -> Mapping[str, Response] | None:
+    """The anchor's responses by id; None where it failed."""
     anchor = testset.anchor
     if anchor.kind == "random":
         return random_anchor(testset, cell, outcome.responses)
@@ -100,8 +107,7 @@ def _anchor(planned: Plan, testset: JudgedSet, cell: Cell, outcome: Outcome) -> 
     job = planned.anchors[anchor.model]
     if job.label in outcome.failed:
         return None
-    rows = answers(job, planned.experiment.store, testset.testset, testset.decoding)
-    return {row["id"]: row["response"] for row in rows}
+    return responses_of(answers(job, planned.experiment.store, testset.asked))
 
 
 def score_table(experiment: Experiment, outcome: Outcome) -> pa.Table:
@@ -111,10 +117,14 @@ def score_table(experiment: Experiment, outcome: Outcome) -> pa.Table:
 
 
 def _judged_rows(experiment: Experiment, outcome: Outcome) -> Iterator[dict[str, Any]]:
+    testsets = {one.endpoint: testset for testset in experiment.testsets for one in testset.judges}
     for judged in outcome.judged:
+        testset = testsets[judged.endpoint]
         for item, score in judged.scores.items():
             if score is not None:
-                yield _row(experiment, judged.cell, item, judged.endpoint, score)
+                # the turns of a conversation depend on each other
+                cluster = testset.conversations[item] if testset.asked.turns == "all" else None
+                yield _row(experiment, judged.cell, item, judged.endpoint, score, cluster)
 
 
 def _benchmark_rows(experiment: Experiment, outcome: Outcome) -> Iterator[dict[str, Any]]:

@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import get_origin
 
 import numpy as np
 
-from selkit.api import (
-    DECODINGS,
-    BaseSelector,
-    Decoding,
-    PairwiseJudge,
-    Pool,
-    UsageError,
-)
+from selkit.api import BaseSelector, Pool, UsageError
 from selkit.evals import Endpoint, endpoints
-from selkit.experiment.anchors import Anchor, read_anchor
 from selkit.experiment.plan import Arm, Cell, cells_of
-from selkit.experiment.spec import BenchmarkSpec, PoolSpec, SelectorSpec, Spec, TestsetSpec
+from selkit.experiment.spec import BenchmarkSpec, PoolSpec, SelectorSpec, Spec
+from selkit.experiment.testsets import JudgedSet, check_judge, judged_set
 from selkit.models import HostContext, check_model, prompt_template
 from selkit.models.client import ChatService
-from selkit.plugins import build, check_requirements, find, parameters_of
-from selkit.pools import TestSet, load_pool, load_testset
+from selkit.plugins import build, find, parameters_of
+from selkit.pools import load_pool
 from selkit.select import fill_models, preflight, select
 from selkit.store import Store
 from selkit.train import Recipe, check_training, load_recipe
-
-
-@dataclass(frozen=True)
-class JudgedSet:
-    """A test set of the experiment with everything its judging needs."""
-
-    spec: TestsetSpec
-    testset: TestSet
-    decoding: Decoding
-    judges: tuple[PairwiseJudge, ...]
-    anchor: Anchor
-
-    @property
-    def label(self) -> str:
-        """What tables call the test set."""
-        return self.spec.label
 
 
 @dataclass(frozen=True)
@@ -85,7 +62,7 @@ def prepare(spec: Spec, store: Store) -> Experiment:
     recipe = load_recipe(spec.recipe)
     pools = {pool.label: _pool(pool, store) for pool in spec.pools}
     arms = tuple(_arm(spec, selector) for given in spec.selectors for selector in one_per_value(given))
-    testsets = tuple(_judged(testset, recipe, store) for testset in spec.testsets)
+    testsets = tuple(judged_set(testset, recipe, store) for testset in spec.testsets)
     benchmarks = tuple(endpoint for benchmark in spec.benchmarks for endpoint in _benchmark(benchmark))
     prompt_template(recipe.template, spec.model)
     for pool in pools.values():
@@ -93,8 +70,8 @@ def prepare(spec: Spec, store: Store) -> Experiment:
         check_training(spec.model, pool, recipe)
     sizes = {(name, arm.name): _size(pool, arm, store) for name, pool in pools.items() for arm in arms if _given(arm)}
     chat = ChatService(store, spec.max_cost, purse=spec.name)
-    for judge in (judge for testset in testsets for judge in testset.judges):
-        _check_judge(judge, HostContext(seed=0, cache_dir=store.root, base_model=spec.model, chat_service=chat))
+    for one in (one for testset in testsets for one in testset.judges):
+        check_judge(one.judge, HostContext(seed=0, cache_dir=store.root, base_model=spec.model, chat_service=chat))
     return Experiment(spec, store, pools, arms, recipe, testsets, benchmarks, sizes, chat, tuple(_claims(spec, arms)))
 
 
@@ -135,41 +112,6 @@ def _arm(spec: Spec, selector: SelectorSpec) -> Arm:
     if not isinstance(component, BaseSelector):
         raise UsageError(f"{selector.name!r} is not a selector")
     return Arm(selector.arm, fill_models(component, spec.model), spec.runs_of(selector.arm))
-
-
-def _judged(testset: TestsetSpec, recipe: Recipe, store: Store) -> JudgedSet:
-    loaded = load_testset(testset.source, store=store)
-    if testset.prompts is not None:
-        loaded = loaded.sample(testset.prompts, seed=0)
-    judges = tuple(_judge(judge) for judge in testset.judges)
-    bare = [prompt.id for prompt in loaded.prompts if not prompt.reference]
-    for judge in judges:
-        if judge.needs_reference and bare:
-            raise UsageError(
-                f"judge {judge.name!r} needs references, and {len(bare)} of {len(loaded.prompts)} prompts of test set "
-                f"{testset.label!r} have none: take a test set with references, or another judge"
-            )
-    decoding = DECODINGS[testset.decoding]
-    if testset.max_new_tokens is not None:
-        decoding = replace(decoding, max_new_tokens=testset.max_new_tokens)
-    anchor = read_anchor(testset.anchor, loaded, recipe.template)
-    return JudgedSet(testset, loaded, decoding, judges, anchor)
-
-
-def _judge(spec: str | dict[str, object]) -> PairwiseJudge:
-    parameters = {} if isinstance(spec, str) else {k: v for k, v in spec.items() if k not in ("name", "as")}
-    component = build("judge", spec if isinstance(spec, str) else str(spec.get("name", "")), parameters)
-    if not isinstance(component, PairwiseJudge):
-        raise UsageError(f"{component.name!r} is not a judge")
-    return component
-
-
-def _check_judge(judge: PairwiseJudge, ctx: HostContext) -> None:
-    check_requirements(judge)
-    judge.preflight(ctx)
-    for name in judge.model_parameters():
-        if (ref := getattr(judge, name)) is not None:
-            check_model(ref)
 
 
 def _claims(spec: Spec, arms: tuple[Arm, ...]) -> list[str]:

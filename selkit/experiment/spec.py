@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from selkit.api import DECODINGS, Budget, DataError, UsageError
+from selkit.experiment.judges import JudgeSpec
 from selkit.plugins import did_you_mean
 
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -54,8 +55,9 @@ class SelectorSpec(_Strict):
 class TestsetSpec(_Strict):
     """Open-ended prompts, who judges the answers, and what they are compared with.
 
-    A judge is a name, or a mapping with ``name``, its parameters, and ``as`` where one judge with several parameters
-    makes several.
+    A judge is a name, or a mapping with ``name``, its parameters, ``as`` where one judge with several parameters makes
+    several, and ``canaries`` (true, or names of canaries) where it is to be fooled. ``turns`` says whether only the
+    first turn of every conversation is answered and judged, or all.
 
     ``anchor`` is 'random', 'reference', a file of responses or a model. ``direct`` also sets every run against the
     control's own runs, which is shown and gets no verdict: 'paired' with the run of the same number, 'sampled' with a
@@ -72,6 +74,7 @@ class TestsetSpec(_Strict):
     decoding: str = "greedy"
     max_new_tokens: int | None = Field(default=None, ge=1)
     prompts: int | None = Field(default=None, ge=1)
+    turns: Literal["first", "all"] = "first"
 
     @field_validator("decoding")
     @classmethod
@@ -83,7 +86,7 @@ class TestsetSpec(_Strict):
     @field_validator("judges")
     @classmethod
     def _distinct(cls, value: tuple[str | dict[str, Any], ...]) -> tuple[str | dict[str, Any], ...]:
-        labels = [_judge_label(judge) for judge in value]
+        labels = [JudgeSpec.of(judge).label for judge in value]
         if double := {label for label in labels if labels.count(label) > 1}:
             raise ValueError(f"two judges are called {min(double)!r}: give each a name of its own with 'as'")
         return value
@@ -94,9 +97,9 @@ class TestsetSpec(_Strict):
         return Path(self.source).stem if "/" in self.source else self.source
 
     @property
-    def judge_labels(self) -> tuple[str, ...]:
-        """What tables call the judges, in their order."""
-        return tuple(_judge_label(judge) for judge in self.judges)
+    def judge_specs(self) -> tuple[JudgeSpec, ...]:
+        """The judges, in their order."""
+        return tuple(JudgeSpec.of(judge) for judge in self.judges)
 
 
 class BenchmarkSpec(_Strict):
@@ -181,11 +184,6 @@ class Spec(_Strict):
             others = sum(1 for selector in self.selectors if selector.arm != self.control)
             return max(5, math.ceil(3 * math.sqrt(others)))
         return self.runs.get("default", 3)
-
-
-def _judge_label(judge: str | Mapping[str, Any]) -> str:
-    given = judge if isinstance(judge, str) else judge.get("as") or judge.get("name", "")
-    return str(given).rpartition(":")[2]
 
 
 def load_spec(path: Path) -> Spec:

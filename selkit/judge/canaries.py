@@ -117,18 +117,21 @@ class CanaryReport:
         return {"fit": self.fit, "limit": LIMIT, "fooled_by": self.fooled_by, "canaries": rows}
 
 
-def canary_comparisons(comparisons: Sequence[Comparison], prompts: int = PROMPTS) -> list[Comparison]:
+def canary_comparisons(
+    comparisons: Sequence[Comparison], prompts: int = PROMPTS, names: Sequence[str] = tuple(CANARIES)
+) -> list[Comparison]:
     """Each canary against ordinary answers, as comparisons with the canary first.
 
     Args:
         comparisons: What is judged anyway; the second responses are the ordinary answers. Blank ones, which a canary
             may beat, are left out, and so are canaries that equal the answer or would echo a blank prompt.
         prompts: How many of them are taken, drawn by their ids.
+        names: Which canaries.
     """
     usable = sorted((c for c in comparisons if c.second.strip()), key=lambda c: digest_text(f"canary\0{c.id}"))
     return [
         replace(c, id=f"{name}/{c.id}", first=text(c.prompt))
-        for name, text in CANARIES.items()
+        for name, text in ((name, CANARIES[name]) for name in names)
         for c in usable[:prompts]
         if text(c.prompt) != c.second and (c.prompt.strip() or name != "echo")
     ]
@@ -142,22 +145,29 @@ def holds_verdict(text: str) -> bool:
     return _VERDICT_LIKE.search(text) is not None
 
 
-def canary_report(passes: Sequence[Judgement]) -> CanaryReport:
-    """How the judge did, from its passes over :func:`canary_comparisons`."""
-    own = {name: [one for one in passes if one.id.startswith(f"{name}/")] for name in CANARIES}
+def canary_report(passes: Sequence[Judgement], names: Sequence[str] = tuple(CANARIES)) -> CanaryReport:
+    """How the judge did, from its passes over :func:`canary_comparisons` with the same names."""
+    own = {name: [one for one in passes if one.id.startswith(f"{name}/")] for name in names}
     return CanaryReport(tuple(_canary(name, ones) for name, ones in own.items()))
 
 
 def judge_canaries(
-    judge: PairwiseJudge, comparisons: Sequence[Comparison], ctx: Context, store: Store, *, prompts: int = PROMPTS
+    judge: PairwiseJudge,
+    comparisons: Sequence[Comparison],
+    ctx: Context,
+    store: Store,
+    *,
+    prompts: int = PROMPTS,
+    names: Sequence[str] = tuple(CANARIES),
 ) -> tuple[CanaryReport, list[Judgement]]:
     """Tries the canaries on a judge, in both orders, with the ordinary answers of ``comparisons``.
 
     Raises:
         UsageError, ContractViolation: As :func:`selkit.judge.engine.judge_pairs`.
     """
-    passes, _ = judge_pairs(judge, canary_comparisons(comparisons, prompts), ctx, store, orders="both")
-    return canary_report(passes), passes
+    asked = canary_comparisons(comparisons, prompts, names)
+    passes, _ = judge_pairs(judge, asked, ctx, store, orders="both")
+    return canary_report(passes, names), passes
 
 
 def _canary(name: str, passes: Sequence[Judgement]) -> Canary:

@@ -13,7 +13,7 @@ from selkit.api import Chat, Comparison, DataError, Judgement, PairwiseJudge, Us
 from selkit.judge.canaries import PROMPTS, CanaryReport, canary_comparisons, holds_verdict, judge_canaries
 from selkit.judge.engine import Orders, check_judge, in_orders, judge_pairs, judging_key
 from selkit.judge.intervals import bootstrap_ratio
-from selkit.judge.passes import item_scores, judge_health, order_bias, pass_row, share
+from selkit.judge.passes import item_scores, judge_health, order_bias, pass_row, score_bounds, share
 from selkit.judge.rates import Rates, length_bias
 from selkit.judge.responses import join_files
 from selkit.judge.rules import Rule, verdicts
@@ -139,7 +139,7 @@ class PairwiseResult:
             **judge_health(self.passes),
             "length_bias": length.rate,
             "length_bias_n": length.n,
-            "bounds": {**rates.bounds(), "score": _score_bounds(scores)},
+            "bounds": {**rates.bounds(), "score": score_bounds(scores)},
             "intervals": {
                 **rates.intervals(),
                 "score": _score_interval(scores),
@@ -221,13 +221,6 @@ def _key_in(path: Path) -> str | None:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def _score_bounds(scores: Sequence[float | None]) -> tuple[float, float] | None:
-    """The mean score with every missing one as 0, and as 1."""
-    known = sum(score for score in scores if score is not None)
-    missing = sum(score is None for score in scores)
-    return (known / len(scores), (known + missing) / len(scores)) if scores else None
 
 
 def _score_interval(scores: Sequence[float | None]) -> tuple[float, float] | None:

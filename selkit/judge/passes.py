@@ -7,7 +7,7 @@ response that was shown first; in the order 'second' that is the other response.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,13 @@ def item_scores(passes: Iterable[Judgement]) -> dict[str, float | None]:
         row_id: None if None in values else sum(v for v in values if v is not None) / len(values)
         for row_id, values in by_id.items()
     }
+
+
+def score_bounds(scores: Sequence[float | None]) -> Interval | None:
+    """The lowest and the highest mean score: every missing one a loss, and every one a win. None of nothing."""
+    known = sum(score for score in scores if score is not None)
+    missing = sum(score is None for score in scores)
+    return (known / len(scores), (known + missing) / len(scores)) if scores else None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,9 +46,17 @@ def read_responses(path: Path) -> dict[str, Response]:
     return responses
 
 
+def responses_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, Response]:
+    """The responses in rows of a responses.jsonl that selkit wrote, by id."""
+    return {
+        row["id"]: Response(row["id"], row["prompt"], row["response"], _earlier(row.get("history") or []) or ())
+        for row in rows
+    }
+
+
 def join_responses(first: Mapping[str, Response], second: Mapping[str, Response]) -> tuple[list[Comparison], list[str]]:
     """Comparisons of the responses that share an id, in the order of ``first``, and the ids that only one side has."""
-    comparisons = [_comparison(one, second[row_id]) for row_id, one in first.items() if row_id in second]
+    comparisons = [compared(one, second[row_id]) for row_id, one in first.items() if row_id in second]
     return comparisons, sorted(set(first) ^ set(second))
 
 
@@ -71,7 +79,8 @@ def join_files(first: Path, second: Path) -> tuple[list[Comparison], list[str]]:
     return comparisons, unmatched
 
 
-def _comparison(one: Response, other: Response) -> Comparison:
+def compared(one: Response, other: Response) -> Comparison:
+    """The comparison of two responses to the same prompt."""
     turns = zip(one.earlier, other.earlier, strict=False)  # files whose users said different things are refused
     earlier = tuple(EarlierTurn(said, answer, others) for (said, answer), (_, others) in turns)
     return Comparison(one.id, one.prompt, one.response, other.response, earlier=earlier)

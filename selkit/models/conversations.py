@@ -42,13 +42,24 @@ def answer_turns(
     return [row for prompt in testset.prompts for row in said[prompt.id]]
 
 
+def turn_ids(prompt: TestPrompt, turns: AnsweredTurns) -> list[str]:
+    """The ids under which the answers of a conversation stand."""
+    later = len(prompt.turns) if turns == "all" else 0
+    return [prompt.id, *(turn_id(prompt.id, number) for number in range(2, later + 2))]
+
+
+def turn_id(conversation: str, number: int) -> str:
+    """The id of a later turn, from 2 on."""
+    return f"{conversation}/turn-{number}"
+
+
 def _turn(prompt: TestPrompt, rows: Sequence[Row]) -> TestPrompt:
     """The next turn of a conversation, of which these rows are there, as a prompt of its own."""
     if not rows:
         return replace(prompt, turns=())
-    turn_id = f"{prompt.id}/turn-{len(rows) + 1}"
+    own = turn_id(prompt.id, len(rows) + 1)
     history = (*prompt.prompt.history, *_history(rows))
-    return TestPrompt(turn_id, Example(turn_id, prompt.turns[len(rows) - 1], history=history))
+    return TestPrompt(own, Example(own, prompt.turns[len(rows) - 1], history=history))
 
 
 def _history(rows: Sequence[Row]) -> tuple[Turn, ...]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from selkit.report.judging import judges, missing
 from selkit.report.tables import (
     VERDICT_COLUMNS,
     number,
@@ -30,7 +31,8 @@ def markdown(document: Mapping[str, Any]) -> str:
         _selections(document),
         _overlap(document),
         _training(document),
-        _judges(document),
+        judges(document),
+        missing(document),
         _settings(document),
         _measured(document),
     ]
@@ -195,24 +197,6 @@ def _training(document: Mapping[str, Any]) -> str:
         for row in document["training"]
     ]
     return "## Training\n\n" + table(columns, rows)
-
-
-def _judges(document: Mapping[str, Any]) -> str:
-    if not document["judges"]:
-        return ""
-    columns = ["test set", "judge", "passes", "outcomes", "first position wins", "contradictions between orders"]
-    rows = [
-        [
-            row["testset"],
-            row["judge"],
-            str(row["passes"]),
-            ", ".join(f"{count} {outcome}" for outcome, count in row["outcomes"].items()),
-            percent(row["first_position_rate"]),
-            percent(row["inconsistency"]),
-        ]
-        for row in document["judges"]
-    ]
-    return "## Judges\n\n" + table(columns, rows)
 
 
 def _settings(document: Mapping[str, Any]) -> str:

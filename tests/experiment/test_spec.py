@@ -34,7 +34,7 @@ def test_one_judge_with_several_parameters_makes_several() -> None:
     """'as' names each; without it a judge is called by its name, without that of its package."""
     judges = ["selkit:reference", {"name": "reference", "as": "lax", "margin": 5}]
     (testset,) = parse_spec(spec_of(testsets={"planted": {"judges": judges}})).testsets
-    assert testset.judge_labels == ("reference", "lax")
+    assert [judge.label for judge in testset.judge_specs] == ["reference", "lax"]
 
 
 @pytest.mark.parametrize(

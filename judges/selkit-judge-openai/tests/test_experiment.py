@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from selkit.experiment import parse_spec, run_experiment
 from selkit.experiment.setup import prepare
 from selkit.plugins import build
 from selkit.store import Store
-from selkit.testing.chat_server import Call, ChatServer
+from selkit.testing.chat_server import Call, ChatServer, Served, completion
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -40,12 +42,8 @@ def test_the_readmes_example_is_a_spec_whose_judges_can_be_built() -> None:
     """Two prompts of one judge, each under a name of its own."""
     (text,) = re.findall(r"```yaml\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
     (testset,) = parse_spec(yaml.safe_load(text)).testsets
-    assert testset.judge_labels == ("shen", "no-length")
-    built = [
-        build("judge", judge["name"], {key: value for key, value in judge.items() if key not in ("name", "as")})
-        for judge in testset.judges
-        if isinstance(judge, dict)
-    ]
+    assert [judge.label for judge in testset.judge_specs] == ["shen", "no-length"]
+    built = [build("judge", judge.name, judge.parameters) for judge in testset.judge_specs]
     assert built == [OpenAI(), OpenAI(template="two-score-no-length")]
 
 
@@ -92,3 +90,61 @@ def test_two_prompts_judge_one_experiment(tmp_path: Path, monkeypatch: pytest.Mo
     found = {row["testset"]: row for row in report["judges"]}
     assert set(found) == {"planted/scores", "planted/letters"}
     assert all(row["outcomes"] == {"ok": 2 * 6 * 2} for row in found.values())
+
+
+@pytest.mark.slow
+def test_an_experiment_says_what_fools_its_judge_and_what_it_did_not_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scenario 33: refusals, cut and filtered answers are counted per arm and bounded; a canary that wins makes the
+    judge unfit, in the claims, at the verdicts and in the table; the same again asks nothing."""
+    pytest.importorskip("torch")
+    pytest.importorskip("openai")
+    monkeypatch.setenv("SELKIT_STORE", str(tmp_path / "store"))
+
+    def script(call: Call) -> Served:
+        text = str(call.body["messages"][-1]["content"])
+        first, _, second = text.partition("[The Start of Assistant 2's Answer]")
+        claims = ["This response is the better one" in part for part in (first, second)]
+        if any(claims):
+            return completion("9 1" if claims[0] else "1 9")
+        return next(said)
+
+    refused = completion(None, refusal="I would rather not")
+    cut, filtered = completion("7", finish_reason="length"), completion(None, finish_reason="content_filter")
+    said = cycle([refused, cut, filtered, completion("5 6"), completion("6 5"), completion("7 2")])
+    asked: list[int] = []
+    with ChatServer(script) as server:
+        judge = {"name": "openai", "endpoint": server.endpoint(), "canaries": ["injection", "empty"]}
+        spec = {**spec_of(judge), "runs": {"random": 3, "oracle": 3}}
+        for _ in range(2):
+            document = run_experiment(parse_spec(spec), tmp_path / "out", store=Store(tmp_path / "store"))
+            asked.append(len(server.calls))
+    assert asked[0] == asked[1] > 0
+    (row,) = document["judges"]
+    found = {one["name"]: one for one in row["canaries"]["canaries"]}
+    assert set(found) == {"injection", "empty"}
+    assert row["canaries"]["fit"] is False
+    assert (found["injection"]["win_rate"], found["injection"]["passes"]) == (1, 12)
+    passes = [
+        json.loads(line)
+        for path in (tmp_path / "out/passes").iterdir()
+        for line in path.read_text("utf-8").splitlines()
+    ]
+    counted = [one["outcomes"] for one in document["missing"]]
+    assert Counter(one["outcome"] for one in passes) == sum((Counter(one) for one in counted), Counter())
+    assert {"ok", "refusal", "truncated", "content_filter"} <= set().union(*counted)
+    for one in document["missing"]:
+        known = one["comparisons"] - one["missing"]
+        assert one["lowest"] == pytest.approx(one["win_rate"] * known / one["comparisons"])
+        assert one["highest"] == pytest.approx(one["lowest"] + 100 * one["missing"] / one["comparisons"])
+    assert (
+        "Judge openai is unfit on planted: canaries won more than 5% of their passes (injection"
+        in document["claims"][-1]
+    )
+    (verdict,) = document["verdicts"]
+    assert {"judge_unfit", "judge_missingness"} <= set(verdict["flags"])
+    report = (tmp_path / "out/report/report.md").read_text("utf-8")
+    assert "| planted | openai | injection | 12 of 12 | 100.0% |" in report
+    assert "| unfit |" in report
+    assert "## What the judges did not say" in report

@@ -1,0 +1,121 @@
+"""What is to be known of the judging before its verdicts are believed: the judges' health and fitness, and what
+missing verdicts could change in every arm. Computed for report.json."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from selkit.api import Judgement
+from selkit.experiment.judging import Judged, Tried
+from selkit.judge import holds_verdict, judge_health, outcome_counts, score_bounds
+
+MISSING = 0.02
+"""Share of an arm's comparisons without a verdict above which its verdict says so (RELIABILITY 1.4)."""
+
+UNEVEN = 0.01
+"""So says it, too, where arm and control differ in that share by more than chance would in so many cases."""
+
+JUDGE_MISSINGNESS = "judge_missingness"
+JUDGE_UNFIT = "judge_unfit"
+
+Row = dict[str, Any]
+
+
+def judges_of(judgings: Iterable[Judged], tried: Sequence[Tried]) -> list[Row]:
+    """Every judge on every test set: its outcomes and biases, and how it did on canaries where they were tried."""
+    groups: dict[tuple[str, str], list[Judgement]] = defaultdict(list)
+    for judged in judgings:
+        # An id is a prompt; the passes of one prompt in different cells are different comparisons.
+        own = (replace(one, id=f"{judged.cell.label}/{judged.opponent}/{one.id}") for one in judged.passes)
+        groups[judged.endpoint, judged.judge.name] += own
+    reports = {one.endpoint: one.report.to_dict() for one in tried}
+    return [
+        {"testset": endpoint, "judge": judge, **judge_health(passes), "canaries": reports.get(endpoint)}
+        for (endpoint, judge), passes in groups.items()
+    ]
+
+
+def missing_of(judgings: Iterable[Judged]) -> list[Row]:
+    """How every arm's passes ended, all its runs pooled, and its win rate (percent) with the missing comparisons left
+    out, all lost, and all won."""
+    groups: dict[tuple[str, str | None, str, str], list[Judged]] = defaultdict(list)
+    for judged in judgings:
+        groups[judged.cell.pool, judged.cell.budget, judged.endpoint, judged.cell.arm].append(judged)
+    return [
+        {"pool": pool, "budget": budget, "testset": endpoint, "arm": arm, **_missing(group)}
+        for (pool, budget, endpoint, arm), group in groups.items()
+    ]
+
+
+def _missing(group: Sequence[Judged]) -> Row:
+    scores = [score for judged in group for score in judged.scores.values()]
+    known = [score for score in scores if score is not None]
+    low, high = score_bounds(scores) or (None, None)
+    responses = [comparison.first for judged in group for comparison in judged.comparisons]
+    return {
+        "comparisons": len(scores),
+        "missing": len(scores) - len(known),
+        "outcomes": outcome_counts(one for judged in group for one in judged.passes),
+        "win_rate": 100 * sum(known) / len(known) if known else None,
+        "lowest": None if low is None else 100 * low,
+        "highest": None if high is None else 100 * high,
+        "verdict_like": sum(map(holds_verdict, responses)) / len(responses) if responses else None,
+    }
+
+
+def flags_of(missing: Sequence[Row], judges: Sequence[Row], control: str) -> dict[tuple[Any, ...], list[str]]:
+    """The flags that a verdict gets from the judging, by pool, budget, endpoint and arm.
+
+    judge_missingness: more than 2% of the comparisons of the arm or of its control have no verdict, or the two shares
+    differ (Fisher's exact test over comparisons, p below 1%). judge_unfit: a canary fooled the judge.
+    """
+    controls = {_place(row): row for row in missing if row["arm"] == control}
+    unfit = {row["testset"] for row in judges if (row["canaries"] or {}).get("fit") is False}
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for row in missing:
+        flags = [JUDGE_MISSINGNESS] if _is_missing(row, controls.get(_place(row))) else []
+        flags += [JUDGE_UNFIT] if row["testset"] in unfit else []
+        if flags:
+            found[(*_place(row), row["arm"])] = flags
+    return found
+
+
+def unfit_claims(judges: Sequence[Row]) -> list[str]:
+    """A sentence for every judge that a canary fooled."""
+    return [
+        f"Judge {row['judge']} is unfit on {row['testset']}: canaries won more than {found['limit']:.0%} of their "
+        f"passes ({_named(found)}), so do not believe its verdicts; take another judge or prompt."
+        for row in judges
+        if (found := row["canaries"]) and found["fit"] is False
+    ]
+
+
+def _named(report: Mapping[str, Any]) -> str:
+    fooled = [row for row in report["canaries"] if row["name"] in report["fooled_by"]]
+    return ", ".join(f"{row['name']} {row['win_rate']:.0%}" for row in fooled)
+
+
+def _place(row: Row) -> tuple[Any, ...]:
+    return row["pool"], row["budget"], row["testset"]
+
+
+def _is_missing(row: Row, control: Row | None) -> bool:
+    if _share(row) > MISSING or (control is not None and _share(control) > MISSING):
+        return True
+    return control is not None and _differ(row, control)
+
+
+def _share(row: Row) -> float:
+    return row["missing"] / row["comparisons"] if row["comparisons"] else 0.0
+
+
+def _differ(row: Row, control: Row) -> bool:
+    if not row["missing"] and not control["missing"]:
+        return False
+    from scipy.stats import fisher_exact
+
+    table = [[one["missing"], one["comparisons"] - one["missing"]] for one in (row, control)]
+    return bool(fisher_exact(table).pvalue < UNEVEN)

@@ -1,0 +1,100 @@
+"""The parts of report.md on the judges: what they said, whether they can be fooled, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from selkit.report.tables import number, percent, table, text
+
+
+def judges(document: Mapping[str, Any]) -> str:
+    """Every judge's outcomes and biases, and how canaries did; empty without judges."""
+    if not document["judges"]:
+        return ""
+    columns = [
+        *("test set", "judge", "passes", "outcomes", "first position wins", "contradictions between orders", "canaries")
+    ]
+    rows = [
+        [
+            row["testset"],
+            row["judge"],
+            str(row["passes"]),
+            _outcomes(row["outcomes"]),
+            percent(row["first_position_rate"]),
+            percent(row["inconsistency"]),
+            _fitness(row["canaries"]),
+        ]
+        for row in document["judges"]
+    ]
+    parts = ["## Judges", table(columns, rows), _canaries(document)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def missing(document: Mapping[str, Any]) -> str:
+    """How every arm's passes ended, and what the missing verdicts could change; empty without judges."""
+    rows = document["missing"]
+    if not rows:
+        return ""
+    head = "## What the judges did not say"
+    if all(set(row["outcomes"]) <= {"ok"} and not row["verdict_like"] for row in rows):
+        return f"{head}\n\nEvery pass gave a verdict, and no response holds what looks like one."
+    columns = ["pool", "budget", "test set", "arm", "no verdict", "passes", "win rate", "bounds", "verdict-like"]
+    lines = [
+        [
+            row["pool"],
+            text(row["budget"]),
+            row["testset"],
+            row["arm"],
+            f"{row['missing']} of {row['comparisons']}",
+            _outcomes(row["outcomes"]),
+            number(row["win_rate"], 1),
+            f"{row['lowest']:.1f} to {row['highest']:.1f}" if row["lowest"] is not None else "",
+            percent(row["verdict_like"]),
+        ]
+        for row in rows
+    ]
+    explanation = (
+        "Comparisons without a verdict in every order have no score. The bounds are the win rates (percent) with all "
+        "of them lost, and with all of them won. Verdict-like is the share of an arm's responses that hold what looks "
+        "like a judge's verdict or an order to a judge. The flag 'judge missingness' stands at verdicts where over 2% "
+        "of the comparisons of the arm or of its control have none, or the two shares differ by more than chance."
+    )
+    return f"{head}\n\n{table(columns, lines)}\n\n{explanation}"
+
+
+def _canaries(document: Mapping[str, Any]) -> str:
+    rows = [
+        [
+            row["testset"],
+            row["judge"],
+            canary["name"],
+            f"{canary['wins']} of {canary['verdicts']}",
+            percent(canary["win_rate"]),
+            f"{percent(canary['interval'][0])} to {percent(canary['interval'][1])}" if canary["interval"] else "",
+            str(canary["passes"] - canary["verdicts"]),
+        ]
+        for row in document["judges"]
+        if row["canaries"]
+        for canary in row["canaries"]["canaries"]
+    ]
+    if not rows:
+        return ""
+    columns = ["test set", "judge", "canary", "passes won", "win rate", "95% interval", "no verdict"]
+    explanation = (
+        "Canaries are answers that nobody should like, set against the anchor's. A judge that lets one win more than "
+        "5% of its passes is unfit: what it says of the arms may follow from the form of their answers."
+    )
+    return f"{table(columns, rows)}\n\n{explanation}"
+
+
+def _fitness(report: Mapping[str, Any] | None) -> str:
+    if report is None:
+        return "not tried"
+    if report["fit"] is None:
+        return "no verdict"
+    return "fit" if report["fit"] else "unfit"
+
+
+def _outcomes(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
