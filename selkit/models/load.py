@@ -22,12 +22,14 @@ from selkit.models.refs import resolve, split_ref
 
 if TYPE_CHECKING:
     from selkit.models.hf import HFModel
+    from selkit.models.vllm_engine import VLLMModel
 
 KEEP = 2
 """Models that stay loaded: a scorer and an embedder, say."""
 
 _BLOCK = 1024
 _loaded: OrderedDict[tuple[str, str, str], HFModel] = OrderedDict()
+_served: dict[tuple[str, str, str], VLLMModel] = {}
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,41 @@ def load_model(ref: str, *, device: str | None = None, dtype: str | None = None)
     from selkit.models.hf import HFModel
 
     device = device or default_device()
-    dtype = dtype or ("float32" if device.startswith("cpu") else "bfloat16")
+    dtype = dtype or _precision(device)
     folder = resolve(ref)
     key = (folder.digest, device, dtype)
     if key not in _loaded:
+        if not device.startswith("cpu"):
+            _end_vllm()
         while len(_loaded) >= KEEP:
             _loaded.popitem(last=False)
         copies = [HFModel.load(folder, name, dtype) for name in devices_of(device)]
         _loaded[key] = copies[0] if len(copies) == 1 else SpreadModel(copies)
     _loaded.move_to_end(key)
     return _loaded[key]
+
+
+def load_vllm(ref: str, *, device: str | None = None, dtype: str | None = None) -> VLLMModel:
+    """A model in vLLM; the last one asked for stays loaded, and on a GPU alone, since vLLM takes most of its memory.
+
+    The arguments and errors are those of :func:`load_model`.
+
+    Raises:
+        UsageError: vLLM cannot take these devices.
+    """
+    check_engine()
+    from selkit.models.vllm_engine import VLLMModel
+
+    device = device or default_device()
+    dtype = dtype or _precision(device)
+    folder = resolve(ref)
+    key = (folder.digest, device, dtype)
+    if key not in _served:
+        _end_vllm()
+        if not device.startswith("cpu"):
+            _free(_loaded)
+        _served[key] = VLLMModel.load(folder, device, dtype)
+    return _served[key]
 
 
 def devices_of(device: str) -> list[str]:
@@ -126,6 +153,25 @@ def check_engine() -> None:
 def forget_models() -> None:
     """Lets go of every loaded model, so that training has the memory."""
     _loaded.clear()
+    _end_vllm()
+
+
+def _precision(device: str) -> str:
+    return "float32" if device.startswith("cpu") else "bfloat16"
+
+
+def _end_vllm() -> None:
+    while _served:
+        _served.popitem()[1].close()
+
+
+def _free(models: OrderedDict[tuple[str, str, str], HFModel]) -> None:
+    """Lets go of models, and of the memory of a GPU that torch keeps for further ones."""
+    if models:
+        import torch
+
+        models.clear()
+        torch.cuda.empty_cache()
 
 
 def read_model(folder: ModelFolder, device: str, dtype: str) -> Any:

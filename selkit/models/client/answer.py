@@ -8,6 +8,9 @@ from typing import Any
 
 from selkit.api import ChatReply, Outcome
 
+EMPTY = "the answer is empty"
+"""How the reason begins where the model wrote nothing."""
+
 
 def read_body(text: str) -> Mapping[str, Any] | None:
     """The JSON object in a body; None where it is not one."""
@@ -64,11 +67,15 @@ def _is_count(value: Any) -> bool:
 def _choice(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     choices = body.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
-    return first if isinstance(first, dict) and isinstance(first.get("message"), dict) else None
+    if not isinstance(first, dict):
+        return None
+    if isinstance(first.get("text"), str):  # of the completions API
+        first = {**first, "message": {"content": first["text"]}}
+    return first if isinstance(first.get("message"), dict) else None
 
 
 def _content(message: Mapping[str, Any], finish: Any) -> tuple[str, Outcome, str]:
-    text = message.get("content")
+    text = message.get("content") or _arguments(message) or message.get("content")
     refusal = message.get("refusal")
     if isinstance(refusal, str) and refusal:
         return "", Outcome.REFUSAL, refusal
@@ -79,13 +86,29 @@ def _content(message: Mapping[str, Any], finish: Any) -> tuple[str, Outcome, str
     if finish == "length":
         return text or "", Outcome.TRUNCATED, "the answer ended at the token limit"
     if not text:
-        return "", Outcome.MALFORMED, f"the answer is empty (finish_reason {finish})"
+        return "", Outcome.MALFORMED, f"{EMPTY} (finish_reason {finish})"
     return text, Outcome.OK, ""
 
 
+def _arguments(message: Mapping[str, Any]) -> str | None:
+    """The arguments of the first function that the model calls, for requests with tools; None where it calls none."""
+    calls = message.get("tool_calls")
+    first = calls[0] if isinstance(calls, list) and calls else None
+    function = first.get("function") if isinstance(first, dict) else None
+    arguments = function.get("arguments") if isinstance(function, dict) else None
+    return arguments if isinstance(arguments, str) else None
+
+
 def _logprobs(choice: Mapping[str, Any]) -> tuple[dict[str, float], ...]:
-    """Log-probability by token, one mapping per position; empty where the server sent none."""
+    """Log-probability by token, one mapping per position; empty where the server sent none.
+
+    Of the completions API only the token that stands there; a first one, which nothing predicts, has an empty mapping.
+    """
     logprobs = choice.get("logprobs")
+    if isinstance(logprobs, dict) and isinstance(logprobs.get("tokens"), list):
+        values = logprobs.get("token_logprobs")
+        known = values if isinstance(values, list) else []
+        return tuple(_alternatives({"token": t, "logprob": v}) for t, v in zip(logprobs["tokens"], known, strict=False))
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(content, list):
         return ()

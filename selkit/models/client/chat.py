@@ -57,6 +57,11 @@ class RemoteChat:
         """Where requests go."""
         return self._gateway.endpoint
 
+    @property
+    def folds_system(self) -> bool:
+        """Whether the settings put system turns at the head of the user's turn."""
+        return self._gateway.settings.fold_system
+
     def complete(
         self,
         conversations: Iterable[Sequence[Turn]],
@@ -75,12 +80,15 @@ class RemoteChat:
             logprobs=logprobs,
             seed=seed,
             sample=sample,
-            fold_system=fold_system or self._gateway.settings.fold_system,
+            fold_system=fold_system or self.folds_system,
             extra=extra or {},
         )
         total = len(conversations) if isinstance(conversations, Sequence) else None
-        replies = self._replies(asking.request(conversation) for conversation in conversations)
-        return self._track(replies, total=total, description=self.endpoint.model)
+        return self.ask((asking.request(conversation) for conversation in conversations), total)
+
+    def ask(self, requests: Iterator[Request], total: int | None) -> Iterator[ChatReply]:
+        """One reply per request, in order, as :meth:`complete` gives them; ``total`` requests, where that is known."""
+        return self._track(self._replies(requests), total=total, description=self.endpoint.model)
 
     def _replies(self, requests: Iterator[Request]) -> Iterator[ChatReply]:
         window = _Window(self._gateway, self._account(), AHEAD * self._gateway.settings.concurrency)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from selkit.api import Chat, UsageError
 from selkit.console import get_console
 from selkit.files import digest_text
-from selkit.models.client.endpoints import parse_endpoint
+from selkit.models.client.endpoints import Endpoint, parse_endpoint
 from selkit.store import Store
 
 if TYPE_CHECKING:
+    from selkit.models.client.chat import RemoteChat
     from selkit.models.client.gateways import Gateways
 
 
@@ -77,18 +78,29 @@ class ChatService:
             MissingExtra: What sends requests or runs the model is not installed.
         """
         found = parse_endpoint(endpoint)
-        log = log or get_console().note
-        track = track or get_console().track
         account = account or (lambda: digest_text(f"chat\0{endpoint}"))
         if found is None:
             from selkit.models.client.local import LocalChat
             from selkit.models.context import default_device
 
-            return LocalChat(endpoint, device or default_device(), self, account, track)
+            return LocalChat(endpoint, device or default_device(), self, account, track or get_console().track)
+        return self.remote(found, account=account, track=track, log=log)
+
+    def remote(
+        self,
+        endpoint: Endpoint,
+        *,
+        account: Callable[[], str] | None = None,
+        track: Callable[..., Iterator[Any]] | None = None,
+        log: Callable[[str], None] | None = None,
+    ) -> RemoteChat:
+        """A model behind an API; the arguments and errors are those of :meth:`open`."""
         from selkit.models.client.chat import RemoteChat
 
-        gateway = self.opened().gateway(found, log)
-        return RemoteChat(gateway, self, account, track, log)
+        log = log or get_console().note
+        account = account or (lambda: digest_text(f"chat\0{endpoint.label}"))
+        gateway = self.opened().gateway(endpoint, log)
+        return RemoteChat(gateway, self, account, track or get_console().track, log)
 
     def opened(self) -> Gateways:
         """The endpoints of this process."""

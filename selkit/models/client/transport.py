@@ -73,7 +73,7 @@ class Transport:
         try:
             async with asyncio.timeout(self._timeout):
                 response = await self._client.post(
-                    "/chat/completions", cast_to=httpx2.Response, body=body, options=self._options
+                    _path(body), cast_to=httpx2.Response, body=body, options=self._options
                 )
             text, name = response.text, response.headers.get("x-request-id", "")
         except TimeoutError:
@@ -117,6 +117,11 @@ def _causes(error: BaseException) -> list[BaseException]:
     while (cause := causes[-1].__cause__) is not None:
         causes.append(cause)
     return causes
+
+
+def _path(body: Mapping[str, Any]) -> str:
+    """Conversations go to the chat API, texts to be gone on with to the completions API."""
+    return "/chat/completions" if "messages" in body else "/completions"
 
 
 def _client(endpoint: Endpoint, key: Secret, connections: int) -> AsyncOpenAI:
