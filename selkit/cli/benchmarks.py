@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from selkit.cli import options
 
+if TYPE_CHECKING:
+    from selkit.experiment.evaluating import Done, EvalJob, Request
+
 
 @click.command("MODEL", hidden=True)
 @click.argument("model", required=False)
-@click.option("-b", "--benchmark", "names", multiple=True, required=True, metavar="NAME", help="Benchmark or group.")
+@click.option(
+    "-b", "--benchmark", "names", multiple=True, required=True, metavar="NAME", help="Benchmark, group or test set."
+)
 @click.option("--responses", metavar="FILE", help="Score these stored outputs; no MODEL then.")
 @click.option("--partial", is_flag=True, help="Score the rows that have an output, though others have none.")
-@click.option("--baseline", metavar="MODEL|FILE", help="Adds the paired difference to a model or to stored outputs.")
+@click.option(
+    "--baseline",
+    metavar="MODEL|FILE",
+    help="Adds the paired difference to a model or to stored outputs; what test sets are judged against (also: "
+    "reference, their own answers).",
+)
 @click.option(
     "--seeds-of", multiple=True, metavar="MODEL|FILE", help="Models of several random seeds; repeat for each."
 )
+@click.option("--judge", metavar="NAME", help="The judge of test sets; `selkit plugins` lists them.")
+@options.parameters
+@options.max_cost
 @click.option("--template", metavar="NAME", help="alpaca, wizardlm, plain, raw or chat; by default the training's.")
-@click.option("--data", metavar="DIR", help="Folder of the benchmarks' local rows.")
+@click.option("--data", metavar="DIR", help="Folder of local rows.")
 @click.option("--sample", metavar="N|all", help="Rows of each benchmark, drawn by the seed.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), metavar="N", help="Longest answer, in tokens.")
 @options.output("Folder for results.json and the items.")
@@ -29,74 +42,86 @@ from selkit.cli import options
 @options.as_json
 @options.dry_run
 @options.verbosity
-def command(
-    model: str | None,
-    names: tuple[str, ...],
-    responses: str | None,
-    partial: bool,
-    baseline: str | None,
-    seeds_of: tuple[str, ...],
-    template: str | None,
-    data: str | None,
-    sample: str | None,
-    max_new_tokens: int | None,
-    output: str | None,
-    seed: int,
-    store: str | None,
-    as_json: bool,
-    dry_run: bool,
-) -> None:
-    """Evaluate MODEL on benchmarks.
+def command(**given: Any) -> None:
+    """Evaluate MODEL on benchmarks and judged test sets.
 
-    MODEL is a folder, hub:NAME[@REVISION], pypi:NAME==VERSION or tiny:NAME. What is stored is not computed again.
+    MODEL is a folder, hub:NAME[@REVISION], pypi:NAME==VERSION or tiny:NAME; a folder may hold an adapter. What is
+    stored is not computed again. A test set (vicuna, mt-bench, alpaca-eval, ...) needs --judge and --baseline.
     """
     import json
 
-    from selkit.api import UsageError
     from selkit.console import get_console
-    from selkit.evals.against import against_baseline, against_seeds
-    from selkit.evals.evaluation import document, evaluate, model_subject, outputs_subject, plan_benchmarks, subject
-    from selkit.evals.files import write_evaluation
-    from selkit.models import default_threads
-    from selkit.plugins import build
+    from selkit.experiment.evaluating import prepare_evaluation, run_evaluation
+    from selkit.models.client import ChatService
     from selkit.store import Store
 
     console = get_console()
-    if (model is None) == (responses is None):
-        raise UsageError("name either a MODEL or stored outputs with --responses")
-    plan = plan_benchmarks(
-        [build("benchmark", name) for name in dict.fromkeys(names)],
-        data=Path(data) if data else None,
-        sample=_sample(sample),
-        seed=seed,
-        max_new_tokens=max_new_tokens,
+    request = _request(given)
+    store = Store(Path(given["store"]) if given["store"] else None)
+    with ChatService(store, given["max_cost"], purse=_purse(given)) as chat:
+        job = prepare_evaluation(request, store, chat)
+        _tell(job)
+        if given["dry_run"]:
+            _show_plan(job)
+            return
+        done = run_evaluation(job, store, chat)
+    if given["output"]:
+        _write(done, Path(given["output"]))
+    if given["as_json"]:
+        console.result(json.dumps(done.document, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    _show(done.document)
+
+
+def _request(given: dict[str, Any]) -> Request:
+    from selkit.experiment.evaluating import Request
+    from selkit.plugins import parse_assignments
+
+    same = ("model", "responses", "partial", "baseline", "seeds_of", "judge", "template", "seed", "max_new_tokens")
+    return Request(
+        names=given["names"],
+        parameters=parse_assignments(given["assignments"]),
+        data=Path(given["data"]) if given["data"] else None,
+        sample=_sample(given["sample"]),
+        **{name: given[name] for name in same},
     )
-    mine = model_subject(model, template) if model else outputs_subject(Path(str(responses)), partial=partial)
-    other = subject(baseline, template, partial=partial) if baseline else None
-    seeds = [subject(ref, template, partial=partial) for ref in seeds_of]
-    for one in (mine, *([other] if other else []), *seeds):
+
+
+def _purse(given: dict[str, Any]) -> str:
+    """The same command shares one purse, so that a cap holds over attempts."""
+    from selkit.store import canonical_json, digest_text
+
+    own = ("names", "model", "responses", "baseline", "seeds_of", "judge", "assignments", "sample", "seed")
+    return digest_text("eval\0" + canonical_json({name: given[name] for name in own}))
+
+
+def _tell(job: EvalJob) -> None:
+    from selkit.console import get_console
+
+    console = get_console()
+    for one in job.subjects:
         console.note(f"{one.name}: {'stored outputs' if one.outputs else f'template {one.template.name}'}")
         if one.note:
             console.note(f"warning: {one.note}")
-    if dry_run:
-        for label, job in plan.jobs.items():
-            console.result(f"would score {label} ({'all' if job.sample is None else job.sample} rows)")
-        return
-    where = Store(Path(store) if store else None)
-    evaluation = evaluate(plan, mine, where, threads=default_threads())
-    found = document(plan, evaluation)
-    if other:
-        compared = evaluate(plan, other, where, threads=default_threads())
-        found["baseline"] = against_baseline(plan, evaluation, compared)
-    if seeds:
-        runs = [evaluate(plan, one, where, threads=default_threads()) for one in seeds]
-        found["seeds"] = against_seeds(plan, evaluation, runs)
-    if output:
-        write_evaluation(found, plan, evaluation, Path(output))
-    if as_json:
-        console.result(json.dumps(found, indent=2, ensure_ascii=False))
-        return
-    _show(found)
+
+
+def _show_plan(job: EvalJob) -> None:
+    from selkit.console import get_console
+
+    for label, one in job.plan.jobs.items():
+        get_console().result(f"would score {label} ({'all' if one.sample is None else one.sample} rows)")
+    for testset in job.testsets:
+        asked = 2 * len(testset.conversations) * (1 + len(job.seeds))
+        get_console().result(f"would judge {testset.label} ({asked} questions at most)")
+
+
+def _write(done: Done, folder: Path) -> None:
+    from selkit.evals.files import write_evaluation
+    from selkit.experiment.winrates import write_judged
+
+    tables = {label: one.items for label, one in done.judged.items()}
+    write_evaluation(done.document, done.plan, done.evaluation, folder, tables)
+    write_judged(done.judged, folder)
 
 
 def _sample(text: str | None) -> Any:
@@ -113,13 +138,15 @@ def _show(found: dict[str, Any]) -> None:
     from selkit.console import get_console
 
     rows = [
-        [label, name, f"{100 * metric['value']:.1f}", _points(metric["se"]), str(metric["n"])]
+        [label, name, _points(metric["value"]) or "none", _points(metric["se"]), str(metric["n"])]
         for label, benchmark in found["benchmarks"].items()
         for name, metric in benchmark["metrics"].items()
     ]
     console = get_console()
     console.table(found["subject"]["name"], ("benchmark", "metric", "points of 100", "standard error", "items"), rows)
     for label, benchmark in found["benchmarks"].items():
+        if "judge" in benchmark:
+            console.result(f"{label}: {_judging(benchmark)}.")
         for remark in benchmark["remarks"]:
             console.result(f"{label}: {remark}.")
     if "baseline" in found:
@@ -131,6 +158,19 @@ def _show(found: dict[str, Any]) -> None:
         console.table(title, ("benchmark", "metric", "points of 100", "95% interval", "items"), lines)
     for line in found.get("seeds", {}).get("sentences", []):
         console.result(f"{line}.")
+
+
+def _judging(benchmark: dict[str, Any]) -> str:
+    """How the judge did on a test set, in a line."""
+    facts = benchmark["judge"]
+    counts = f"{facts['win']} won, {facts['tie']} tied, {facts['lose']} lost, {facts['unparsed']} without a verdict"
+    place, changed = facts["first_position_rate"], facts["inconsistency"]
+    rates = [
+        *([] if place is None else [f"the first place won {100 * place:.0f}% of its decisions"]),
+        *([] if changed is None else [f"{100 * changed:.0f}% changed with the order"]),
+    ]
+    against = f"{facts['judge']} against {benchmark['baseline']['name']}, {facts['n']} comparisons"
+    return "; ".join([f"{against}: {counts}", *rates])
 
 
 def _points(value: float | None) -> str:

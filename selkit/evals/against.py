@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,18 +38,23 @@ def against_baseline(plan: Plan, evaluation: Evaluation, baseline: Evaluation) -
     return {"subject": subject_of(baseline), "differences": gaps}
 
 
-def against_seeds(plan: Plan, evaluation: Evaluation, seeds: Sequence[Evaluation]) -> dict[str, Any]:
+def against_seeds(primaries: Mapping[str, str], evaluation: Evaluation, seeds: Sequence[Evaluation]) -> dict[str, Any]:
     """Verdicts on the model against models that differ by their seed: run and item variance both count.
 
     The model is one run, so that the variance between runs is that of the seeds, and is flagged as borrowed.
+
+    Args:
+        primaries: The metric that counts, by benchmark or test set.
+        evaluation: The model's.
+        seeds: Those of the others.
 
     Raises:
         DataError: The items differ.
         MissingExtra: scipy is not installed.
     """
-    rows = [*_scores(plan, evaluation, "model", 1)]
+    rows = [*_scores(primaries, evaluation, "model", 1)]
     for run, one in enumerate(seeds, 1):
-        rows += _scores(plan, one, SEEDS, run)
+        rows += _scores(primaries, one, SEEDS, run)
     verdicts = compare(ScoreTable.from_arrow(pa.Table.from_pylist(rows)), SEEDS)
     return {
         "subjects": [subject_of(one) for one in seeds],
@@ -58,10 +63,10 @@ def against_seeds(plan: Plan, evaluation: Evaluation, seeds: Sequence[Evaluation
     }
 
 
-def _scores(plan: Plan, evaluation: Evaluation, arm: str, run: int) -> Iterator[dict[str, Any]]:
-    for label, job in plan.jobs.items():
+def _scores(primaries: Mapping[str, str], evaluation: Evaluation, arm: str, run: int) -> Iterator[dict[str, Any]]:
+    for label, primary in primaries.items():
         items = evaluation.items[label]
-        columns = (items[name].to_pylist() for name in ("item", job.benchmark.primary, "cluster"))
+        columns = (items[name].to_pylist() for name in ("item", primary, "cluster"))
         for item, score, cluster in zip(*columns, strict=True):
             place = {"arm": arm, "run": run, "benchmark": label}
             yield {**place, "item": item, "score": score, "cluster": cluster or item}

@@ -21,7 +21,7 @@ from selkit.evals.harness import (
     read_items,
     run_benchmark,
 )
-from selkit.evals.outputs import StoredOutputs, outputs_lm, read_outputs, shown
+from selkit.evals.outputs import StoredOutputs, outputs_lm, read_outputs
 from selkit.evals.summary import Metric, primary_of, summaries
 from selkit.models import check_model, has_chat_template, load_model, prompt_template, resolve
 from selkit.models.templates import CHAT
@@ -141,8 +141,6 @@ def evaluate(plan: Plan, subject: Subject, store: Store, *, threads: int) -> Eva
         MissingExtra: What a benchmark needs is not installed.
     """
     items = {label: _items(job, subject, store, threads) for label, job in plan.jobs.items()}
-    if all(job.sample is None for job in plan.jobs.values()):
-        _refuse_unused(subject)
     metrics: dict[str, dict[str, Metric]] = {}
     remarks: dict[str, list[str]] = {}
     for benchmark in plan.benchmarks:
@@ -160,13 +158,15 @@ def _items(job: BenchmarkJob, subject: Subject, store: Store, threads: int) -> p
     return item_table(job.benchmark, benchmark_items(job, outputs_lm(subject.outputs, subject.partial)))
 
 
-def _refuse_unused(subject: Subject) -> None:
-    outputs = subject.outputs
-    if outputs is not None and not subject.partial and (unused := outputs.unused):
-        raise DataError(
-            f"{outputs.path} has {len(unused)} responses that no row asks for, by {outputs.by} {shown(unused)}: take "
-            "them out, or score the others with --partial"
-        )
+def refuse_unused(plan: Plan, subject: Subject) -> None:
+    """Refuses stored outputs that nothing asked for, unless a part of the rows was drawn or ``partial`` says so.
+
+    Raises:
+        DataError: There are some.
+    """
+    whole = all(job.sample is None for job in plan.jobs.values())
+    if subject.outputs is not None and not subject.partial and whole:
+        subject.outputs.refuse_unused()
 
 
 def document(plan: Plan, evaluation: Evaluation) -> dict[str, Any]:

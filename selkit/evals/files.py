@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selkit.api import DataError
@@ -14,8 +15,21 @@ from selkit.evals.evaluation import Evaluation, Plan
 from selkit.store import atomic_write_text
 
 
-def write_evaluation(document: Mapping[str, Any], plan: Plan, evaluation: Evaluation, folder: Path) -> None:
+def write_evaluation(
+    document: Mapping[str, Any],
+    plan: Plan,
+    evaluation: Evaluation,
+    folder: Path,
+    others: Mapping[str, pa.Table] | None = None,
+) -> None:
     """Writes results.json, lm_eval_results.json and items/BENCHMARK.parquet to a folder.
+
+    Args:
+        document: What results.json holds.
+        plan: The benchmarks.
+        evaluation: Their items.
+        folder: Where to.
+        others: Items of what is no benchmark, by name.
 
     Raises:
         DataError: The folder cannot be written.
@@ -24,7 +38,7 @@ def write_evaluation(document: Mapping[str, Any], plan: Plan, evaluation: Evalua
         (folder / "items").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder} cannot be written ({error.strerror}): choose another folder with -o") from error
-    for label, items in evaluation.items.items():
+    for label, items in {**evaluation.items, **(others or {})}.items():
         pq.write_table(items, folder / "items" / f"{label}.parquet")
     _write(folder / "lm_eval_results.json", lm_eval_results(plan, evaluation))
     _write(folder / "results.json", document)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -43,11 +43,37 @@ class StoredOutputs:
 
     def find(self, request: Instance) -> str | None:
         """The response to a request; None where there is none."""
-        for name in [request.args[0]] if self.by == "prompt" else _ids(request):
+        return self.response(_ids(request), request.args[0])
+
+    def response(self, ids: Sequence[str], prompt: str) -> str | None:
+        """The response to a prompt, by what the file is joined by; None where there is none."""
+        for name in [prompt] if self.by == "prompt" else ids:
             if name in self.responses:
                 self.used.add(name)
                 return self.responses[name]
         return None
+
+    def refuse_missing(self, lacking: Sequence[tuple[str, str]], total: int, partial: bool) -> None:
+        """Refuses rows without a response, each given as its id and its prompt.
+
+        Raises:
+            DataError: There are some, and ``partial`` is not given; or there is no other row.
+        """
+        if not lacking or (partial and len(lacking) < total):
+            return
+        names = [prompt[:60] if self.by == "prompt" else name for name, prompt in lacking]
+        hint = "" if len(lacking) == total else ": add them, or score the others with --partial"
+        raise DataError(
+            f"{self.path} has no response for {len(lacking)} of {total} rows, by {self.by} {shown(names)}{hint}"
+        )
+
+    def refuse_unused(self) -> None:
+        """Refuses responses that nothing asked for. Raises DataError."""
+        if unused := self.unused:
+            raise DataError(
+                f"{self.path} has {len(unused)} responses that no row asks for, by {self.by} {shown(unused)}: take "
+                "them out, or score the others with --partial"
+            )
 
     @property
     def unused(self) -> list[str]:
@@ -103,13 +129,8 @@ def outputs_lm(outputs: StoredOutputs, partial: bool) -> Any:
             """
             found = [outputs.find(request) for request in requests]
             lacking = [request for request, text in zip(requests, found, strict=True) if text is None]
-            if lacking and (not partial or len(lacking) == len(requests)):
-                names = [request.args[0][:60] if outputs.by == "prompt" else _ids(request)[0] for request in lacking]
-                hint = "" if len(lacking) == len(requests) else ": add them, or score the others with --partial"
-                raise DataError(
-                    f"{outputs.path} has no response for {len(lacking)} of {len(requests)} rows, by {outputs.by} "
-                    f"{shown(names)}{hint}"
-                )
+            named = [(_ids(request)[0], request.args[0]) for request in lacking]
+            outputs.refuse_missing(named, len(requests), partial)
             self.missing |= {request.doc_id for request in lacking}
             return [text or "" for text in found]
 
