@@ -19,11 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selkit import __version__
-from selkit.api import Benchmark, BenchmarkItem, LanguageModel, PromptTemplate, WorkFailed, task_yaml
+from selkit.api import Benchmark, BenchmarkItem, PromptTemplate, WorkFailed, task_yaml
 from selkit.api.tasks import FUNCTION
 from selkit.evals.data import check_rows, read_rows
 from selkit.evals.lm import as_lm
 from selkit.models import models_cache
+from selkit.models.engines import Engine, TextModel, engine_of
 from selkit.plugins import check_requirements, provenance
 from selkit.store import Artifact, Draft, Key, Store, digest_file
 
@@ -64,7 +65,9 @@ class BenchmarkJob:
         return self.data[next(iter(self.benchmark.splits))]
 
 
-def benchmark_key(job: BenchmarkJob, weights: str, template: PromptTemplate, threads: int) -> Key:
+def benchmark_key(
+    job: BenchmarkJob, weights: str, template: PromptTemplate, threads: int, engine: Engine | None = None
+) -> Key:
     """What the answers and scores of a benchmark depend on.
 
     Args:
@@ -72,6 +75,7 @@ def benchmark_key(job: BenchmarkJob, weights: str, template: PromptTemplate, thr
         weights: Digest of the model, or of the key that it is stored under.
         template: The template of the training.
         threads: Threads that the model computes with.
+        engine: What runs it, by default transformers.
 
     Raises:
         MissingExtra: What the benchmark needs is not installed.
@@ -80,20 +84,23 @@ def benchmark_key(job: BenchmarkJob, weights: str, template: PromptTemplate, thr
     parameters = job.benchmark.parameters() | {"sample": job.sample, "max_new_tokens": job.max_new_tokens}
     if job.sample is not None:
         parameters["seed"] = job.seed
-    packages = {"lm_eval", "torch", "transformers", *job.benchmark.requires}
-    versions = {"selkit": __version__, "bridge": str(_BRIDGE)} | {name: _version(name) for name in sorted(packages)}
+    engine = engine or engine_of("hf")
+    packages = {name: _version(name) for name in sorted({"lm_eval", *job.benchmark.requires})}
+    versions = {"selkit": __version__, "bridge": str(_BRIDGE)} | packages | engine.versions
     data = {f"data:{split}": digest_file(path) for split, path in job.data.items()}
     inputs = {"weights": weights, "template": template.digest, **data}
     made_by = provenance(job.benchmark) | versions
-    return Key("benchmark", job.benchmark.name, parameters, made_by, inputs, {"threads": threads})
+    conditions = engine.conditions(threads) | ({} if engine.name == "hf" else {"engine": engine.name})
+    return Key("benchmark", job.benchmark.name, parameters, made_by, inputs, conditions)
 
 
 def run_benchmark(
     job: BenchmarkJob,
     key: Key,
-    model: Callable[[], LanguageModel],
+    model: Callable[[], TextModel],
     template: PromptTemplate,
     store: Store,
+    together: int | None = None,
 ) -> Artifact:
     """The items of a benchmark with their scores, from the store or by running lm-eval.
 
@@ -103,6 +110,7 @@ def run_benchmark(
         model: Gives the engine; called only when there is something to compute.
         template: The template of the training.
         store: Where the items are kept.
+        together: Prompts that the engine is asked at once, see :func:`selkit.evals.lm.as_lm`.
 
     Raises:
         MissingExtra: What the benchmark needs is not installed.
@@ -111,7 +119,7 @@ def run_benchmark(
     check_requirements(job.benchmark)
 
     def make(draft: Draft) -> None:
-        lm = as_lm(model, template, job.max_new_tokens, draft.partial / _PARTIAL)
+        lm = as_lm(model, template, job.max_new_tokens, draft.partial / _PARTIAL, together)
         items = benchmark_items(job, lm)
         pq.write_table(item_table(job.benchmark, items), draft.directory / ITEMS)
         draft.spend("tokens.out", float(lm.tokens), "engine")

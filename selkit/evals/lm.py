@@ -9,9 +9,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selkit.api import RAW, Continuation, Decoding, Example, LanguageModel, PromptTemplate, UsageError
+from selkit.api import RAW, Continuation, Decoding, Example, PromptTemplate, UsageError
 from selkit.console import get_console
 from selkit.models import default_device
+from selkit.models.engines import TextModel
 from selkit.models.hf import CPU, GPU
 from selkit.store import JsonlWriter, canonical_json, read_jsonl
 
@@ -25,10 +26,11 @@ BLOCK = 64
 
 
 def as_lm(
-    model: Callable[[], LanguageModel],
+    model: Callable[[], TextModel],
     template: PromptTemplate,
     max_new_tokens: int | None,
     partial: Path | None = None,
+    together: int | None = None,
 ) -> Any:
     """An lm-eval model over an engine; ``model`` is called when the first request comes.
 
@@ -40,6 +42,8 @@ def as_lm(
         template: Puts every prompt into the form that the model was trained on.
         max_new_tokens: Limits answers below what the task asks for; None leaves the task's own limit.
         partial: File that answers are appended to as they come; what it holds is not asked again.
+        together: Prompts that the engine is asked at once (:attr:`selkit.models.engines.Engine.together`), by default
+            as many as transformers answers at once.
     """
     from lm_eval.api.model import LM
 
@@ -59,7 +63,7 @@ def as_lm(
             answers: dict[int, str] = {}
             for decoding, positions in _by_decoding(requests, max_new_tokens).items():
                 prompts = {i: template.prompt(Example(str(i), requests[i].args[0])) for i in positions}
-                for i, row in _answers(model, prompts, decoding, partial).items():
+                for i, row in _answers(model, prompts, decoding, partial, together or _batch()).items():
                     answers[i] = row["text"]
                     self.tokens += row["tokens"]
             return [answers[i] for i in range(len(requests))]
@@ -72,7 +76,7 @@ def as_lm(
             """
             prompts = [template.prompt(Example(str(i), request.args[0])) for i, request in enumerate(requests)]
             pairs = [Continuation(prompt, r.args[1]) for prompt, r in zip(prompts, requests, strict=True)]
-            return [(value, False) for value in _likelihoods(model, pairs, partial)]
+            return [(value, False) for value in _likelihoods(model, pairs, partial, max(BLOCK, together or 0))]
 
         def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
             """Not served: selkit's benchmarks generate or choose."""
@@ -82,7 +86,11 @@ def as_lm(
 
 
 def _answers(
-    model: Callable[[], LanguageModel], prompts: Mapping[int, str], decoding: Decoding, partial: Path | None
+    model: Callable[[], TextModel],
+    prompts: Mapping[int, str],
+    decoding: Decoding,
+    partial: Path | None,
+    together: int,
 ) -> dict[int, dict[str, Any]]:
     """Text and tokens of the answer to each prompt, the shortest first, so that batches carry little padding."""
     order = sorted(prompts, key=lambda i: (len(prompts[i]), prompts[i]))
@@ -92,11 +100,11 @@ def _answers(
         for answer, *_ in model().generate([prompts[order[p]] for p in positions], decoding):
             yield {"text": answer.text, "tokens": answer.tokens}
 
-    return dict(zip(order, _resumed(keys, ask, partial, _batch(), "answering"), strict=True))
+    return dict(zip(order, _resumed(keys, ask, partial, together, "answering"), strict=True))
 
 
 def _likelihoods(
-    model: Callable[[], LanguageModel], pairs: Sequence[Continuation], partial: Path | None
+    model: Callable[[], TextModel], pairs: Sequence[Continuation], partial: Path | None, together: int
 ) -> list[float]:
     """Sum of the log-likelihoods of each completion's tokens; choices of one prompt stay together, to share it."""
     order = sorted(range(len(pairs)), key=lambda i: (len(pairs[i].prompt), pairs[i].prompt, i))
@@ -106,7 +114,7 @@ def _likelihoods(
         for losses in model().token_losses(pairs[order[p]] for p in positions):
             yield {"value": -float(losses.losses.sum(dtype="float64"))}
 
-    rows = dict(zip(order, _resumed(keys, ask, partial, BLOCK, "weighing choices"), strict=True))
+    rows = dict(zip(order, _resumed(keys, ask, partial, together, "weighing choices"), strict=True))
     return [rows[i]["value"] for i in range(len(pairs))]
 
 

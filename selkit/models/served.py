@@ -27,7 +27,7 @@ from selkit.api import (
 )
 from selkit.console import get_console
 from selkit.models.client import ChatService
-from selkit.models.client.answer import EMPTY
+from selkit.models.client.answer import CUT, EMPTY
 from selkit.models.client.conversation import encodable
 from selkit.models.client.endpoints import Endpoint, parse_endpoint
 from selkit.models.client.request import Asking, Request, request_of
@@ -211,7 +211,9 @@ def _single(decoding: Decoding) -> Decoding:
 def _is_answer(reply: ChatReply) -> bool:
     if reply.outcome == Outcome.MALFORMED:
         return reply.reason.startswith(EMPTY)
-    return reply.outcome in (Outcome.OK, Outcome.TRUNCATED, Outcome.REFUSAL, Outcome.CONTENT_FILTER)
+    if reply.outcome == Outcome.TRUNCATED:  # also a prompt that is too long, to which there is no answer
+        return reply.reason == CUT
+    return reply.outcome in (Outcome.OK, Outcome.REFUSAL, Outcome.CONTENT_FILTER)
 
 
 def _generation(reply: ChatReply) -> Generation:

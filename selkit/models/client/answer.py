@@ -11,6 +11,9 @@ from selkit.api import ChatReply, Outcome
 EMPTY = "the answer is empty"
 """How the reason begins where the model wrote nothing."""
 
+CUT = "the answer ended at the token limit"
+"""The reason where the model had more to say."""
+
 
 def read_body(text: str) -> Mapping[str, Any] | None:
     """The JSON object in a body; None where it is not one."""
@@ -84,7 +87,7 @@ def _content(message: Mapping[str, Any], finish: Any) -> tuple[str, Outcome, str
     if text is not None and not isinstance(text, str):
         return "", Outcome.MALFORMED, f"the answer is a {type(text).__name__}, not a text"
     if finish == "length":
-        return text or "", Outcome.TRUNCATED, "the answer ended at the token limit"
+        return text or "", Outcome.TRUNCATED, CUT
     if not text:
         return "", Outcome.MALFORMED, f"{EMPTY} (finish_reason {finish})"
     return text, Outcome.OK, ""
