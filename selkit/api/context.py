@@ -83,6 +83,14 @@ class Context(ABC):
             MissingExtra: What sends requests or runs the model is not installed.
         """
 
+    @property
+    def max_cost(self) -> float | None:
+        """Dollars that calls of endpoints may cost in all; None for no cap.
+
+        :meth:`chat` holds to it. A component that pays for calls in another way cannot, and refuses to run under one.
+        """
+        return None
+
     @abstractmethod
     def train(self, rows: Sequence[Example], recipe: str | Mapping[str, Any], base: str | None = None) -> str:
         """Trains ``base`` (default: the base model) on ``rows``; returns the reference of the trained model."""

@@ -164,6 +164,7 @@ class PromptJudge(PairwiseJudge):
         logprobs: How many alternatives per token to ask for; :meth:`judgement` finds them in the reply.
         fold_system: Whether system turns go to the head of the user's turn, for models without such a role.
         reasks: How often an answer without a verdict is asked for again, as a further sample.
+        request_fields: Further fields of an OpenAI-compatible request, such as tools; none by default.
         examples: Answers of its model, each with the preference that it stands for: a win of either side and what a
             tie looks like. They are documentation, and the conformance kit tries them.
     """
@@ -173,6 +174,7 @@ class PromptJudge(PairwiseJudge):
     logprobs: int = 0
     fold_system: bool = False
     reasks: int = 0
+    request_fields: Mapping[str, Any] | None = None
     examples: ClassVar[Mapping[str, float]] = {}
 
     @abstractmethod
@@ -207,6 +209,7 @@ class PromptJudge(PairwiseJudge):
             decoding=self.decoding,
             logprobs=self.logprobs,
             fold_system=self.fold_system,
+            extra=self.request_fields,
         )
         replies = ask(self.messages(comparison) for comparison in comparisons)
         for comparison, reply in zip(comparisons, replies, strict=True):

@@ -115,6 +115,12 @@ class HostContext(Context):
             )
         return self.chat_service(endpoint)
 
+    @property
+    def max_cost(self) -> float | None:
+        """Dollars that calls of endpoints may cost in all; None for no cap."""
+        cap: float | None = getattr(self.chat_service, "max_cost", None)
+        return cap
+
     def train(self, rows: Sequence[Example], recipe: str | Mapping[str, Any], base: str | None = None) -> str:
         """Trains ``base`` (default: the base model) on ``rows``; returns the reference of the trained model."""
         train = _given(self.train_service, "training", "selkit run")
