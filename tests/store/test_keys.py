@@ -115,7 +115,9 @@ def test_later_changes_of_the_arguments_do_not_reach_the_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), b"x", {1, 2}, object(), {1: "x"}, [{"a": {"b": 1j}}]], ids=repr
+    "value",
+    [float("nan"), float("inf"), b"x", {1, 2}, object(), {1: "x"}, [{"a": {"b": 1j}}]],
+    ids=["nan", "infinity", "bytes", "set", "object", "number-as-key", "complex-inside"],
 )
 def test_values_that_are_not_json_are_refused(value: object) -> None:
     """What has no place in JSON is refused, and the sentence says where it is."""
