@@ -48,6 +48,13 @@ store = click.option(
 )
 """``--store``: arrives as ``store``, text or None."""
 
+engine = click.option(
+    "--engine",
+    type=click.Choice(("hf", "vllm", "openai")),
+    help="transformers, vLLM, or a served model; by default vLLM on a GPU where it is installed, else hf.",
+)
+"""``--engine``: arrives as ``engine``, text or None."""
+
 max_cost = click.option(
     "--max-cost",
     type=click.FloatRange(min=0),

@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from selkit import __version__
-from selkit.api import DECODINGS, DataError, Decoding, Generation, LanguageModel, PromptTemplate, UsageError
+from selkit.api import DECODINGS, DataError, Decoding, Generation, PromptTemplate, UsageError
 from selkit.console import get_console
-from selkit.models.context import default_device, default_threads
+from selkit.models.client import ChatService
+from selkit.models.context import default_threads
 from selkit.models.conversations import AnsweredTurns, answer_turns
-from selkit.models.hf import CPU, GPU
-from selkit.models.load import check_engine, load_model
-from selkit.models.refs import check_model, resolve
-from selkit.models.templates import prompt_template
+from selkit.models.engines import Engine, TextModel, engine_of
+from selkit.models.hf import CPU
 from selkit.pools import TestPrompt, TestSet, load_testset
 from selkit.store import Artifact, Draft, JsonlWriter, Key, Store, atomic_write_bytes, read_jsonl
 
@@ -55,7 +53,7 @@ class GenerationJob:
         template: What formats them.
         decoding: How answers are written.
         seed: Seed of sampling; greedy answers do not depend on it.
-        device: 'cpu', 'cuda', ...
+        engine: What runs the model.
         turns: Whether only the first turn of each conversation is answered, or all.
     """
 
@@ -64,7 +62,7 @@ class GenerationJob:
     template: PromptTemplate
     decoding: Decoding
     seed: int
-    device: str
+    engine: Engine
     turns: AnsweredTurns = "first"
 
     @classmethod
@@ -76,16 +74,17 @@ class GenerationJob:
         decoding: str | Decoding = "greedy",
         samples: int | None = None,
         max_new_tokens: int | None = None,
-        template: str = "alpaca",
+        template: str | None = None,
         seed: int = 0,
         device: str | None = None,
         turns: AnsweredTurns = "first",
+        engine: str | Engine | None = None,
     ) -> GenerationJob:
         """A checked job from what a person says; see :func:`generate_responses` for the arguments."""
         from selkit.models.sampling import check_decoding
 
-        check_engine()
-        check_model(model)
+        runs = engine_of(engine, device) if engine is None or isinstance(engine, str) else engine
+        runs.check(model)
         testset = prompts if isinstance(prompts, TestSet) else load_testset(prompts)
         chosen = _decoding(decoding)
         chosen = replace(
@@ -96,20 +95,20 @@ class GenerationJob:
         check_decoding(chosen)
         if turns == "all" and chosen.samples > 1:
             raise UsageError("several samples a prompt are no conversation to go on from: answer first turns alone")
-        return cls(model, testset, prompt_template(template, model), chosen, seed, device or default_device(), turns)
+        formats = runs.template(template or ("chat" if runs.name == "openai" else "alpaca"), model)
+        return cls(model, testset, formats, chosen, seed, runs, turns)
 
     @property
     def key(self) -> Key:
         """What the answers depend on."""
-        inputs = {"model": resolve(self.model).digest, "testset": self.testset.digest, "template": self.template.digest}
-        conditions: dict[str, Any] = {"device": self.device.partition(":")[0]}
+        digest = self.engine.digest(self.model)
+        inputs = {"model": digest, "testset": self.testset.digest, "template": self.template.digest}
+        conditions = self.engine.conditions(default_threads())
         if self.decoding.temperature > 0:
             conditions["seed"] = self.seed
-        if conditions["device"] == "cpu":
-            conditions["threads"] = default_threads()
-        versions = {"selkit": __version__, "torch": version("torch"), "transformers": version("transformers")}
+        versions = {"selkit": __version__, **self.engine.versions}
         turns = {} if self.turns == "first" else {"turns": self.turns}
-        return Key("responses", "hf", asdict(self.decoding) | turns, versions, inputs, conditions)
+        return Key("responses", self.engine.name, asdict(self.decoding) | turns, versions, inputs, conditions)
 
 
 def generate_responses(
@@ -120,10 +119,11 @@ def generate_responses(
     decoding: str | Decoding = "greedy",
     samples: int | None = None,
     max_new_tokens: int | None = None,
-    template: str = "alpaca",
+    template: str | None = None,
     seed: int = 0,
     device: str | None = None,
     turns: AnsweredTurns = "first",
+    engine: str | None = None,
     store: Store | None = None,
     force: bool = False,
 ) -> GenerationReport:
@@ -140,18 +140,20 @@ def generate_responses(
         decoding: A preset of :data:`selkit.api.DECODINGS`, or settings.
         samples: Answers per prompt, instead of the decoding's.
         max_new_tokens: Longest answer in tokens, instead of the decoding's.
-        template: 'alpaca', 'wizardlm', 'plain', or 'chat' for the model's own.
+        template: 'alpaca' (the default), 'wizardlm', 'plain', or 'chat' for the model's own (the default for a server).
         seed: Seed of sampling.
         device: 'cpu', 'cuda', ...; by default a GPU where there is one.
         turns: Whether only the first turn of each conversation is answered, or all; see :func:`answer_turns`.
+        engine: 'hf', 'vllm' or 'openai', see :func:`selkit.models.engines.engine_of`.
         store: Where answers are kept, by default the user's store.
         force: Whether to replace a file that holds something else.
 
     Raises:
         DataError: The model, the prompts or the place to write to are no good, or a prompt fills the model's context.
         UsageError: A setting is unknown or contradicts another.
-        MissingExtra: torch or transformers is not installed.
+        MissingExtra: What the engine needs is not installed.
     """
+    store = store or Store()
     job = GenerationJob.prepare(
         model,
         prompts,
@@ -160,10 +162,10 @@ def generate_responses(
         max_new_tokens=max_new_tokens,
         template=template,
         seed=seed,
-        device=device,
         turns=turns,
+        engine=engine_of(engine, device, ChatService(store)),
     )
-    return run_generation(job, Path(output), store=store or Store(), force=force)
+    return run_generation(job, Path(output), store=store, force=force)
 
 
 def run_generation(job: GenerationJob, output: Path, *, store: Store, force: bool = False) -> GenerationReport:
@@ -183,13 +185,13 @@ def stored_answers(job: GenerationJob, store: Store) -> Artifact:
 
     def answer(testset: TestSet, partial: Path | None) -> list[dict[str, Any]]:
         return answer_rows(
-            lambda: load_model(job.model, device=job.device),
+            lambda: job.engine.open(job.model),
             testset,
             job.template,
             job.decoding,
             seed=job.seed,
             partial=partial,
-            block=(CPU if job.device.startswith("cpu") else GPU).answers,
+            block=job.engine.together,
         )
 
     def make(draft: Draft) -> None:
@@ -203,7 +205,7 @@ def stored_answers(job: GenerationJob, store: Store) -> Artifact:
 
 
 def answer_rows(
-    model: Callable[[], LanguageModel],
+    model: Callable[[], TextModel],
     testset: TestSet,
     template: PromptTemplate,
     decoding: Decoding,

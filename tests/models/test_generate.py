@@ -96,7 +96,7 @@ def test_the_file_is_written_and_written_again(tmp_path: Path, monkeypatch: pyte
     assert [row["id"] for row in rows] == [f"p{n}" for n in range(6)]
     assert (report.prompts, report.answers, report.tokens) == (6, 6, sum(row["tokens"] for row in rows))
     before = output.read_bytes()
-    monkeypatch.setattr("selkit.models.generate.load_model", None)
+    monkeypatch.setattr("selkit.models.engines.load_model", None)
     again = generate_responses(TINY, question_set(), output, max_new_tokens=5, template="plain", device="cpu")
     assert (again, output.read_bytes()) == (report, before)
 
@@ -144,7 +144,7 @@ def test_bad_settings_are_refused_before_a_model_loads(
 ) -> None:
     """In one sentence, and nothing is written."""
     pytest.importorskip("torch")
-    monkeypatch.setattr("selkit.models.generate.load_model", None)
+    monkeypatch.setattr("selkit.models.engines.load_model", None)
     arguments: dict[str, Any] = {"model": TINY, "prompts": question_set(), "output": tmp_path / "r.jsonl"}
     with pytest.raises(error, match=says) as caught:
         generate_responses(**arguments | settings)
