@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from selkit import __version__
-from selkit.api import RAW, BaseBenchmark, DataError, LanguageModel, PromptTemplate
+from selkit.api import RAW, BaseBenchmark, DataError, PromptTemplate
 from selkit.evals.groups import endpoints, leaves, walk
 from selkit.evals.harness import (
     BenchmarkJob,
@@ -23,7 +23,8 @@ from selkit.evals.harness import (
 )
 from selkit.evals.outputs import StoredOutputs, outputs_lm, read_outputs
 from selkit.evals.summary import Metric, primary_of, summaries
-from selkit.models import check_model, has_chat_template, load_model, prompt_template, resolve
+from selkit.models import has_chat_template, prompt_template, resolve
+from selkit.models.engines import Engine, TextModel, engine_of
 from selkit.models.templates import CHAT
 from selkit.store import Store
 
@@ -42,6 +43,7 @@ class Subject:
         outputs: The stored outputs; None for a model.
         partial: Whether rows without a stored output are left out.
         note: What a reader must know of the template.
+        engine: What runs the model; None for stored outputs.
     """
 
     name: str
@@ -50,25 +52,35 @@ class Subject:
     outputs: StoredOutputs | None = None
     partial: bool = False
     note: str = ""
+    engine: Engine | None = None
 
-    def model(self) -> LanguageModel:
-        """The engine."""
-        return load_model(self.name)
+    def model(self) -> TextModel:
+        """The model, ready to be asked."""
+        return (self.engine or engine_of()).open(self.name)
 
 
-def model_subject(ref: str, template: str | None = None) -> Subject:
+def model_subject(ref: str, template: str | None = None, engine: Engine | None = None) -> Subject:
     """A model under a template: the named one, else that of its training, else its own chat template.
+
+    Args:
+        ref: Reference of the model, or the name of a served one.
+        template: Name of the template.
+        engine: What runs the model, by default what :func:`selkit.models.engines.engine_of` takes.
 
     Raises:
         DataError: There is no such model.
         UsageError: There is no such template, or none was named and the model brings none.
+        MissingExtra: What the engine needs is not installed.
     """
-    check_model(ref)
+    engine = engine or engine_of()
+    engine.check(ref)
+    if engine.name == "openai":
+        return Subject(ref, engine.digest(ref), engine.template(template or CHAT, ref), engine=engine)
     folder = resolve(ref)
     trained = _trained_with(folder.path)
     name = template or trained or (CHAT if has_chat_template(folder.path) else "alpaca")
     note = "" if not trained or trained == name else f"{ref} was trained with the template {trained}, not {name}"
-    return Subject(ref, folder.digest, prompt_template(name, ref), note=note)
+    return Subject(ref, folder.digest, prompt_template(name, ref), note=note, engine=engine)
 
 
 def outputs_subject(path: Path, *, partial: bool = False) -> Subject:
@@ -77,9 +89,9 @@ def outputs_subject(path: Path, *, partial: bool = False) -> Subject:
     return Subject(str(path), outputs.digest, RAW, outputs, partial)
 
 
-def subject(ref: str, template: str | None = None, *, partial: bool = False) -> Subject:
+def subject(ref: str, template: str | None = None, *, partial: bool = False, engine: Engine | None = None) -> Subject:
     """A file of outputs or a model, whichever the reference names."""
-    return outputs_subject(Path(ref), partial=partial) if Path(ref).is_file() else model_subject(ref, template)
+    return outputs_subject(Path(ref), partial=partial) if Path(ref).is_file() else model_subject(ref, template, engine)
 
 
 @dataclass(frozen=True)
@@ -152,8 +164,9 @@ def evaluate(plan: Plan, subject: Subject, store: Store, *, threads: int) -> Eva
 
 def _items(job: BenchmarkJob, subject: Subject, store: Store, threads: int) -> pa.Table:
     if subject.outputs is None:
-        key = benchmark_key(job, subject.digest, subject.template, threads)
-        return read_items(run_benchmark(job, key, subject.model, subject.template, store))
+        engine = subject.engine or engine_of()
+        key = benchmark_key(job, subject.digest, subject.template, threads, engine)
+        return read_items(run_benchmark(job, key, subject.model, subject.template, store, engine.together))
     # Texts are scored in seconds, and what does not fit must be said each time: they do not go through the store.
     return item_table(job.benchmark, benchmark_items(job, outputs_lm(subject.outputs, subject.partial)))
 
@@ -200,6 +213,7 @@ def subject_of(evaluation: Evaluation) -> dict[str, Any]:
         "name": subject.name,
         "digest": subject.digest,
         "template": None if subject.outputs else template,
+        "engine": None if subject.outputs else (subject.engine or engine_of()).name,
         "note": subject.note,
     }
 
