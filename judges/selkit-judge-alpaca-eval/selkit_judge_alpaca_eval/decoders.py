@@ -126,26 +126,31 @@ def _told(error: Exception) -> str:
 def _judgement(
     annotator: Annotator, single: Single, comparison: Comparison, answer: _Answer, read_cut: bool
 ) -> Judgement:
-    """What an answer means; alpaca_eval gives an empty text where it had no success."""
-    finish, message = answer.whole.get("finish_reason"), answer.whole.get("message") or {}
-    text = answer.whole.get("text", answer.completion)
-    if isinstance(message, Mapping) and message.get("refusal"):
-        return Judgement.failed(comparison, Outcome.REFUSAL, str(message["refusal"]), **answer.usage)
-    if finish == "content_filter":
-        reason = "the provider's content filter stopped the answer"
-        return Judgement.failed(comparison, Outcome.CONTENT_FILTER, reason, **answer.usage)
-    if text == "":
-        return Judgement.failed(comparison, Outcome.API_ERROR, "alpaca_eval got no answer and gave up", **answer.usage)
+    """What an answer means."""
     raw = written(answer.completion)
-    if finish == "length" and not read_cut and annotator.settings.get("max_tokens") != 1:
-        return Judgement.failed(
-            comparison, Outcome.TRUNCATED, "the answer ended at the token limit", raw, **answer.usage
-        )
+    outcome, reason = _failure(answer, read_cut or annotator.settings.get("max_tokens") == 1)
+    if outcome != Outcome.OK:
+        return Judgement.failed(comparison, outcome, reason, raw, **answer.usage)
     found = preference(single, answer.completion, annotator.batch_size, annotator.parser)
     if found is None:
         reason = "alpaca_eval's parser finds no verdict in the answer"
         return Judgement.failed(comparison, Outcome.MALFORMED, reason, raw, **answer.usage)
     return Judgement.of(comparison, found, raw, **answer.usage)
+
+
+def _failure(answer: _Answer, read_cut: bool) -> tuple[Outcome, str]:
+    """Why an answer is not read; alpaca_eval gives an empty text where it had no success."""
+    finish, message = answer.whole.get("finish_reason"), answer.whole.get("message")
+    refusal = message.get("refusal") if isinstance(message, Mapping) else None
+    if refusal:
+        return Outcome.REFUSAL, str(refusal)
+    if finish == "content_filter":
+        return Outcome.CONTENT_FILTER, "the provider's content filter stopped the answer"
+    if answer.whole.get("text", answer.completion) == "":
+        return Outcome.API_ERROR, "alpaca_eval got no answer and gave up"
+    if finish == "length" and not read_cut:
+        return Outcome.TRUNCATED, "the answer ended at the token limit"
+    return Outcome.OK, ""
 
 
 def _usage(price: Any) -> dict[str, float]:

@@ -15,7 +15,10 @@ from selkit_judge_alpaca_eval.package import annotators_of, turns_of
 from selkit_judge_alpaca_eval.template import examples_of, filled
 from selkit_judge_alpaca_eval.verdicts import completion_of, preference, read_written, written
 
-SELKIT, ALPACA_EVAL = "selkit", "alpaca-eval"
+Requests = Literal["selkit", "alpaca-eval"]
+
+SELKIT: Requests = "selkit"
+ALPACA_EVAL: Requests = "alpaca-eval"
 
 
 @dataclass
@@ -133,7 +136,8 @@ class AlpacaEval(PromptJudge):
     def _readable(self, reply: ChatReply) -> bool:
         """Whether there is something to parse: one token is always cut, and an empty one has log-probabilities too."""
         if reply.outcome == Outcome.TRUNCATED:
-            return self.read_cut or self.decoding.max_new_tokens == 1
+            wanted = self.read_cut or self.decoding.max_new_tokens == 1
+            return wanted and bool(reply.text or reply.logprobs)  # else the question was too long
         empty = reply.outcome == Outcome.MALFORMED and self._one.whole and bool(reply.logprobs)
         return reply.outcome == Outcome.OK or empty
 
@@ -170,6 +174,6 @@ def _check_route(judge: AlpacaEval, hindrance: str) -> None:
     if judge.requests == ALPACA_EVAL and judge.endpoint:
         why = hindrance or "as requests says"
         raise UsageError(
-            f"alpaca_eval itself asks the annotator {judge.annotator!r} ({why}), and it knows no endpoint: leave it out, "
-            "or take a configuration whose fn_completions is openai_completions and whose prompt is in ChatML"
+            f"alpaca_eval itself asks the annotator {judge.annotator!r} ({why}), and it knows no endpoint: leave it "
+            "out, or take a configuration whose fn_completions is openai_completions and whose prompt is in ChatML"
         )

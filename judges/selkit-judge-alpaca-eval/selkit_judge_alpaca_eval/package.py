@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -99,7 +100,7 @@ def imported() -> ModuleType:
     """The package, imported so that nothing else in the process notices."""
     if "alpaca_eval" not in sys.modules:
         with quiet(), _pkg_resources(), _no_dotenv():
-            import alpaca_eval.annotators
+            import_module("alpaca_eval.annotators")
     return sys.modules["alpaca_eval"]
 
 

@@ -65,7 +65,7 @@ def examples_of(comparison: Comparison, annotator: str, batch_size: int) -> list
 
 
 def filled(texts: Iterable[str], examples: Examples) -> list[str]:
-    """Texts of one template with their placeholders filled in: the first of a name from the first example, and so on."""
+    """Texts of one template, filled in: the first placeholder of a name from the first example, and so on."""
     seen: Counter[str] = Counter()
 
     def value(match: re.Match[str]) -> str:

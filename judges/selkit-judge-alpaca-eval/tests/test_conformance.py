@@ -19,12 +19,9 @@ def one_token(first: float, second: float) -> ChatReply:
     )
 
 
-def ranking(name: str, other: str) -> dict[str, float]:
-    """Lists of two ranked models, with the preferences that they stand for."""
-    return {
-        f"[{{'model': '{name}', 'rank': {rank}}}, {{'model': '{other}', 'rank': {3 - rank}}}]": 2.0 - rank
-        for rank in (1, 2)
-    }
+def ranking(rank: int) -> str:
+    """A list of two ranked models, the first of them at this rank."""
+    return f"[{{'model': 'model_1', 'rank': {rank}}}, {{'model': 'model_2', 'rank': {3 - rank}}}]"
 
 
 class TestLogProbabilities(JudgeConformance):
@@ -38,28 +35,25 @@ class TestRegex(JudgeConformance):
     """An annotator whose answer is matched."""
 
     component = AlpacaEval(annotator="chatgpt")
-    completions = {"Output (a)": 1.0, "Output (b)": 0.0}
+    completions = (("Output (a)", 1.0), ("Output (b)", 0.0))
 
 
 class TestRanking(JudgeConformance):
     """AlpacaEval 1's own annotator: a list of ranked models."""
 
     component = AlpacaEval(annotator="alpaca_eval_gpt4")
-    completions = ranking("model_1", "model_2")
+    completions = ((ranking(1), 1.0), (ranking(2), 0.0))
 
 
 class TestTwoScores(JudgeConformance):
     """Vicuna's two scores, where a draw is 0 to alpaca_eval."""
 
     component = AlpacaEval(annotator="lmsys_gpt4")
-    completions = {"8 6\nThe first is better.": 1.0, "6 8": 0.0, "7 7": 0.5}
+    completions = (("8 6\nThe first is better.", 1.0), ("6 8", 0.0), ("7 7", 0.5))
 
 
 class TestBatches(JudgeConformance):
     """A prompt for five examples, of which four are padding."""
 
     component = AlpacaEval(annotator="alpaca_farm_greedy_gpt4")
-    completions = {
-        "Output (a)" + "\nOutput (b)" * 4: 1.0,
-        "Output (b)" + "\nOutput (a)" * 4: 0.0,
-    }
+    completions = (("Output (a)" + "\nOutput (b)" * 4, 1.0), ("Output (b)" + "\nOutput (a)" * 4, 0.0))
