@@ -42,7 +42,7 @@ class AgreementRow:
         lora: One of the two recipes trains adapters and the other all weights, judging by their names.
         points: Arms (in places) that are ordered.
         tau: Kendall's tau-b; ``p`` its two-sided p value, exact where there are no ties.
-        ci_low: 95% interval from drawing the runs again, with ``ci_high``; None where no arm has two runs. Draws add
+        ci_low: 95% interval from drawing the runs again, with ``ci_high``; None where some arm has one run. Draws add
             noise, which pulls tau towards 0, so the interval reaches further that way.
         detectable: The smallest |tau| that so many points could show at alpha; None where none could.
         mde_first: The difference from the control that ``first`` detects for a typical (median) arm, in points of 100;
@@ -215,7 +215,7 @@ def _interval(both: Sequence[Sequence[Draft]], tau: float | None) -> tuple[float
     One run is scored on all benchmarks, so its draw is the same on both sides; under two recipes the run of one number
     is the same seeds.
     """
-    if tau is None or not any(len(draft.arm.runs) > 1 for draft in both[0]):
+    if tau is None or any(len(side.runs) < 2 for draft in [*both[0], *both[1]] for side in (draft.arm, draft.control)):
         return None, None
     points = len(both[0])
     draws = int(min(DRAWS, max(100, _MOST / points**2)))
@@ -238,7 +238,9 @@ def _resampled(draft: Draft, rng: np.random.Generator, drawn: dict[Hashable, NDA
         key = (side.arm, *draft.block.place[:2], len(side.runs))
         if key not in drawn:
             drawn[key] = rng.integers(0, len(side.runs), (draws, len(side.runs)))
-        means.append(side.scores[drawn[key]].mean(-1))
+        centre, k = side.scores.mean(), len(side.runs)
+        # The mean of k draws from k values varies by (k - 1)/k of what it should.
+        means.append(centre + (side.scores[drawn[key]].mean(-1) - centre) * math.sqrt(k / (k - 1)))
     return np.asarray(means[0] - means[1])
 
 

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from selkit.__main__ import main
 from selkit.stats import ScoreTable
 
 Columns = dict[str, list[Any]]
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Done]]:
+    """Runs ``selkit stats ARGUMENTS`` through the entry point; the handler that it sets for SIGTERM is given back."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield lambda *arguments: Done(main(["stats", *arguments]), *capsys.readouterr())
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture

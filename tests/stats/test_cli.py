@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from selkit.__main__ import main
-
 pytest.importorskip("scipy")
-
-
-class Done(NamedTuple):
-    """How the command ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Done]]:
-    """Runs ``selkit stats ARGUMENTS`` through the entry point; the handler that it sets for SIGTERM is given back."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield lambda *arguments: Done(main(["stats", *arguments]), *capsys.readouterr())
-    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture
@@ -85,6 +65,11 @@ def test_another_control_and_alpha(scores: Path, run: Callable) -> None:
             "no benchmark 'bnech': the benchmarks are bench. Did you mean 'bench'?",
         ),
         (["scores.csv", "--alpha", "5"], 2, "alpha is 5"),
+        (["scores.csv", "--margin", "composite=1"], 2, "no benchmark 'composite': the benchmarks are bench"),
+        (["scores.csv", "--counts"], 4, "needs the columns win, tie and lose"),
+        (["scores.csv", "--counts", "--margin", "bench=1"], 2, "mean nothing with --counts"),
+        (["scores.csv", "--ties", "0.2"], 2, "--ties is for published counts"),
+        (["nowhere.csv", "--counts"], 4, "columns win, tie, lose and n"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(
@@ -95,3 +80,73 @@ def test_what_cannot_be_done_is_one_sentence(
     assert (done.returncode, done.stdout) == (code, "")
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.fixture
+def whole_grid(tmp_path: Path, columns: Callable, joined: Callable, noisy: Callable) -> Path:
+    """Scores over two recipes, two pools and two benchmarks."""
+    means = {"longest": 0.6, "ifd": 0.5, "car": 0.45}
+    parts = [
+        columns(
+            {arm: noisy(mean, 3, 40, seed=seed + k) for k, (arm, mean) in enumerate(means.items())}
+            | {"random": noisy(0.48, 5, 40, seed=seed + 9)},
+            benchmark,
+            recipe=recipe,
+            pool=pool,
+        )
+        for seed, (benchmark, recipe, pool) in enumerate(
+            (b, r, p) for b in ("ifeval", "llmbar") for r in ("sft", "lora") for p in ("alpaca", "dolly")
+        )
+    ]
+    path = tmp_path / "grid.parquet"
+    pyarrow.parquet.write_table(pa.table(joined(*parts)), path)
+    return path
+
+
+def test_a_whole_grid(whole_grid: Path, run: Callable) -> None:
+    """Sentences on the composite, the benchmarks as exploration, and every table that the data allow."""
+    pytest.importorskip("statsmodels")
+    done = run(str(whole_grid), "--margin", "composite=2")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "longest beats random on alpaca by" in done.stdout
+    assert "in the composite" in done.stdout
+    assert ", in 2 of 2 recipes." in done.stdout
+    for title in (
+        "benchmark by benchmark (exploratory)",
+        "recipe by recipe",
+        "flips over recipes",
+        "what to expect elsewhere",
+        "do the benchmarks agree?",
+        "do the recipes agree?",
+        "signal to noise",
+    ):
+        assert f"\n{title}\n" in done.stdout
+    assert "lora and sft (LoRA against full)" in done.stdout
+
+
+def test_the_json_of_the_issue(whole_grid: Path, run: Callable) -> None:
+    """Verdicts hold the documented keys, composite and benchmarks, one per pool; effects are in points."""
+    pytest.importorskip("statsmodels")
+    document = json.loads(run(str(whole_grid), "--json").stdout)
+    keys = (
+        "arm control benchmark pool budget effect ci_low ci_high df p p_holm verdict items runs control_runs run_sd mde"
+    )
+    assert all(set(keys.split()) <= set(row) for row in document["verdicts"])
+    assert {row["benchmark"] for row in document["verdicts"]} == {"composite", "ifeval", "llmbar"}
+    assert len(document["verdicts"]) == 3 * 3 * 2
+    longest = document["verdicts"][2]
+    assert (longest["arm"], longest["pool"], longest["budget"]) == ("longest", "alpaca", None)
+    assert 8 < longest["effect"] < 16
+    assert {row["over"] for row in document["pooled"]} == {"pools"}
+    assert len(document["flips"]) == 3 * 3 * 2
+    assert len(document["recipes"]) == 2 * len(document["flips"])
+
+
+def test_counts_as_json(tmp_path: Path, run: Callable) -> None:
+    """--counts --json gives one object per comparison and assumption."""
+    path = tmp_path / "counts.csv"
+    path.write_text("comparison,ws,n\nlongest over random,1.0398,1030\n")
+    found = json.loads(run(str(path), "--counts", "--json", "--ties", "0.1").stdout)["counts"]
+    (row,) = found
+    assert (row["win"] - row["lose"], row["n"], row["stands"]) == (41, 1030, False)
+    assert row["assumed_ties"] == pytest.approx(0.1, abs=0.001)
