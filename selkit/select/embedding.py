@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 from selkit import __version__
 from selkit.api import Context, DataError, Embeddings, Pooling, UsageError
 from selkit.console import get_console
-from selkit.models import load_model, resolve
+from selkit.models import default_threads, load_model, resolve
 from selkit.models.load import check_engine
 from selkit.select.vectors import PartialVectors, write_npy
 from selkit.store import Artifact, Draft, Key, Store
@@ -71,7 +70,7 @@ def embeddings_key(texts: Mapping[str, str], ref: str, pooling: Pooling, max_len
         digest.update(json.dumps([row_id, texts[row_id]]).encode() + b"\n")
     conditions: dict[str, str | int] = {"device": device.partition(":")[0]}
     if conditions["device"] == "cpu":
-        conditions["threads"] = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+        conditions["threads"] = default_threads()
     return Key(
         "embeddings",
         parameters={"pooling": pooling, "max_length": max_length},
