@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--judge", metavar="NAME", help="The judge of test sets; `selkit plugins` lists them.")
 @options.parameters
 @options.max_cost
+@options.engine
 @click.option("--template", metavar="NAME", help="alpaca, wizardlm, plain, raw or chat; by default the training's.")
 @click.option("--data", metavar="DIR", help="Folder of local rows.")
 @click.option("--sample", metavar="N|all", help="Rows of each benchmark, drawn by the seed.")
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
 def command(**given: Any) -> None:
     """Evaluate MODEL on benchmarks and judged test sets.
 
-    MODEL is a folder, hub:NAME[@REVISION], pypi:NAME==VERSION or tiny:NAME; a folder may hold an adapter. What is
-    stored is not computed again. A test set (vicuna, mt-bench, alpaca-eval, ...) needs --judge and --baseline.
+    MODEL is a folder, hub:NAME[@REVISION], pypi:NAME==VERSION or tiny:NAME; a folder may hold an adapter; with
+    --engine openai it is the name of a served model, or URL#NAME. What is stored is not computed again. A test set (vicuna, mt-bench, alpaca-eval, ...) needs --judge and --baseline.
     """
     import json
 
@@ -77,12 +78,13 @@ def _request(given: dict[str, Any]) -> Request:
     from selkit.experiment.evaluating import Request
     from selkit.plugins import parse_assignments
 
-    same = ("model", "responses", "partial", "baseline", "seeds_of", "judge", "template", "seed", "max_new_tokens")
+    same = ("model", "responses", "partial", "baseline", "seeds_of", "judge", "engine", "template", "seed")
     return Request(
         names=given["names"],
         parameters=parse_assignments(given["assignments"]),
         data=Path(given["data"]) if given["data"] else None,
         sample=_sample(given["sample"]),
+        max_new_tokens=given["max_new_tokens"],
         **{name: given[name] for name in same},
     )
 
@@ -91,7 +93,7 @@ def _purse(given: dict[str, Any]) -> str:
     """The same command shares one purse, so that a cap holds over attempts."""
     from selkit.store import canonical_json, digest_text
 
-    own = ("names", "model", "responses", "baseline", "seeds_of", "judge", "assignments", "sample", "seed")
+    own = ("names", "model", "engine", "responses", "baseline", "seeds_of", "judge", "assignments", "sample", "seed")
     return digest_text("eval\0" + canonical_json({name: given[name] for name in own}))
 
 

@@ -141,6 +141,7 @@ def generation(planned: JudgedTestSet, subject: Subject) -> GenerationJob:
         template=subject.template.name,
         max_new_tokens=planned.max_new_tokens,
         turns=planned.turns,
+        engine=subject.engine,
     )
 
 

@@ -35,6 +35,7 @@ from selkit.experiment.duels import (
 from selkit.experiment.winrates import WIN_RATE, Judged, judged
 from selkit.models import default_threads
 from selkit.models.client import ChatService
+from selkit.models.engines import Engine, engine_of
 from selkit.plugins import build
 from selkit.pools.testsets import is_testset
 from selkit.store import Store
@@ -46,13 +47,14 @@ class Request:
 
     Args:
         names: Benchmarks, groups and test sets.
-        model: Reference of the model; None with ``responses``.
+        model: Reference of the model, or the name of a served one; None with ``responses``.
         responses: File of stored outputs, in place of a model.
         partial: Whether rows without a stored output are left out.
         baseline: A model, a file of outputs, or 'reference' (a test set's own answers).
         seeds_of: Models, or files of outputs, of several random seeds.
         judge: Name of the judge of test sets.
         parameters: Its parameters.
+        engine: Name of what runs models, see :func:`selkit.models.engines.engine_of`.
         template: Name of the template; None takes that of the model's training.
         data: Folder of local rows.
         sample: Rows of each benchmark and test set.
@@ -68,6 +70,7 @@ class Request:
     seeds_of: Sequence[str] = ()
     judge: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    engine: str | None = None
     template: str | None = None
     data: Path | None = None
     sample: int | Literal["all"] | None = None
@@ -135,13 +138,15 @@ def prepare_evaluation(request: Request, store: Store, chat: ChatService) -> Eva
     plan = plan_benchmarks(benchmarks, sample=request.sample, **settings)
     part = request.sample if isinstance(request.sample, int) else None
     planned = tuple(plan_testset(name, judge, sample=part, **settings) for name in testsets) if judge else ()
+    engine = engine_of(request.engine, service=chat)
     mine = (
-        model_subject(request.model, request.template)
+        model_subject(request.model, request.template, engine)
         if request.model
         else outputs_subject(Path(str(request.responses)), partial=request.partial)
     )
-    other, *_ = _subjects(request, [request.baseline] if request.baseline not in (None, REFERENCE) else []) or (None,)
-    job = EvalJob(request, plan, planned, judge, mine, other, tuple(_subjects(request, request.seeds_of)))
+    named = [request.baseline] if request.baseline not in (None, REFERENCE) else []
+    other, *_ = _subjects(request, named, engine) or (None,)
+    job = EvalJob(request, plan, planned, judge, mine, other, tuple(_subjects(request, request.seeds_of, engine)))
     _check_duels(job, store, chat)
     return job
 
@@ -198,8 +203,8 @@ def _judge(request: Request) -> PairwiseJudge:
     return component
 
 
-def _subjects(request: Request, refs: Sequence[str | None]) -> list[Subject]:
-    return [subject(str(ref), request.template, partial=request.partial) for ref in refs]
+def _subjects(request: Request, refs: Sequence[str | None], engine: Engine) -> list[Subject]:
+    return [subject(str(ref), request.template, partial=request.partial, engine=engine) for ref in refs]
 
 
 def _check_duels(job: EvalJob, store: Store, chat: ChatService) -> None:
