@@ -47,7 +47,8 @@ def command(**given: Any) -> None:
     """Evaluate MODEL on benchmarks and judged test sets.
 
     MODEL is a folder, hub:NAME[@REVISION], pypi:NAME==VERSION or tiny:NAME; a folder may hold an adapter; with
-    --engine openai it is the name of a served model, or URL#NAME. What is stored is not computed again. A test set (vicuna, mt-bench, alpaca-eval, ...) needs --judge and --baseline.
+    --engine openai it is the name of a served model, or URL#NAME. What is stored is not computed again. A test set
+    (vicuna, mt-bench, alpaca-eval, ...) needs --judge and --baseline.
     """
     import json
 
