@@ -93,6 +93,14 @@ def captured_stdout() -> Iterator[Output]:
 
 
 @contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """Sends to stderr what is written to stdout, also by libraries that write past Python."""
+    sys.stderr.flush()
+    with _descriptor_to(2), redirect_stdout(sys.stderr):
+        yield
+
+
+@contextmanager
 def _descriptor_to(target: int) -> Iterator[None]:
     sys.stdout.flush()
     kept = os.dup(1)

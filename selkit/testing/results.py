@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from selkit import __version__
 from selkit.api import API_VERSION
+from selkit.testing.guards import kept_state
 
 S = TypeVar("S")
 Status = Literal["passed", "failed", "skipped"]
@@ -65,11 +66,12 @@ class Check(Generic[S]):
         return (self.function.__doc__ or "").partition("\n")[0]
 
     def __call__(self, subject: S) -> CheckResult:
-        """Checks the subject; nothing that its component raises gets out."""
+        """Checks the subject; nothing that its component raises, and no state that it changes, gets out."""
         try:
             if reason := self.applies(subject):
                 return CheckResult(self.name, "skipped", reason)
-            self.function(subject)
+            with kept_state():
+                self.function(subject)
         except NotApplicable as refusal:
             return CheckResult(self.name, "skipped", str(refusal))
         except Broken as broken:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from textwrap import dedent
 
@@ -63,6 +65,17 @@ class FakePackages:
     def works(self, distribution: str, name: str, **options: str) -> Path:
         """Installs a package that provides one selector called ``name``."""
         return self.install(distribution, SCORER.format(name=name), **options)
+
+    def install_folder(self, source: Path) -> Path:
+        """Installs a package of ``tests/packages``: its module's folder, and what its pyproject.toml says of it."""
+        project = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        points = project["entry-points"]["selkit"]
+        lines = "".join(f"{name} = {module}\n" for name, module in points.items())
+        self.metadata(project["name"], f"[selkit]\n{lines}", project["version"])
+        for module in points.values():
+            shutil.copytree(source / module, self.folder / module, ignore=shutil.ignore_patterns("__pycache__"))
+        self.forget()
+        return self.folder / next(iter(points.values()))
 
     def metadata(self, distribution: str, entry_points: str, version: str = "0.1") -> None:
         """Writes what pip would have written of a package."""

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import faulty_benchmarks as benchmarks
 import faulty_judges as judges
 import faulty_selectors as selectors
 import pytest
 
 from selkit.api import Component, UsageError
 from selkit.plugins import build, manager
-from selkit.testing import JUDGE_CHECKS, SELECTOR_CHECKS, Check, check_component
+from selkit.testing import BENCHMARK_CHECKS, JUDGE_CHECKS, SELECTOR_CHECKS, Check, check_component
 from selkit.testing.run import make_subject
 
 SELECTOR_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
@@ -93,6 +94,54 @@ JUDGE_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
     "silent_on_stdout": [(judges.PrintingJudge, "working\\nworking")],
 }
 
+BENCHMARK_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
+    "declares_itself": [(benchmarks.FutureBenchmark, "needs version 99")],
+    "documents_its_parameters": [(benchmarks.UndocumentedBenchmark, "secret")],
+    "light_import": [],
+    "found_by_name": [],
+    "parameters_round_trip": [(benchmarks.DoublingBenchmark, '"ratio": 4.0')],
+    "group_is_sound": [
+        (benchmarks.Empty, "members() returns none"),
+        (benchmarks.Twins, "two members have the label sums"),
+        (benchmarks.Mixed, "it pools items scored by acc, exact"),
+    ],
+    "names_its_metrics": [
+        (benchmarks.Undirected, "whether high is good: exact"),
+        (benchmarks.NoPrimary, "the primary metric 'f1'"),
+    ],
+    "names_its_data": [
+        (benchmarks.Climbing, "outside the folder of data: ../rows.jsonl"),
+        (benchmarks.Sizeless, "the size 0"),
+        (benchmarks.Columnless, "declares no column"),
+    ],
+    "task_is_sound": [
+        (benchmarks.Drawn, "two calls give two configurations"),
+        (benchmarks.Lost, "there is no function faulty_benchmarks.scored"),
+    ],
+    "loads_local_rows": [
+        (benchmarks.OtherColumns, "there is no column 'prompt'"),
+        (benchmarks.Picky, "row 6 is refused: the sum is above 10"),
+    ],
+    "declared_size": [(benchmarks.TooSmall, "declares 5 rows and there are 6")],
+    "one_item_per_row": [
+        (benchmarks.Dropping, "6 rows became 5 items"),
+        (benchmarks.SameIds, "6 different rows have 1 different ids"),
+    ],
+    "scores_in_range": [(benchmarks.Percent, "exact of an item is 100.0, not in [0, 1]")],
+    "awkward_answers": [(benchmarks.Splitting, "IndexError")],
+    "deterministic": [(benchmarks.Guessing, "scored otherwise the second time")],
+    "right_answers_win": [
+        (benchmarks.UpsideDown, "declares errors as high is good, and it is 0 for right answers and 1 for wrong ones"),
+        (benchmarks.Blind, "exact is 0.5 for right answers and 0.5 for wrong ones"),
+    ],
+    "remarks_are_sentences": [(benchmarks.OneRemark, "remarks of means of 0 are 'low'")],
+    "adds_up": [(benchmarks.Numbered, "ArrowTypeError")],
+    "leaves_process_alone": [(benchmarks.SettingBenchmark, "FAULTY_BENCHMARK")],
+    "writes_only_to_its_folder": [(benchmarks.LitteringBenchmark, "stray.txt")],
+    "works_offline": [(benchmarks.PhoningBenchmark, "the network is cut")],
+    "silent_on_stdout": [(benchmarks.PrintingBenchmark, "working")],
+}
+
 
 def _cases(checks: tuple[Check, ...], faults: dict[str, list[tuple[Callable[[], Component], str]]]) -> list:
     by_name = {check.name: check for check in checks}
@@ -104,7 +153,9 @@ def _cases(checks: tuple[Check, ...], faults: dict[str, list[tuple[Callable[[], 
 
 
 @pytest.mark.parametrize(
-    ("checks", "faults"), [(SELECTOR_CHECKS, SELECTOR_FAULTS), (JUDGE_CHECKS, JUDGE_FAULTS)], ids=["selector", "judge"]
+    ("checks", "faults"),
+    [(SELECTOR_CHECKS, SELECTOR_FAULTS), (JUDGE_CHECKS, JUDGE_FAULTS), (BENCHMARK_CHECKS, BENCHMARK_FAULTS)],
+    ids=["selector", "judge", "benchmark"],
 )
 def test_every_check_has_a_fault_that_it_catches(checks: tuple[Check, ...], faults: dict) -> None:
     """The tables above name every check, and every check says what it is about."""
@@ -148,6 +199,49 @@ def test_sound_selectors_pass(sound: Callable[[], Component]) -> None:
 
 
 _OF_SCORERS = {"one_score_per_row", "missing_scores_are_reported", "tracks_progress", "killed_pass_resumes"}
+
+
+@pytest.mark.parametrize(("check", "faulty", "words"), _cases(BENCHMARK_CHECKS, BENCHMARK_FAULTS))
+def test_benchmark_check_catches_its_fault(
+    check: Check, faulty: Callable[[], Component], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A benchmark that breaks the rule fails the check with a reason that names the fault."""
+    pytest.importorskip("lm_eval")
+    monkeypatch.setattr(benchmarks.LitteringBenchmark, "place", tmp_path, raising=False)
+    sample = {"data": benchmarks.DATA, "right": benchmarks.right}
+    result = check(make_subject(faulty(), tmp_path / "run", **sample))
+    assert result.status == "failed", result
+    assert words in result.reason
+
+
+@pytest.mark.parametrize("sound", [benchmarks.Sums, benchmarks.Choices, benchmarks.Both])
+def test_sound_benchmarks_pass(sound: Callable[[], Component]) -> None:
+    """Nothing fails, and only what does not apply is skipped."""
+    pytest.importorskip("lm_eval")
+    report = check_component(sound(), data=benchmarks.DATA, right=benchmarks.right)
+    assert report.ok, str(report)
+    expected = {"found_by_name"} if sound is benchmarks.Both else {"found_by_name", "group_is_sound"}
+    assert {result.name for result in report.of_status("skipped")} == expected
+
+
+def test_benchmark_on_the_whole_data_must_have_as_many_rows_as_declared() -> None:
+    """A sample may be smaller; the published rows may not."""
+    pytest.importorskip("lm_eval")
+    sample = {"data": {"sums/rows.jsonl": benchmarks.ROWS[:4]}, "right": benchmarks.right}
+    assert check_component(benchmarks.Sums(), **sample).ok
+    (failed,) = check_component(benchmarks.Sums(), **sample, whole=True).of_status("failed")
+    assert (failed.name, failed.reason) == ("declared_size", "sums declares 6 rows and there are 4")
+
+
+def test_benchmark_without_rows_fails_and_says_which_file_would_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is fetched in its place."""
+    pytest.importorskip("lm_eval")
+    monkeypatch.delenv("SELKIT_SHARED_DATA", raising=False)
+    report = check_component(benchmarks.Sums(), data=tmp_path)
+    reasons = {result.name: result.reason for result in report.of_status("failed")}
+    assert "put them into a file sums/rows.jsonl" in reasons["loads_local_rows"]
 
 
 @pytest.mark.parametrize("sound", [judges.SoundRule, judges.SoundPrompt, judges.SoundRoundTrip])
@@ -251,6 +345,15 @@ def test_opt_outs() -> None:
         check_component(selectors.SoundSampler(), xfails={"no_such_check": "because"})
     with pytest.raises(UsageError, match="gives no reason for exact_budget"):
         check_component(selectors.SoundSampler(), xfails={"exact_budget": " "})
+
+
+def test_prompt_judge_brings_its_own_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a judge declares as examples stands in for completions, and a wrong example fails."""
+    monkeypatch.setattr(judges.SoundPrompt, "examples", judges.COMPLETIONS)
+    assert check_component(judges.SoundPrompt()).ok
+    monkeypatch.setattr(judges.SoundPrompt, "examples", judges.COMPLETIONS | {"Verdict: 2": 1.0})
+    failed = check_component(judges.SoundPrompt()).of_status("failed")
+    assert "parses_its_completions" in {result.name for result in failed}
 
 
 def test_prompt_judge_without_completions_fails() -> None:

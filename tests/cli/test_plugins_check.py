@@ -1,0 +1,181 @@
+"""selkit plugins check: the conformance kit without pytest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import faulty_benchmarks
+import pytest
+from fake_packages import SCORER, FakePackages
+
+from selkit import __version__
+from selkit.__main__ import main
+from selkit.api import API_VERSION
+from selkit.testing import SELECTOR_CHECKS, sample_pool
+
+JUDGE = '''
+from dataclasses import dataclass
+from selkit.api import PromptJudge, Turn, hookimpl, parse_verdict_letter
+
+@dataclass
+class Mine(PromptJudge):
+    """Asks a model.
+
+    Args:
+        endpoint: Who judges.
+    """
+
+    name = "mine"
+    endpoint: str = "openai:gpt-4o-mini"
+
+    def messages(self, comparison):
+        return [Turn("user", f"{comparison.prompt}|{comparison.first}|{comparison.second}")]
+
+    def parse(self, text):
+        return parse_verdict_letter(text)
+
+@hookimpl
+def selkit_judges():
+    return [Mine]
+'''
+
+
+def _checked(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
+    assert main(["plugins", "check", *arguments, "--json"]) == code
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_json_has_every_check_and_the_counts(packages: FakePackages, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each check once, in order, with how many ran, failed and were skipped, the minimum, and selkit's version."""
+    packages.works("acme-good", "good")
+    report = _checked(capsys, "good")
+    assert [check["name"] for check in report["checks"]] == [check.name for check in SELECTOR_CHECKS]
+    states = [check["status"] for check in report["checks"]]
+    assert (report["ran"], report["failed"]) == (states.count("passed"), 0)
+    assert report["skipped"] == states.count("skipped")
+    assert report["ran"] >= report["minimum"] == 21
+    assert (report["selkit"], report["api_version"], report["ok"]) == (__version__, API_VERSION, True)
+    assert all(check["reason"] for check in report["checks"] if check["status"] != "passed")
+
+
+def test_people_see_what_did_not_pass_and_one_line(packages: FakePackages, capsys: pytest.CaptureFixture[str]) -> None:
+    """The checks that passed are shown with -v alone."""
+    packages.works("acme-good", "good")
+    assert main(["plugins", "check", "good"]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1].startswith("good (selector): ")
+    assert "exact_budget" not in out
+    assert main(["plugins", "check", "good", "-v"]) == 0
+    assert "exact_budget" in capsys.readouterr().out
+
+
+def test_a_failed_check_is_exit_code_1_unless_opted_out(
+    packages: FakePackages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sentence on stderr names the check; an opt-out needs a reason and a check of that name."""
+    packages.install("acme-bad", SCORER.format(name="bad").replace("        floor: The least that counts.\n", ""))
+    assert main(["plugins", "check", "bad"]) == 1
+    out, err = capsys.readouterr()
+    assert "documents_its_parameters   failed" in out
+    assert "1 failed" in err
+    assert "(documents_its_parameters)" in err
+    report = _checked(capsys, "bad", "--opt-out", "documents_its_parameters=told in the paper")
+    (check,) = [check for check in report["checks"] if check["name"] == "documents_its_parameters"]
+    assert check["status"] == "skipped"
+    assert check["reason"].startswith("opted out: told in the paper (")
+    for opt_out, words in (("documents_its_parameters", "gives no reason"), ("no_check=x", "do not exist: no_check")):
+        assert main(["plugins", "check", "bad", "--opt-out", opt_out]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_parameters_and_a_pool_reach_the_component(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """-p as in selkit select; --pool for a component that needs a column of its own."""
+    pool = tmp_path / "pool.jsonl"
+    rows = [
+        {"id": r.id, "instruction": r.instruction, "response": r.response, "grade": i}
+        for i, r in enumerate(sample_pool())
+    ]
+    pool.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["plugins", "check", "column", "-p", "column=grade"]) == 1
+    capsys.readouterr()
+    assert _checked(capsys, "column", "-p", "column=grade", "--pool", str(pool))["ok"]
+    assert main(["plugins", "check", "longest", "-p", "unit=pages"]) == 2
+
+
+def test_a_judge_is_checked_with_completions(
+    packages: FakePackages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From a file of answers, where the judge declares no examples."""
+    packages.install("acme-judge", JUDGE)
+    assert "parses_its_completions" in {
+        check["name"] for check in _checked(capsys, "mine", code=1)["checks"] if check["status"] == "failed"
+    }
+    answers = tmp_path / "answers.json"
+    answers.write_text(json.dumps({"[[A]]": 1, "[[B]]": 0, "[[C]]": 0.5}))
+    assert _checked(capsys, "mine", "--completions", str(answers))["ok"]
+    answers.write_text("[1]")
+    assert main(["plugins", "check", "mine", "--completions", str(answers)]) == 4
+
+
+def test_a_benchmark_is_checked_on_local_rows(
+    packages: FakePackages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--data names the folder that holds them."""
+    pytest.importorskip("lm_eval")
+    imports = "from faulty_benchmarks import Sums\nfrom selkit.api import hookimpl\n"
+    hook = f"{imports}@hookimpl\ndef selkit_benchmarks(): return [Sums]\n"
+    packages.install("acme-sums", hook)
+    (tmp_path / "sums").mkdir()
+    lines = "".join(json.dumps(row) + "\n" for row in faulty_benchmarks.ROWS)
+    (tmp_path / "sums" / "rows.jsonl").write_text(lines)
+    report = _checked(capsys, "sums", "--data", str(tmp_path))
+    assert (report["kind"], report["ok"]) == ("benchmark", True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("randm",), 3, "Did you mean 'random'?"),
+        (("reference", "--planted"), 2, "--planted tries selectors, and 'reference' is a judge"),
+        (("random", "--data", "d"), 2, "'random' is a sampler, which has no use for --data"),
+        (("reference", "--model", "tiny:llama"), 2, "has no use for --model"),
+        (("column",), 2, "needs its parameter 'column'"),
+    ],
+)
+def test_refusals(arguments: tuple[str, ...], code: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One sentence, and the exit code of its kind."""
+    assert main(["plugins", "check", *arguments]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+
+
+def test_planted_prints_the_table(packages: FakePackages, capsys: pytest.CaptureFixture[str]) -> None:
+    """The component's own line, chance, the oracle and built-ins; the same numbers as JSON."""
+    packages.works("acme-good", "good")  # counts characters of the response
+    assert main(["plugins", "check", "good", "--planted"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines if line and line.split()[0] in _NAMES]
+    assert names[1:] == list(_NAMES)  # after the line that sums the checks up
+    entries = _checked(capsys, "good", "--planted")["planted"]["entries"]
+    assert [entry["name"] for entry in entries] == list(_NAMES)
+    assert entries[2]["recall"] == 1.0
+
+
+_NAMES = ("good", "chance", "oracle", "random", "longest", "shortest", "length-matched-random")
+
+
+def test_it_works_where_pytest_is_not_installed() -> None:
+    """An interpreter that refuses to import pytest runs every check all the same."""
+    program = (
+        "import sys; sys.modules['pytest'] = None; from selkit.__main__ import main;"
+        "sys.exit(main(['plugins', 'check', 'random', '-q']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0 failed" in done.stdout
