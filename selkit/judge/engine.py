@@ -20,6 +20,7 @@ from selkit.api import (
 from selkit.files import tree_files
 from selkit.judge.passes import pass_from_row, pass_row
 from selkit.models import resolve
+from selkit.models.client import address_inputs
 from selkit.plugins import check_requirements, provenance
 from selkit.store import (
     Artifact,
@@ -115,7 +116,8 @@ def judging_key(judge: PairwiseJudge, asked: Sequence[Comparison]) -> Key:
     for name in judge.model_parameters():
         if (ref := getattr(judge, name)) is not None:
             inputs[name] = resolve(ref).digest
-    return Key("judgement", judge.name, judge.parameters(), provenance(judge), inputs | _files_read(judge))
+    inputs |= address_inputs(judge) | _files_read(judge)
+    return Key("judgement", judge.name, judge.parameters(), provenance(judge), inputs)
 
 
 def _shown(comparison: Comparison) -> list[Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from selkit import __version__
 from selkit.api import Component, Pool, Scorer
 from selkit.models import default_device, default_threads, resolve
+from selkit.models.client import address_inputs
 from selkit.plugins import provenance
 from selkit.select.training import Training, training_inputs
 from selkit.store import Key, digest_file
@@ -26,8 +27,8 @@ def score_key(scorer: Scorer, pool: Pool, training: Training | None = None) -> K
 
 
 def component_inputs(component: Component, training: Training | None = None) -> dict[str, str]:
-    """Digests of the models, files and trainings that a component's parameters name, also of nested components."""
-    inputs: dict[str, str] = training_inputs(component, training)
+    """Digests of the models, servers, files and trainings that a component's parameters name, also of nested ones."""
+    inputs: dict[str, str] = training_inputs(component, training) | address_inputs(component)
     for name, value in vars(component).items():
         if isinstance(value, Component):
             inputs |= {f"{name}.{k}": v for k, v in component_inputs(value, training).items()}

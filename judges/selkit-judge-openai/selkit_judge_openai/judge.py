@@ -106,7 +106,8 @@ class OpenAI(PromptJudge):
 
     def judgement(self, comparison: Comparison, reply: ChatReply) -> Judgement:
         """What one reply means. One token is always cut at the limit, so that there a cut answer is an answer."""
-        if self._asked.reads != "token" or reply.outcome not in (Outcome.OK, Outcome.TRUNCATED):
+        cut = reply.outcome == Outcome.TRUNCATED and (reply.text or reply.logprobs)  # else the question was too long
+        if self._asked.reads != "token" or not (reply.outcome == Outcome.OK or cut):
             return super().judgement(comparison, reply)
         if not reply.logprobs:
             reason = "the server sent no log-probabilities: take one that does, or another template"

@@ -152,7 +152,7 @@ def first_then(trouble: Mapping[int, Answer]) -> Callable[[Call], Answer]:
 
 
 def test_passing_trouble_changes_no_verdict(serve: Serve) -> None:
-    """429 with and without a time, 500, a slow answer, a cut connection; with reasks also a body that is no JSON."""
+    """429 with and without a time, 500, a slow answer, a cut connection, a body that is no JSON."""
     answer = completion("9 4")
     place = serve(
         first_then(
@@ -166,7 +166,7 @@ def test_passing_trouble_changes_no_verdict(serve: Serve) -> None:
             }
         )
     )
-    found = place.run("-p", "reasks=1").facts
+    found = place.run().facts
     assert found["outcomes"] == {"ok": 2 * ROWS}
     # row 3 was slow, and its first answer stood for one of its orders: 9 4 for whoever stood first
     assert found["win"] + found["lose"] + found["tie"] == ROWS
@@ -181,7 +181,7 @@ LASTING: dict[int, tuple[Answer, str]] = {
     3: (completion("9", finish_reason="content_filter"), "content_filter"),
     4: (completion("9 4\nThe first answer is", finish_reason="length"), "truncated"),
     5: (completion(""), "malformed"),
-    6: (Served("{not json"), "malformed"),
+    6: (failure(400, "context_length_exceeded", "This model's maximum context length is 8192 tokens"), "truncated"),
 }
 """What rows are answered with, whatever the order, and how that ends."""
 
@@ -190,7 +190,7 @@ def test_answers_without_a_verdict_stay_what_they_are(serve: Serve) -> None:
     """Counted by kind, never a tie or a loss, bounded, and not asked for again."""
     place = serve(lambda call: LASTING[number(call)][0] if number(call) in LASTING else scores(call))
     found = place.run("-o", "out").facts
-    assert found["outcomes"] == {"content_filter": 2, "malformed": 8, "ok": 10, "refusal": 2, "truncated": 2}
+    assert found["outcomes"] == {"content_filter": 2, "malformed": 6, "ok": 10, "refusal": 2, "truncated": 4}
     assert [found[name] for name in ("win", "lose", "unparsed")] == [2, 3, 7]
     assert found["bounds"]["score"] == pytest.approx([2 / 12, 9 / 12])
     assert found["refusal_rate"] == pytest.approx(4 / 24)

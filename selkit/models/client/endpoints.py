@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from selkit.api import UsageError
+from selkit.files import digest_text
 
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_KEY = "OPENAI_API_KEY"
@@ -63,6 +64,22 @@ def parse_endpoint(ref: str) -> Endpoint | None:
         _need_model(model, address, f"{address}#MODEL")
         return Endpoint(address, model)
     return None
+
+
+def address_inputs(component: object) -> dict[str, str]:
+    """What keys must know of a component's endpoints beside its parameters: which address ``openai:`` stands for where
+    $OPENAI_BASE_URL names another than OpenAI's. The same name of a model at another server is another model.
+
+    Returns:
+        A digest for each parameter of that kind.
+    """
+    found = {}
+    for name, value in vars(component).items():
+        if isinstance(value, str) and value.startswith(_PREFIX) and value != _PREFIX:
+            endpoint = parse_endpoint(value)
+            if endpoint is not None and endpoint.url != OPENAI_URL:
+                found[f"{name}:address"] = digest_text(endpoint.url)
+    return found
 
 
 def _need_model(model: str, shown: str, example: str) -> None:

@@ -15,6 +15,13 @@ TRANSIENT = frozenset({408, 409, 425, 429})
 
 _NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "billing_not_active")
 _FILTERED = ("content_filter", "content_policy_violation", "responsibleaipolicyviolation")
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|exceed_context_size|string_above_max_length|prompt is too long"
+    r"|maximum (?:context|model|input) length|(?:context|model)(?:'s)? (?:window|(?:context )?(?:length|size))",
+    re.IGNORECASE,
+)
+"""How OpenAI, vLLM, llama.cpp and others say that a prompt is longer than the model can read."""
+
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _SHOWN = 300
 
@@ -79,7 +86,15 @@ def status_fault(status: int, headers: Mapping[str, str], body: Any, label: str)
         return Fault(reason, transient=True, wait=asked_wait(headers), crowded=crowded)
     if any(word in code.lower() for word in _FILTERED):
         return Fault(reason, Outcome.CONTENT_FILTER)
+    if _TOO_LONG.search(f"{code} {message}"):
+        return Fault(f"the prompt is too long for the model ({reason})", Outcome.TRUNCATED)
     return Fault(reason)
+
+
+def no_answer(reason: str) -> Fault:
+    """The fault in a body that came with a good status and holds no answer of the model: a proxy's page, or half a
+    body. What stood between may have passed, so it is tried again, and it is never kept as an answer."""
+    return Fault(reason, transient=True, billed=True)
 
 
 def asked_wait(headers: Mapping[str, str], now: float | None = None) -> float | None:

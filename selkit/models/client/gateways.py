@@ -35,6 +35,7 @@ class Gateways:
         self._background = Background()
         self.tally = Tally(root, self._cache)
         self._purse = None if max_cost is None else Purse(self._cache, purse, max_cost)
+        self._told = False
         self._concurrency = concurrency
         self._prices: PriceTable = read_prices()
         self._open_ones: dict[Endpoint, Gateway] = {}
@@ -71,6 +72,7 @@ class Gateways:
         key = Secret.from_environment(variable)
         price = self._price(endpoint, log)
         self._check(endpoint, variable, key)
+        self._tell_spent(log)
 
         def make_sender() -> Sender:
             check_client()
@@ -92,6 +94,14 @@ class Gateways:
             log(f"the price of {endpoint.model} is not known: its dollars are not counted")
         return price
 
+    def _tell_spent(self, log: Callable[[str], None]) -> None:
+        """Says once what earlier calls took from the purse, those of another experiment of the same name too."""
+        if self._purse is None or self._told:
+            return
+        self._told = True
+        if spent := self._background.run(self._spent(self._purse)):
+            log(f"of the cap of ${self._purse.cap:g}, ${spent:.2f} were spent earlier under the same name")
+
     def _check(self, endpoint: Endpoint, variable: str, key: Secret) -> None:
         """Without a key or a client there may still be stored answers, e.g. to be parsed in another way."""
         if not self._background.run(self._knows(endpoint)):
@@ -100,6 +110,9 @@ class Gateways:
 
     async def _knows(self, endpoint: Endpoint) -> bool:
         return self._cache.knows(endpoint.url, endpoint.model)
+
+    async def _spent(self, purse: Purse) -> float:
+        return self._cache.spent(purse.name) if self._cache.path.exists() else 0.0
 
     async def _find(self, digests: Sequence[bytes]) -> dict[bytes, str]:
         return self._cache.find(digests)

@@ -141,7 +141,7 @@ class LocalChat:
             # the start token that the tokenizer may add is one more
             if tokens + 1 >= self._model.context:
                 reason = f"the prompt fills the {self._model.context} tokens of the model's context"
-                replies[ask.request.digest] = ChatReply("", Outcome.API_ERROR, reason, model=self.ref)
+                replies[ask.request.digest] = ChatReply("", Outcome.TRUNCATED, reason, model=self.ref)
             else:
                 fitting.append((tokens, ask))
         seed = noise[0] * 1_000_003 + noise[1]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from selkit.api import ChatReply
 from selkit.models.client.answer import is_answer, read_body, reply_of
 from selkit.models.client.cache import AnswerCache, StoredAnswer
 from selkit.models.client.endpoints import Endpoint
-from selkit.models.client.faults import Fault
+from selkit.models.client.faults import Fault, no_answer
 from selkit.models.client.pace import Pace
 from selkit.models.client.prices import Price
 from selkit.models.client.purse import Purse
@@ -70,7 +71,7 @@ class Sender:
         async with self.pace.slot():
             series.sending()
             try:
-                received, held = await with_retries(
+                received, body, held = await with_retries(
                     partial(self._try, series, request),
                     seconds=self.settings.retry_seconds,
                     backoff=self.settings.backoff,
@@ -83,10 +84,10 @@ class Sender:
                 return ChatReply("", fault.outcome, fault.reason)
             series.answered()
             # within the slot: a kill must not lose more answers than requests may be under way
-            return await self._keep(series, request, received, held)
+            return await self._keep(series, request, received, body, held)
 
-    async def _try(self, series: Series, request: Request) -> tuple[Received, float]:
-        """One try: the answer, and the dollars that were set aside for it."""
+    async def _try(self, series: Series, request: Request) -> tuple[Received, Mapping[str, Any], float]:
+        """One try: the answer, the JSON in it, and the dollars that were set aside for it."""
         held = await self._hold(request)
         try:
             series.sending()  # it may have stopped while money was waited for
@@ -96,6 +97,7 @@ class Sender:
         sent = time.monotonic()
         try:
             received = await self.transport.send(request.body)
+            body = answer_in(received.text)
         except Fault as fault:
             if fault.crowded:
                 self.pace.crowded(sent)
@@ -105,12 +107,12 @@ class Sender:
             await self._settle(0.0)
             raise
         self.pace.answered()
-        return received, held
+        return received, body, held
 
     async def _hold(self, request: Request) -> float:
         if self.purse is None or self.price is None:
             return 0.0
-        messages = request.body["messages"]
+        messages = request.body.get("messages") or [{"role": "", "content": request.body["prompt"]}]
         # a token is at least one byte of text
         tokens = sum(len(m["content"].encode()) + len(m["role"]) + _PER_MESSAGE for m in messages)
         limit = request.body.get("max_completion_tokens", request.body.get("max_tokens", 0))
@@ -125,31 +127,38 @@ class Sender:
                 await self.recorder.add(None, change)
             self.purse.let_go()
 
-    async def _keep(self, series: Series, request: Request, received: Received, held: float) -> ChatReply:
-        """The reply, stored if it holds an answer of the model, be it a refusal: that was paid for."""
-        body = read_body(received.text)
+    async def _keep(
+        self, series: Series, request: Request, received: Received, body: Mapping[str, Any], held: float
+    ) -> ChatReply:
+        """The reply, stored: the model answered, be it with a refusal, and was paid for it."""
         reply = priced(reply_of(body), self.price)
         dollars = reply.usage.get("dollars")
         change = 0.0 if dollars is None else dollars - held
-        row = None
-        if is_answer(body):
-            row = StoredAnswer.of(
-                replace(request, text=self.transport.scrub(request.text)),
-                url=self.endpoint.url,
-                model=self.endpoint.model,
-                answer=received.text,
-                account=series.account,
-                seconds=received.seconds,
-                usage=reply.usage,
-                dollars=dollars,
-                request_id=received.request_id,
-            )
+        row = StoredAnswer.of(
+            replace(request, text=self.transport.scrub(request.text)),
+            url=self.endpoint.url,
+            model=self.endpoint.model,
+            answer=received.text,
+            account=series.account,
+            seconds=received.seconds,
+            usage=reply.usage,
+            dollars=dollars,
+            request_id=received.request_id,
+        )
         try:
             await self.recorder.add(row, change if self.purse else 0.0)
         finally:
             if self.purse is not None:
                 self.purse.let_go()
         return reply
+
+
+def answer_in(text: str) -> Mapping[str, Any]:
+    """The JSON of an answer of the model. Raises Fault where the text holds none."""
+    body = read_body(text)
+    if body is None or not is_answer(body):
+        raise no_answer(reply_of(body).reason)
+    return body
 
 
 def priced(reply: ChatReply, price: Price | None) -> ChatReply:

@@ -67,6 +67,15 @@ def test_nothing_is_sent_that_could_pass_the_cap(store: Store) -> None:
         assert len(server.calls) == 50
 
 
+def test_what_was_spent_earlier_under_the_same_name_is_said(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once, before anything is asked: two experiments of one name have one cap."""
+    with ChatServer(ONE_DOLLAR) as server:
+        for _ in range(2):
+            with ChatService(store, max_cost=10.0, purse="p") as service:
+                ask(service, server, "abc")
+    assert capsys.readouterr().err.count("of the cap of $10, $3.00 were spent earlier under the same name") == 1
+
+
 def test_what_an_answer_leaves_over_buys_more(store: Store) -> None:
     """Each sets aside a dollar and costs an eighth: nearly eighty answers for ten dollars, never one too many."""
     eighth = completion("x", usage=(0, 1), delay=0.01)

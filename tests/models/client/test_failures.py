@@ -108,6 +108,15 @@ def test_a_dropped_connection_is_tried_again(service: ChatService, cut_after: in
     assert len(server.calls) == 4
 
 
+@pytest.mark.parametrize("body", ["<html>bad gateway</html>", '{"choices": [{"mess', "", {"error": "busy"}])
+def test_a_body_without_an_answer_is_tried_again(service: ChatService, body: Any) -> None:
+    """A proxy's page or half a body under status 200 is trouble on the way, and is never stored as an answer."""
+    with ChatServer(first_then(Served(body))) as server:
+        assert [reply.text for reply in ask(service, server, ["a", "b"])] == ["re: a", "re: b"]
+        assert all(reply.cached for reply in ask(service, server, ["a", "b"]))
+    assert len(server.calls) == 4
+
+
 @pytest.mark.parametrize(
     ("trouble", "outcome", "said"),
     [
@@ -116,13 +125,18 @@ def test_a_dropped_connection_is_tried_again(service: ChatService, cut_after: in
         (completion("x", cut_after=150), Outcome.API_ERROR, "the server dropped the connection"),
         (completion("x", delay=5.0), Outcome.TIMEOUT, "no answer within 0.3 s"),
         (completion("x" * 2000, trickle=0.05), Outcome.TIMEOUT, "no answer within 0.3 s"),
-        (Served("<html>gateway</html>"), Outcome.MALFORMED, "the server's answer is not valid JSON"),
-        (Served('{"choices": [{"mess'), Outcome.MALFORMED, "the server's answer is not valid JSON"),
-        (Served("[1, 2]"), Outcome.MALFORMED, "the server's answer is not valid JSON"),
-        (Served({"choices": []}), Outcome.MALFORMED, "the server's answer holds no message"),
-        (Served({"choices": [{"message": None}]}), Outcome.MALFORMED, "the server's answer holds no message"),
+        (Served("<html>gateway</html>"), Outcome.API_ERROR, "the server's answer is not valid JSON"),
+        (Served('{"choices": [{"mess'), Outcome.API_ERROR, "the server's answer is not valid JSON"),
+        (Served("[1, 2]"), Outcome.API_ERROR, "the server's answer is not valid JSON"),
+        (Served({"choices": []}), Outcome.API_ERROR, "the server's answer holds no message"),
+        (Served({"choices": [{"message": None}]}), Outcome.API_ERROR, "the server's answer holds no message"),
         (failure(400, "content_filter", "filtered"), Outcome.CONTENT_FILTER, "HTTP 400 content_filter: filtered"),
-        (failure(400, "context_length_exceeded", "too long"), Outcome.API_ERROR, "HTTP 400 context_length_exceeded"),
+        (failure(400, "context_length_exceeded", "too long"), Outcome.TRUNCATED, "HTTP 400 context_length_exceeded"),
+        (
+            failure(400, message="This model's maximum context length is 2048 tokens"),
+            Outcome.TRUNCATED,
+            "the prompt is too long for the model",
+        ),
         (failure(422, message="no such field"), Outcome.API_ERROR, "HTTP 422"),
     ],
 )
@@ -241,9 +255,9 @@ def test_a_server_that_is_down_ends_the_run(store: Store, settings: Any) -> None
 
 
 def test_requests_that_are_refused_one_by_one_do_not_end_the_run(store: Store, settings: Any) -> None:
-    """Each too long in its own way; but the same refusal again and again (a setting that the server lacks) does."""
+    """Each in its own way; but the same refusal again and again (a setting that the server lacks) does."""
     settings(breaker=5)
-    with ChatServer(lambda call: failure(400, "context_length_exceeded", f"{call.text} tokens")) as server:
+    with ChatServer(lambda call: failure(400, "invalid_prompt", f"no {call.text}")) as server:
         with ChatService(store, concurrency=2) as service:
             replies = ask(service, server, [str(i) for i in range(30)])
         assert {reply.outcome for reply in replies} == {Outcome.API_ERROR}

@@ -108,7 +108,8 @@ def test_a_prompt_that_fills_the_context_fails_alone(store: Store, model: str) -
     asked = conversations(["a", "long " * 100, "b"])
     with ChatService(store) as service:
         replies = list(service.open(model).complete(asked, decoding=SHORT))
-    assert [reply.outcome for reply in replies] == [Outcome.TRUNCATED, Outcome.API_ERROR, Outcome.TRUNCATED]
+    assert [reply.outcome for reply in replies] == [Outcome.TRUNCATED] * 3
+    assert [bool(reply.text) for reply in replies] == [True, False, True]
     assert "fills the 256 tokens" in replies[1].reason
 
 

@@ -6,6 +6,8 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,23 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toys import make_pool
 
-from selkit.api import DataError, Decoding, Outcome, Turn, UsageError, WorkFailed
+from selkit.api import (
+    Comparison,
+    Context,
+    DataError,
+    Decoding,
+    Judgement,
+    Outcome,
+    PairwiseJudge,
+    Pool,
+    Scorer,
+    Turn,
+    UsageError,
+    WorkFailed,
+)
+from selkit.judge.engine import judging_key
 from selkit.models.client import parse_endpoint
 from selkit.models.client.answer import is_answer, read_body, reply_of
 from selkit.models.client.cache import _kind
@@ -24,6 +41,7 @@ from selkit.models.client.faults import asked_wait, duration, status_fault
 from selkit.models.client.prices import read_prices
 from selkit.models.client.request import Asking
 from selkit.models.client.settings import EndpointSettings, read_settings, settings_of
+from selkit.select import score_key
 
 TURNS = st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), st.text(max_size=5)), max_size=8)
 
@@ -78,6 +96,54 @@ def test_a_secret_in_the_address_of_the_environment_is_refused(monkeypatch: pyte
     with pytest.raises(UsageError, match=r"\$OPENAI_BASE_URL holds a login") as caught:
         parse_endpoint("openai:gpt-4o")
     assert "pw-9876" not in str(caught.value)
+
+
+@dataclass
+class Graded(Scorer):
+    """A scorer that asks an endpoint.
+
+    Args:
+        endpoint: Who is asked.
+    """
+
+    name = "graded"
+    endpoint: str = "openai:gpt-4o"
+
+    def score(self, pool: Pool, ctx: Context) -> Iterable[float]:
+        """Not asked here."""
+        return []
+
+
+@dataclass
+class Judging(PairwiseJudge):
+    """A judge that asks an endpoint.
+
+    Args:
+        endpoint: Who is asked.
+    """
+
+    name = "judging"
+    endpoint: str = "openai:gpt-4o"
+
+    def compare(self, comparisons: Sequence[Comparison], ctx: Context) -> Iterable[Judgement]:
+        """Not asked here."""
+        return []
+
+
+def test_the_same_name_at_another_server_is_another_scorer_and_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What OPENAI_BASE_URL makes of a reference stands in keys; OpenAI's own address changes none."""
+    pool, asked = make_pool(3), [Comparison("c", "p", "a", "b")]
+
+    def keys(**parameters: str) -> tuple[str, str]:
+        return score_key(Graded(**parameters), pool).digest, judging_key(Judging(**parameters), asked).digest
+
+    usual, own = keys(), keys(endpoint="http://host/v1#gpt-4o")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://api.openai.com/v1/")
+    assert keys() == usual
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://host/v1")
+    assert not set(keys()) & set(usual)
+    assert keys() == keys()
+    assert keys(endpoint="http://host/v1#gpt-4o") == own
 
 
 @given(turns=TURNS)
@@ -284,7 +350,7 @@ def test_the_wait_that_a_server_asks_for(headers: dict[str, str], seconds: float
         (401, "invalid_api_key", False, False, Outcome.API_ERROR, DataError),
         (403, "", False, False, Outcome.API_ERROR, DataError),
         (404, "model_not_found", False, False, Outcome.API_ERROR, DataError),
-        (400, "context_length_exceeded", False, False, Outcome.API_ERROR, None),
+        (400, "context_length_exceeded", False, False, Outcome.TRUNCATED, None),
         (400, "content_filter", False, False, Outcome.CONTENT_FILTER, None),
         (400, "content_policy_violation", False, False, Outcome.CONTENT_FILTER, None),
         (413, "", False, False, Outcome.API_ERROR, None),
@@ -302,7 +368,7 @@ def test_what_a_status_means(
     fault = status_fault(status, {}, {"error": {"message": "why", "code": code or None}}, "m at http://h")
     assert (fault.transient, fault.crowded, fault.outcome) == (transient, crowded, outcome)
     assert (fault.fatal is None) if fatal is None else type(fault.fatal) is fatal
-    assert fault.reason == f"HTTP {status}{' ' + code if code else ''}: why"
+    assert f"HTTP {status}{' ' + code if code else ''}: why" in fault.reason
 
 
 @pytest.mark.parametrize(
