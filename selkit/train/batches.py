@@ -6,9 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from selkit.api import WorkFailed
+
 _CPU_BYTES = 1 << 30
 _GPU_SHARE = 0.25
 _BYTES_PER_UNIT = 34  # activations per token, layer and hidden unit at 16 bits: Korthikanti et al. 2022, equation 1
+
+
+class TooLarge(WorkFailed):
+    """The rows of one forward pass do not fit into the memory of one process: all have to start again with fewer."""
 
 
 @dataclass(frozen=True, slots=True)

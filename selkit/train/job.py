@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from selkit import __version__
@@ -10,6 +10,7 @@ from selkit.api import Pool
 from selkit.models import ModelFolder
 from selkit.train.batches import BatchPlan
 from selkit.train.preflight import TrainCheck
+from selkit.train.ranks import Ranks
 from selkit.train.recipes import Recipe
 from selkit.train.sequences import Prepared
 
@@ -30,6 +31,8 @@ class Options:
         threads: CPU threads of torch; None takes as many as torch has.
         resume: Whether to go on from the checkpoint of a killed training.
         checkpoint_seconds: Time between checkpoints.
+        deepspeed: Name of the DeepSpeed preset, or None.
+        ranks: This process among those that train together.
     """
 
     seed: int
@@ -37,6 +40,8 @@ class Options:
     threads: int | None
     resume: bool
     checkpoint_seconds: float
+    deepspeed: str | None = None
+    ranks: Ranks = field(default_factory=Ranks)
 
     @property
     def checkpoints(self) -> bool:
@@ -68,24 +73,36 @@ class Job:
             "batches": asdict(plan),
             "seed": self.options.seed,
             "device": [self.options.device, self.threads],
-            "versions": versions(self.recipe),
+            "deepspeed": self.options.deepspeed,
+            "versions": self.versions,
         }
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the packages that can change what the training gives."""
+        return versions(self.recipe, self.options.deepspeed)
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What the loop leaves: the trainer with the trained model, and how it got there."""
+    """What the loop leaves: the trainer with the trained model, and how it got there.
+
+    ``sequences`` counts those of one pass over the data. ``weights`` are the whole of the weights where each process
+    holds a part of them; else None, and the trainer's model has them.
+    """
 
     trainer: SFTTrainer
     plan: BatchPlan
+    sequences: int
     seconds: float
     resumed_from: int | None
     halvings: int
+    weights: dict[str, Any] | None = None
 
 
-def versions(recipe: Recipe) -> dict[str, str]:
+def versions(recipe: Recipe, deepspeed: str | None = None) -> dict[str, str]:
     """Versions of the packages that can change what a training gives."""
     from importlib.metadata import version
 
-    packages = (*_PACKAGES, *(("peft",) if recipe.lora else ()))
+    packages = (*_PACKAGES, *(("peft",) if recipe.lora else ()), *(("deepspeed",) if deepspeed else ()))
     return {"selkit": __version__} | {package: version(package) for package in packages}

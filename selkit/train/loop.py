@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selkit.api import ContractViolation
 from selkit.train.batches import BatchPlan
+from selkit.train.machine import deepspeed_config
+from selkit.train.ranks import Ranks
 from selkit.train.recipes import Recipe
 from selkit.train.sequences import Prepared, with_end
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, TrainerCallback
+    from transformers import PreTrainedTokenizerBase
     from trl import SFTConfig, SFTTrainer
 
 _OPTIMIZERS = {"adamw": "adamw_torch_fused", "adafactor": "adafactor", "sgd": "sgd"}
@@ -30,12 +33,16 @@ class LoopSettings:
         seed: Fixes the order of the rows and everything drawn.
         device: 'cpu' or 'cuda'.
         max_length: Longest sequence, in tokens.
+        deepspeed: Name of a DeepSpeed preset, or None.
+        ranks: This process among those that train together.
     """
 
     folder: Path
     seed: int
     device: str
     max_length: int
+    deepspeed: str | None = None
+    ranks: Ranks = field(default_factory=Ranks)
 
 
 def sft_config(recipe: Recipe, plan: BatchPlan, settings: LoopSettings) -> SFTConfig:
@@ -67,7 +74,10 @@ def sft_config(recipe: Recipe, plan: BatchPlan, settings: LoopSettings) -> SFTCo
         gradient_checkpointing=recipe.gradient_checkpointing,
         bf16=half,
         tf32=True if half else None,
-        use_cpu=cpu,
+        use_cpu=cpu and settings.deepspeed is None,  # accelerate's way of naming the CPU knows no DeepSpeed
+        deepspeed=deepspeed_config(settings.deepspeed, half) if settings.deepspeed else None,
+        accelerator_config={"use_configured_state": True} if settings.ranks.launched else None,
+        ddp_find_unused_parameters=False if settings.ranks.launched and settings.deepspeed is None else None,
         seed=settings.seed,
         data_seed=settings.seed,
         logging_steps=1,
@@ -110,9 +120,7 @@ def make_trainer(
     tokenizer: PreTrainedTokenizerBase,
     prepared: Prepared,
     recipe: Recipe,
-    plan: BatchPlan,
-    settings: LoopSettings,
-    watch: TrainerCallback,
+    config: SFTConfig,
 ) -> SFTTrainer:
     """The trainer, after a check that TRL sees the very tokens that were counted.
 
@@ -128,7 +136,6 @@ def make_trainer(
         "prompt": [pair.prompt for pair in pairs],
         "completion": [with_end(pair.response, tokenizer) for pair in pairs],
     }
-    config = sft_config(recipe, plan, settings)
     config._n_gpu = min(config.n_gpu, 1)  # one process, one GPU: TRL refuses DataParallel
     trainer = SFTTrainer(
         model=model,
@@ -136,11 +143,64 @@ def make_trainer(
         train_dataset=Dataset.from_dict(columns),
         processing_class=tokenizer,
         peft_config=lora_config(recipe),
-        callbacks=[watch],
     )
     trainer.remove_callback(PrinterCallback)  # it prints to stdout, which is for results
     _compare_counts(trainer, prepared, recipe)
+    # Turned on late: TRL cuts rows at max_length only where it believes that they will be padded.
+    trainer.padding_free = trainer.data_collator.padding_free = trainer.padding_free or recipe.padding_free
     return trainer
+
+
+def deal_evenly(trainer: SFTTrainer, plan: BatchPlan, seed: int) -> Any:
+    """Makes the trainer deal every step's rows to all processes just as one process would take them.
+
+    accelerate fills the last batches with rows from the beginning, so that some would count twice. Rows without any
+    supervised token come instead: they change neither the loss nor the gradient.
+
+    Returns:
+        The sampler, which wants to hear which pass over the data begins.
+    """
+    from accelerate.data_loader import SeedableRandomSampler
+    from datasets import concatenate_datasets
+
+    rows = trainer.train_dataset
+    missing = -len(rows) % (plan.micro * plan.devices)
+    if missing:
+        empty = rows.select([0] * missing).map(_unsupervised, load_from_cache_file=False)
+        trainer.train_dataset = concatenate_datasets([rows, empty.cast(rows.features)])
+    sampler = _padded(SeedableRandomSampler(range(len(rows)), data_seed=seed), missing)
+    trainer._get_train_sampler = lambda dataset=None: sampler
+    return sampler
+
+
+def _unsupervised(row: dict[str, Any]) -> dict[str, Any]:
+    return {"labels": [-100] * len(row["labels"])}
+
+
+def _padded(inner: Any, missing: int) -> Any:
+    """Row numbers in the order of ``inner``, then those of the empty rows that stand behind all others."""
+    from torch.utils.data import Sampler
+
+    class Padded(Sampler):  # type: ignore[misc]
+        def __iter__(self) -> Iterator[int]:
+            yield from inner
+            yield from range(len(inner), len(self))
+
+        def __len__(self) -> int:
+            return len(inner) + missing
+
+        def set_epoch(self, epoch: int) -> None:
+            inner.set_epoch(epoch)
+
+    return Padded()
+
+
+def whole_weights(trainer: SFTTrainer) -> dict[str, Any] | None:
+    """The weights of all processes together in process 0, where each holds a part of them; else None."""
+    if not trainer.is_deepspeed_enabled or trainer.accelerator.deepspeed_plugin.zero_stage < 3:
+        return None
+    weights: dict[str, Any] = trainer.accelerator.get_state_dict(trainer.deepspeed)
+    return weights or {}
 
 
 def _compare_counts(trainer: SFTTrainer, prepared: Prepared, recipe: Recipe) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from selkit.files import atomic_write_text
-from selkit.train.job import Finished, Job, versions
+from selkit.train.job import Finished, Job
+from selkit.train.loop import load_weights
 from selkit.train.preflight import model_config
 from selkit.train.report import REPORT, TrainReport
 
@@ -36,14 +38,14 @@ def make_report(job: Job, finished: Finished) -> TrainReport:
         supervised_tokens=prepared.supervised_tokens,
         total_tokens=prepared.total_tokens,
         steps=state.global_step,
-        epochs=passes(state.global_step, recipe.batch_size, len(finished.trainer.train_dataset)),
+        epochs=passes(state.global_step, recipe.batch_size, finished.sequences),
         loss_curve=thinned(curve),
         final_loss=curve[-1][1],
         batch_size=recipe.batch_size,
         micro_batch=finished.plan.micro,
         accumulation=finished.plan.accumulation,
         seeds={"training": job.options.seed},
-        versions=versions(recipe),
+        versions=job.versions,
         device=job.options.device,
         precision="bf16" if finished.trainer.args.bf16 else "float32",
         threads=job.threads,
@@ -51,6 +53,8 @@ def make_report(job: Job, finished: Finished) -> TrainReport:
         tokens_per_second=tokens / finished.seconds,
         resumed_from=finished.resumed_from,
         halvings=finished.halvings,
+        processes=job.options.ranks.world,
+        deepspeed=job.options.deepspeed,
     )
 
 
@@ -70,13 +74,15 @@ def thinned(curve: Sequence[tuple[int, float]], points: int = _CURVE_POINTS) -> 
 def save_model(job: Job, finished: Finished, report: TrainReport, folder: Path) -> None:
     """Writes weights as safetensors (adapters also merged, so that any engine can load the folder) and the report."""
     folder.mkdir(parents=True)
-    model = finished.trainer.accelerator.unwrap_model(finished.trainer.model)
+    model = finished.trainer.model  # not wrapped, in however many processes it was trained
     model.config.use_cache = model_config(job.folder.path).get("use_cache", True)  # the trainer turned it off
     if job.recipe.lora is not None:
         model.peft_config["default"].base_model_name_or_path = job.folder.ref
-        model.save_pretrained(folder / "adapter")
-        model = model.merge_and_unload()
-    model.save_pretrained(folder)
+        model.save_pretrained(folder / "adapter", state_dict=finished.weights)
+        model = _merged(job, folder / "adapter") if finished.weights else model.merge_and_unload()
+        model.save_pretrained(folder)
+    else:
+        model.save_pretrained(folder, state_dict=finished.weights)
     for key in ("is_local", "local_files_only"):  # how it was loaded here is no property of the tokenizer
         job.tokenizer.init_kwargs.pop(key, None)
     job.tokenizer.save_pretrained(folder)
@@ -84,3 +90,14 @@ def save_model(job: Job, finished: Finished, report: TrainReport, folder: Path) 
     mode = (folder / "config.json").stat().st_mode
     for path in folder.rglob("*.safetensors"):
         path.chmod(mode)  # safetensors lets only the owner read
+
+
+def _merged(job: Job, adapter: Path) -> Any:
+    """The base model with the adapters in ``adapter``: no process that trained holds all of the base."""
+    from peft import PeftModel
+    from transformers.integrations import unset_hf_deepspeed_config
+
+    unset_hf_deepspeed_config()  # else the base would be spread over the processes again
+    base = load_weights(job.folder.path, job.recipe)
+    base.config.use_cache = model_config(job.folder.path).get("use_cache", True)
+    return PeftModel.from_pretrained(base, adapter).merge_and_unload()

@@ -12,6 +12,7 @@ from typing import Any
 from selkit.api import DataError, MissingExtra, Pool, PromptTemplate, UsageError
 from selkit.models import check_model, default_device, load_tokenizer, resolve
 from selkit.train.batches import plan_batches
+from selkit.train.machine import check_machine
 from selkit.train.recipes import Recipe
 from selkit.train.turns import training_pairs
 
@@ -37,7 +38,15 @@ class TrainCheck:
     notes: tuple[str, ...] = ()
 
 
-def check_training(model: str, data: Pool, recipe: Recipe, *, device: str | None = None, world: int = 1) -> TrainCheck:
+def check_training(
+    model: str,
+    data: Pool,
+    recipe: Recipe,
+    *,
+    device: str | None = None,
+    processes: int = 1,
+    deepspeed: str | None = None,
+) -> TrainCheck:
     """Checks a training as far as that goes without loading the model.
 
     Args:
@@ -45,17 +54,20 @@ def check_training(model: str, data: Pool, recipe: Recipe, *, device: str | None
         data: The rows to train on.
         recipe: The recipe.
         device: 'cpu' or 'cuda'; by default a GPU where there is one.
-        world: Processes that train together.
+        processes: Processes that are to train together.
+        deepspeed: Name of a DeepSpeed preset, or None.
 
     Raises:
-        MissingExtra: The packages for training, or those that the recipe needs, are not installed.
+        MissingExtra: The packages for training, or those that the recipe or DeepSpeed needs, are not installed.
         UsageError: The recipe asks for what this model or machine does not have.
         DataError: The model is missing or no causal language model, or there is nothing to train on.
     """
     from selkit.models import prompt_template
 
     check_installed(recipe)
-    _check_device(recipe, device or default_device())
+    device = device or default_device()
+    _check_device(recipe, device)
+    world = check_machine(processes, deepspeed, device)
     check_model(model)
     template = prompt_template(recipe.template, model)
     folder = resolve(model).path

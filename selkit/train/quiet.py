@@ -24,6 +24,7 @@ def quiet_libraries() -> Iterator[None]:
             stack.enter_context(_attribute(huggingface_hub.constants, name, True))
         for name in ("transformers", "trl", "accelerate", "peft", "datasets"):
             stack.enter_context(_at_level(logging.getLogger(name), logging.ERROR))
+        stack.enter_context(quiet_deepspeed())
         if not datasets.are_progress_bars_disabled():
             datasets.disable_progress_bars()
             stack.callback(datasets.enable_progress_bars)
@@ -33,6 +34,21 @@ def quiet_libraries() -> Iterator[None]:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def quiet_deepspeed() -> Iterator[None]:
+    """Nothing but errors from DeepSpeed, which warns on stdout as soon as it is imported, and sets its own level."""
+    logger = logging.getLogger("DeepSpeed")
+
+    def is_error(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    logger.addFilter(is_error)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_error)
 
 
 @contextmanager

@@ -59,6 +59,8 @@ class Recipe:
         max_length: Tokens of prompt, response and end mark together; what lies beyond is cut off.
         template: The prompt template, or 'chat' for the model's own.
         packing: Whether several rows share a sequence of max_length tokens; attention keeps them apart.
+        padding_free: Whether the rows of a forward pass stand in one sequence without padding; attention keeps them
+            apart, and the loss is the same.
         lora: Adapters in place of full fine-tuning.
         neftune_alpha: Noise on the embeddings (NEFTune), or None.
         gradient_checkpointing: Whether activations are computed twice to save memory.
@@ -84,6 +86,7 @@ class Recipe:
     max_length: int = 1024
     template: TemplateName = "alpaca"
     packing: bool = False
+    padding_free: bool = False
     lora: Lora | None = None
     neftune_alpha: float | None = None
     gradient_checkpointing: bool = False

@@ -46,11 +46,13 @@ class TrainReport:
         accumulation: Forward passes of one device per optimiser step.
         seeds: Seed by what it fixes.
         versions: Version by package.
-        device: 'cpu' or 'cuda', and its ``precision`` and ``threads``.
+        device: 'cpu' or 'cuda', and its ``precision`` and ``threads`` (of each process).
         seconds: Wall time of the training loop in this process.
         tokens_per_second: Tokens without padding, in this process.
         resumed_from: Step of the checkpoint that this process started from, or None.
         halvings: How often the micro-batch was halved because it did not fit.
+        processes: Processes that trained together.
+        deepspeed: DeepSpeed preset that spread the work over them, or None.
     """
 
     model: str
@@ -85,6 +87,8 @@ class TrainReport:
     tokens_per_second: float
     resumed_from: int | None = None
     halvings: int = 0
+    processes: int = 1
+    deepspeed: str | None = None
 
     def to_json(self) -> str:
         """JSON text; what depends on the clock or the machine stands under ``measured``."""
@@ -100,7 +104,8 @@ class TrainReport:
         values |= values.pop("measured")
         values["dropped"] = tuple(Dropped(**item) for item in values["dropped"])
         values["loss_curve"] = tuple((int(step), float(loss)) for step, loss in values["loss_curve"])
-        return cls(**{f.name: values[f.name] for f in fields(cls)})
+        later = {"processes", "deepspeed"} - values.keys()  # reports of before have neither
+        return cls(**{f.name: values[f.name] for f in fields(cls) if f.name not in later})
 
     @classmethod
     def read(cls, folder: Path) -> TrainReport:
@@ -119,8 +124,9 @@ class TrainReport:
         """One sentence for people."""
         left = f", {self.n_dropped} dropped" if self.n_dropped else ""
         cut = f", {self.n_truncated} cut off" if self.n_truncated else ""
+        together = f" in {self.processes} processes" if self.processes > 1 else ""
         return (
-            f"{self.steps} steps on {self.n_trained} of {self.n_selected} rows{left}{cut}; "
+            f"{self.steps} steps{together} on {self.n_trained} of {self.n_selected} rows{left}{cut}; "
             f"{self.supervised_tokens} supervised tokens a pass; final loss {self.final_loss:.4g}; "
             f"{self.seconds:.1f} s, {self.tokens_per_second:.0f} tokens/s"
         )

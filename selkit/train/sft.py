@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,21 @@ from selkit.api import DataError, Pool, UsageError, WorkFailed
 from selkit.console import get_console
 from selkit.files import full_disk, is_full
 from selkit.models import ModelFolder, default_device, resolve
-from selkit.train.batches import BatchPlan, plan_batches, rows_that_fit
+from selkit.train.batches import BatchPlan, TooLarge, plan_batches, rows_that_fit
 from selkit.train.job import Finished, Job, Options
-from selkit.train.loop import LoopSettings, is_out_of_memory, load_weights, make_trainer
+from selkit.train.launch import launch
+from selkit.train.loop import (
+    LoopSettings,
+    deal_evenly,
+    is_out_of_memory,
+    load_weights,
+    make_trainer,
+    sft_config,
+    whole_weights,
+)
 from selkit.train.outcome import make_report, save_model
 from selkit.train.preflight import TrainCheck, check_training, model_config
+from selkit.train.ranks import Ranks, joined
 from selkit.train.recipes import Recipe, load_recipe
 from selkit.train.report import TrainReport
 from selkit.train.sequences import prepare
@@ -24,7 +35,6 @@ from selkit.train.workplace import Workplace, check_output, claimed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-    from trl import SFTTrainer
 
 CHECKPOINT_SECONDS = 300.0
 """Time between checkpoints: what a kill costs at most."""
@@ -43,6 +53,8 @@ def train(
     force: bool = False,
     partial: Path | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    processes: int = 1,
+    deepspeed: str | None = None,
 ) -> TrainReport:
     """Fine-tunes ``model`` on ``data`` and writes the trained model, its tokenizer and ``training.json``.
 
@@ -57,11 +69,15 @@ def train(
         output: Folder for the trained model. It appears when all of it is written.
         seed: Fixes the order of the rows and everything that is drawn.
         device: 'cpu' or 'cuda'; by default a GPU where there is one.
-        threads: CPU threads of torch; None takes as many as torch has.
+        threads: CPU threads of torch in each process; None takes as many as torch has, or shares them out.
         resume: Whether to go on from the checkpoint of a killed training.
         force: Whether to replace an earlier trained model.
         partial: Folder to work in, on the file system of ``output``; by default a hidden one beside it.
         checkpoint_seconds: Time between checkpoints.
+        processes: Processes that train together, one a GPU; selkit starts them on this machine. Where a launcher
+            (torchrun, accelerate) has started this very call in each of several processes, they train together as
+            they are, on however many machines; the output must lie where all of them see it.
+        deepspeed: 'zero-2', 'zero-3', 'zero-2-offload' or 'zero-3-offload' spreads what training keeps over them.
 
     Returns:
         The report that also stands in ``training.json``.
@@ -79,12 +95,27 @@ def train(
     check_output(output, force=force)
     pool = _in_id_order(data)
     device = device or default_device()
-    check = check_training(model, pool, recipe, device=device)
-    for note in check.notes:
-        get_console().note(note)
-    options = Options(seed, device, threads, resume, checkpoint_seconds)
-    with claimed(output, partial, force=force) as place:
+    check = check_training(model, pool, recipe, device=device, processes=processes, deepspeed=deepspeed)
+    ranks = Ranks.here()
+    if ranks.is_main:
+        for note in check.notes:
+            get_console().note(note)
+    if not ranks.launched and (processes > 1 or deepspeed):
+        job = {"model": model, "recipe": recipe.as_dict(), "output": str(output.absolute()), "seed": seed}
+        job |= {"device": device, "resume": resume, "force": force, "checkpoint_seconds": checkpoint_seconds}
+        job |= {"partial": str(partial.absolute())} if partial else {}
+        launch(job | {"processes": processes, "deepspeed": deepspeed}, pool, processes, device, threads)
+        return TrainReport.read(output)
+    options = Options(seed, device, threads, resume, checkpoint_seconds, deepspeed, ranks)
+    with joined(ranks, device, deepspeed), _claimed_by_main(ranks, output, partial, force) as place:
         return _train(resolve(model), pool, recipe, check, options, place)
+
+
+@contextmanager
+def _claimed_by_main(ranks: Ranks, output: Path, partial: Path | None, force: bool) -> Iterator[Workplace]:
+    """The place of the training, held by process 0 for all."""
+    with ExitStack() as stack:
+        yield ranks.share(lambda: stack.enter_context(claimed(output, partial, force=force)))
 
 
 def _in_id_order(data: Pool | Path | str) -> Pool:
@@ -108,16 +139,26 @@ def _train(
         job = Job(folder, pool, recipe, check, options, threads, tokenizer, prepared)
         try:
             finished = _run(job, place)
-            report = make_report(job, finished)
-            save_model(job, finished, report, place.result)
+            return options.ranks.share(lambda: _keep(job, finished, place))
+        except TooLarge:
+            raise  # what was learnt of the batch stays in the place
         except WorkFailed:
-            place.clear()
+            if options.ranks.is_main:
+                place.forget_halvings()
+                place.clear()
             raise
         except Exception as error:
             if is_full(error):
                 raise full_disk(place.output, 0, error) from error
             raise
-        place.commit()
+
+
+def _keep(job: Job, finished: Finished, place: Workplace) -> TrainReport:
+    """Writes the trained model and puts it in its place."""
+    _check_finite(finished)
+    report = make_report(job, finished)
+    save_model(job, finished, report, place.result)
+    place.commit()
     return report
 
 
@@ -132,29 +173,44 @@ def _load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerBase:
 
 def _run(job: Job, place: Workplace) -> Finished:
     """Trains; a batch that does not fit into memory is halved, accumulation doubled, and training starts again."""
-    plan: BatchPlan | None = _plan(job)
-    halvings = 0
+    ranks = job.options.ranks
+    largest = _plan(job)
+    plan: BatchPlan | None = largest
+    uncut = job.identity(largest)
+    halvings = ranks.share(lambda: place.halvings(uncut))
+    for _ in range(halvings):
+        plan = plan.halved() if plan else None
     while plan is not None:
-        checkpoint = place.begin(job.identity(plan), resume=job.options.checkpoints)
+        checkpoint = _begin(job, plan, place)
         try:
             return _attempt(job, plan, checkpoint, place.checkpoints, halvings)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            get_console().note(f"{plan.micro} rows at once do not fit into memory; trying fewer")
+        halvings += 1
+        if ranks.world > 1:
+            # The others wait in the middle of a step for what this process will never send: all have to start again.
+            place.remember_halvings(uncut, halvings)
+            raise TooLarge(f"{plan.micro} rows at once do not fit into the memory of a process; trying fewer")
+        get_console().note(f"{plan.micro} rows at once do not fit into memory; trying fewer")
         _release_memory()
-        plan, halvings = plan.halved(), halvings + 1
+        plan = plan.halved()
     raise WorkFailed(
         f"one sequence of {job.prepared.longest} tokens does not fit into memory: lower max_length or turn on "
         "gradient_checkpointing"
     )
 
 
+def _begin(job: Job, plan: BatchPlan, place: Workplace) -> Path | None:
+    identity, resume = job.identity(plan), job.options.checkpoints
+    return job.options.ranks.share(lambda: place.begin(identity, resume=resume))
+
+
 def _plan(job: Job) -> BatchPlan:
     memory = _gpu_memory() if job.options.device == "cuda" else None
     config = model_config(job.folder.path)
     fits = rows_that_fit(config, job.prepared.longest, memory, job.recipe.gradient_checkpointing)
-    plan = plan_batches(job.recipe.batch_size, job.recipe.micro_batch or fits)
+    plan = plan_batches(job.recipe.batch_size, job.recipe.micro_batch or fits, job.options.ranks.world)
     if plan is None:
         raise UsageError(f"a batch of {job.recipe.batch_size} rows cannot be cut up")
     return plan
@@ -164,27 +220,33 @@ def _attempt(job: Job, plan: BatchPlan, checkpoint: Path | None, folder: Path, h
     from selkit.train.quiet import own_randomness
     from selkit.train.watch import Watch
 
-    options = job.options
-    settings = LoopSettings(folder, options.seed, options.device, job.check.max_length)
-    watch = Watch(options.checkpoint_seconds if options.checkpoints else None, f"training under {job.recipe.name}")
+    options, recipe = job.options, job.recipe
+    settings = LoopSettings(
+        folder, options.seed, options.device, job.check.max_length, options.deepspeed, options.ranks
+    )
     with own_randomness(options.seed):
-        model = load_weights(job.folder.path, job.recipe)
-        trainer = make_trainer(model, job.tokenizer, job.prepared, job.recipe, plan, settings, watch)
+        config = sft_config(recipe, plan, settings)  # before the weights: DeepSpeed spreads them as they load
+        trainer = make_trainer(load_weights(job.folder.path, recipe), job.tokenizer, job.prepared, recipe, config)
+        sequences = len(trainer.train_dataset)
+        sampler = deal_evenly(trainer, plan, options.seed) if plan.devices > 1 else None
+        interval = options.checkpoint_seconds if options.checkpoints else None
+        trainer.add_callback(Watch(interval, f"training under {recipe.name}", options.ranks, sampler))
         started = time.perf_counter()
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         seconds = time.perf_counter() - started
-    _check_finite(trainer)
     resumed_from = None if checkpoint is None else int(checkpoint.name.rpartition("-")[2])
-    return Finished(trainer, plan, seconds, resumed_from, halvings)
+    return Finished(trainer, plan, sequences, seconds, resumed_from, halvings, whole_weights(trainer))
 
 
-def _check_finite(trainer: SFTTrainer) -> None:
+def _check_finite(finished: Finished) -> None:
     """The last update can still ruin the weights, after the last loss was taken."""
     import torch
 
     from selkit.train.watch import diverged
 
-    if not all(bool(torch.isfinite(weight).all()) for weight in trainer.model.parameters()):
+    trainer = finished.trainer
+    weights = finished.weights.values() if finished.weights else trainer.model.parameters()
+    if not all(bool(torch.isfinite(weight).all()) for weight in weights):
         raise diverged(trainer.state.global_step, "the weights are no longer finite")
 
 

@@ -12,6 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from selkit.api import WorkFailed
 from selkit.console import get_console
+from selkit.train.ranks import Ranks
 from selkit.train.workplace import mark_checkpoint
 
 
@@ -21,11 +22,17 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers loads its na
     Args:
         checkpoint_seconds: Time between checkpoints; None asks for none.
         label: What the progress line says.
+        ranks: This process among those that train together: all write their part of a checkpoint, or none.
+        sampler: Deals out the rows where several processes train; hears which pass over the data begins.
     """
 
-    def __init__(self, checkpoint_seconds: float | None, label: str) -> None:
+    def __init__(
+        self, checkpoint_seconds: float | None, label: str, ranks: Ranks | None = None, sampler: Any = None
+    ) -> None:
         self.checkpoint_seconds = checkpoint_seconds
         self.label = label
+        self.ranks = ranks or Ranks()
+        self.sampler = sampler
         self._progress: Iterator[int] = iter(())
         self._saved = 0.0
 
@@ -43,8 +50,17 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers loads its na
         next(self._progress, None)
         if self.checkpoint_seconds is None or state.global_step >= state.max_steps:
             return
-        if time.monotonic() - self._saved >= self.checkpoint_seconds:
-            control.should_save = True
+        control.should_save = self.ranks.share(self._is_due)
+
+    def _is_due(self) -> bool:
+        return self.checkpoint_seconds is not None and time.monotonic() - self._saved >= self.checkpoint_seconds
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Tells the sampler the pass. The trainer does not, where it goes on from a checkpoint in several processes."""
+        if self.sampler is not None:
+            self.sampler.set_epoch(int(state.epoch or 0))
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any
@@ -61,7 +77,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers loads its na
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Marks the checkpoint as whole once all of it is written."""
-        mark_checkpoint(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")
+        self.ranks.wait()
+        if self.ranks.is_main:
+            mark_checkpoint(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")
         self._saved = time.monotonic()
 
 

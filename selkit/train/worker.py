@@ -2,8 +2,9 @@
 
 The job is a JSON object with the arguments of :func:`selkit.train.train`: ``model``, ``data`` (a pool's source),
 ``recipe`` (its name or its fields) and ``output``; and, where they are not to be the defaults, ``turns``, ``seed``,
-``device``, ``threads``, ``resume``, ``force``, ``partial``, ``checkpoint_seconds``. Progress and notes go to stderr;
-the last line there says what went wrong, and the exit code is that of the error. The report is in the output folder.
+``device``, ``threads``, ``resume``, ``force``, ``partial``, ``checkpoint_seconds``, ``processes``, ``deepspeed``.
+Progress and notes go to stderr; the last line there says what went wrong, and the exit code is that of the error. The
+report is in the output folder.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from typing import Any
 from selkit.api import DataError, SelkitError, UsageError
 
 REQUIRED = ("model", "data", "recipe", "output")
-OPTIONAL = ("turns", "seed", "device", "threads", "resume", "force", "partial", "checkpoint_seconds")
+OPTIONAL = (
+    *("turns", "seed", "device", "threads", "resume", "force", "partial", "checkpoint_seconds"),
+    *("processes", "deepspeed"),
+)
 _ORPHANED = 143
 
 

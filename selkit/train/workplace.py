@@ -18,6 +18,7 @@ MARK = "complete.json"
 """Written last into a checkpoint: sizes of its files."""
 
 _JOB = "job.json"
+_HALVED = "halved.json"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Workplace:
 
         What another job, or another try with other settings, left here is removed.
         """
-        described = json.dumps(job, sort_keys=True, default=str)
+        described = _described(job)
         path = self.folder / _JOB
         same = resume and path.is_file() and path.read_text("utf-8") == described
         if not same:
@@ -55,6 +56,21 @@ class Workplace:
         remove_tree(self.result)
         atomic_write_text(path, described)
         return newest_checkpoint(self.checkpoints)
+
+    def halvings(self, job: Mapping[str, Any]) -> int:
+        """How often the batch of ``job`` was halved by processes that ended over it."""
+        with suppress(OSError, ValueError):
+            found = json.loads((self.folder / _HALVED).read_text("utf-8"))
+            return int(found["halvings"]) if found["job"] == _described(job) else 0
+        return 0
+
+    def remember_halvings(self, job: Mapping[str, Any], halvings: int) -> None:
+        """Remembers that ``job`` needs its batch halved so often; ``forget_halvings`` ends that."""
+        atomic_write_text(self.folder / _HALVED, json.dumps({"job": _described(job), "halvings": halvings}))
+
+    def forget_halvings(self) -> None:
+        """Removes what :meth:`remember_halvings` wrote."""
+        (self.folder / _HALVED).unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Removes checkpoints and half-written results."""
@@ -73,6 +89,7 @@ class Workplace:
         except OSError as error:
             raise unwritable(error, self.output) from error
         remove_tree(old)
+        self.forget_halvings()
         self.clear()
 
 
@@ -104,7 +121,7 @@ def claimed(output: Path, partial: Path | None, *, force: bool) -> Iterator[Work
         yield Workplace(folder, output)
     finally:
         lock.release()
-        if newest_checkpoint(folder / "checkpoints") is None:
+        if newest_checkpoint(folder / "checkpoints") is None and not (folder / _HALVED).exists():
             remove_tree(folder)
 
 
@@ -126,9 +143,13 @@ def check_output(output: Path, *, force: bool) -> None:
         raise DataError(f"{output} holds something that selkit did not train, so --force leaves it alone")
 
 
+def _described(job: Mapping[str, Any]) -> str:
+    return json.dumps(job, sort_keys=True, default=str)
+
+
 def mark_checkpoint(folder: Path) -> None:
     """Marks a checkpoint as whole: the sizes of its files, written last."""
-    sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+    sizes = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     atomic_write_text(folder / MARK, json.dumps(sizes))
 
 

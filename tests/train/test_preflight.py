@@ -89,7 +89,7 @@ def test_layers_that_exist_are_accepted(model: str, rows: Pool, recipe: Callable
 def test_an_uneven_share_of_the_batch_is_refused(model: str, rows: Pool, recipe: Callable[..., Recipe]) -> None:
     """Four rows cannot be shared by three processes."""
     with pytest.raises(UsageError, match="4 cannot be shared evenly by 3"):
-        check_training(model, rows, recipe(), world=3)
+        check_training(model, rows, recipe(), processes=3)
 
 
 def test_an_encoder_is_refused(model: str, rows: Pool, recipe: Callable[..., Recipe], tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from selkit.api import PLAIN, WIZARDLM, ContractViolation, DataError, Example, Pool, UsageError, WorkFailed
 from selkit.train import Recipe, TrainReport, load_recipe, train
 from selkit.train.batches import BatchPlan
-from selkit.train.loop import LoopSettings, load_weights, make_trainer
+from selkit.train.loop import LoopSettings, load_weights, make_trainer, sft_config
 from selkit.train.sequences import prepare
 from selkit.train.turns import training_pairs
 
@@ -35,15 +35,11 @@ def trainer_for(model: str, pool: Pool, recipe: Recipe, folder: Path, template: 
     """The trainer as training sets it up, before its first step."""
     from transformers import AutoTokenizer
 
-    from selkit.train.watch import Watch
-
     tokenizer = AutoTokenizer.from_pretrained(model)
     prepared = prepare(training_pairs(pool, template), tokenizer, recipe.max_length)
     settings = LoopSettings(folder, 0, "cpu", recipe.max_length)
-    plan = BatchPlan(recipe.batch_size, 1)
-    return make_trainer(
-        load_weights(Path(model), recipe), tokenizer, prepared, recipe, plan, settings, Watch(None, "test")
-    )
+    config = sft_config(recipe, BatchPlan(recipe.batch_size, 1), settings)
+    return make_trainer(load_weights(Path(model), recipe), tokenizer, prepared, recipe, config)
 
 
 def test_the_loss_begins_right_after_the_template(model: str, rows: Pool, recipe: Make, tmp_path: Path) -> None:
