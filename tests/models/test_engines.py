@@ -6,8 +6,8 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-
 from fake_packages import FakePackages
+
 from selkit.__main__ import main
 from selkit.api import MissingExtra, UsageError
 from selkit.models.engines import VLLM, HuggingFace, engine_of
