@@ -24,6 +24,7 @@ def selkit_benchmarks() -> list[type[BaseBenchmark]]:
         leaderboard.ArcEasy,
         leaderboard.HellaSwag,
         leaderboard.Mmlu,
+        leaderboard.MmluByQuestion,
         leaderboard.MmluSubject,
         leaderboard.TruthfulQA,
         leaderboard.Winogrande,

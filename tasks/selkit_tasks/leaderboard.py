@@ -238,6 +238,19 @@ class Mmlu(BenchmarkGroup):
 
 
 @dataclass
+class MmluByQuestion(BenchmarkGroup):
+    """MMLU: 57 subjects, 5-shot, each question counting alike, as in the script of its authors (hendrycks/test)."""
+
+    name = "mmlu_by_question"
+    pooled = True
+    average = "items"
+
+    def members(self) -> Sequence[BaseBenchmark]:
+        """The 57 subjects."""
+        return Mmlu().members()
+
+
+@dataclass
 class OpenLLM(BenchmarkGroup):
     """The Open LLM Leaderboard, version 1: six benchmarks and their average."""
 
@@ -268,7 +281,8 @@ class OpenLLMChasingRandom(BenchmarkGroup):
 class ShenAverage2(BenchmarkGroup):
     """AVG2 of 'Rethinking Data Selection' (Table 3): the leaderboard's six and BIG-Bench Hard.
 
-    GSM8K is 8-shot with chain of thought on 200 rows and BIG-Bench Hard on 50 rows a task, as its appendix F says.
+    GSM8K is 8-shot with chain of thought on 200 rows and BIG-Bench Hard on 50 rows a task, as its appendix F says; its
+    MMLU is by the authors' script, in which questions count alike.
     """
 
     name = "shen-avg2"
@@ -276,4 +290,4 @@ class ShenAverage2(BenchmarkGroup):
 
     def members(self) -> Sequence[BaseBenchmark]:
         """The seven of the average."""
-        return [ArcChallenge(), HellaSwag(), Mmlu(), TruthfulQA(), Winogrande(), Gsm8k(), Bbh()]
+        return [ArcChallenge(), HellaSwag(), MmluByQuestion(), TruthfulQA(), Winogrande(), Gsm8k(), Bbh()]

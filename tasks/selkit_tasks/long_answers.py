@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup
+from selkit_tasks.punkt import ensure_punkt
 
 METEOR = "meteor"
 EXACT_STEM = "meteor_exact_stem"
@@ -15,7 +17,7 @@ EXACT_STEM = "meteor_exact_stem"
 
 @dataclass
 class _LongAnswers(Benchmark):
-    """Answers of up to 512 tokens, greedy, scored by METEOR (Banerjee and Lavie, 2005) as nltk computes it.
+    """Answers of up to 512 tokens, greedy, scored by METEOR (Banerjee and Lavie, 2005) as the library evaluate does.
 
     Where WordNet is not installed the metric is meteor_exact_stem, which leaves synonyms out and is not METEOR.
     """
@@ -28,6 +30,10 @@ class _LongAnswers(Benchmark):
     def __post_init__(self) -> None:
         self.primary = METEOR if has_wordnet() else EXACT_STEM
         self.metrics = {self.primary: True}
+
+    def prepare(self, cache_dir: Path) -> None:
+        """Puts the sentence splitter, which words are split with, where nltk finds it."""
+        ensure_punkt(cache_dir)
 
     def _config(self, question: str) -> dict[str, Any]:
         return {
@@ -102,23 +108,32 @@ def score_eli5(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, floa
 
 
 def has_wordnet() -> bool:
-    """Whether nltk finds WordNet."""
+    """Whether nltk finds WordNet, packed or unpacked."""
+    return any(_found(f"corpora/wordnet{ending}") for ending in (".zip", ""))
+
+
+def _found(name: str) -> bool:
     try:
         import nltk
 
-        nltk.data.find("corpora/wordnet.zip")
+        nltk.data.find(name)
     except (ImportError, LookupError):
         return False
     return True
 
 
 def meteor(response: str, reference: str) -> float:
-    """METEOR of a response, words split at blanks after lowering; without WordNet, exact and stem matches alone."""
+    """METEOR of a response as the library evaluate computes it: nltk's, on nltk's words, punctuation by itself.
+
+    nltk looks for synonyms of stems, so that it finds those of "car" and none of "automobile". Without WordNet, exact
+    and stem matches alone.
+    """
+    from nltk import word_tokenize
     from nltk.translate.meteor_score import meteor_score
 
-    words = response.lower().split()
+    words = word_tokenize(response)
     synonyms = {} if has_wordnet() else {"wordnet": _NoSynonyms()}
-    return float(meteor_score([reference.lower().split()], words, **synonyms)) if words else 0.0
+    return float(meteor_score([word_tokenize(reference)], words, **synonyms)) if words else 0.0
 
 
 def _scored(response: str, reference: str) -> dict[str, float]:

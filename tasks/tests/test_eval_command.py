@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,10 @@ def test_stored_outputs_are_scored_the_same_each_time(folder: Path) -> None:
     metric = document["benchmarks"]["gsm8k"]["metrics"]["exact_match"]
     assert document["schema_version"] == 1
     assert metric == {"value": 0.75, "se": pytest.approx((0.75 * 0.25 / 11) ** 0.5), "n": 12}
-    assert found(*words) == document
+    files = {path: path.read_bytes() for path in Path("out").rglob("*.*")}
+    assert run(*words, "--json").stdout_bytes == run(*words, "--json").stdout_bytes
+    assert {path: path.read_bytes() for path in Path("out").rglob("*.*")} == files
+    assert len(files) == 3
     assert json.loads(Path("out/results.json").read_text("utf-8")) == document
     items = pq.read_table("out/items/gsm8k.parquet").to_pylist()
     assert [item["exact_match"] for item in items] == [0.0] * 3 + [1.0] * 9
@@ -136,6 +140,62 @@ def test_a_model_is_evaluated_once_and_a_new_benchmark_alone(folder: Path) -> No
     both = found(*words, "-b", "llmbar_set", "-b", "gsm8k", "--sample", "2")
     assert both["benchmarks"]["gsm8k"]["metrics"]["exact_match"]["n"] == 2
     assert set(made) < {path.stat().st_mtime_ns for path in (folder / "store").rglob("items.parquet")}
+
+
+@pytest.fixture
+def always_a(tmp_path: Path) -> Path:
+    """A model that finds "a" likelier than "b" whatever it reads: one dimension is the same for all texts."""
+    torch = pytest.importorskip("torch")
+    from transformers import AutoModelForCausalLM
+
+    from selkit.models import load_tokenizer, resolve
+
+    ref = "tiny:bytes?context=4096&layers=1"
+    folder = tmp_path / "always-a"
+    shutil.copytree(resolve(ref).path, folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    (letter,) = load_tokenizer(ref).inner.encode("a", add_special_tokens=False).ids
+    with torch.no_grad():
+        for weights in (model.get_input_embeddings().weight, model.get_output_embeddings().weight):
+            weights[:, 0] = 10.0  # the state's first dimension is large and positive,
+            weights[letter, 0] = 20.0  # and speaks for one letter
+    model.save_pretrained(folder)
+    return folder
+
+
+def test_a_model_that_always_takes_the_first_is_shown_as_bound_to_the_place(folder: Path, always_a: Path) -> None:
+    """Half right, and the table and the JSON say that this is no ability: never both right, always the first."""
+    words = (str(always_a), "-b", "llmbar_set", "--data", ".", "--template", "alpaca")
+    benchmark = found(*words)["benchmarks"]["llmbar_natural"]
+    values = {name: metric["value"] for name, metric in benchmark["metrics"].items()}
+    assert (values["acc"], values["acc_both"], values["agreement"], values["first_pos_rate"]) == (0.5, 0.0, 0.0, 1.0)
+    remark = "takes the first output in 100% of the questions: its accuracy of 50% says nothing about the outputs"
+    assert benchmark["remarks"] == [remark]
+    shown = run(*words)
+    assert shown.exit_code == 0
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    assert ["llmbar_natural", "acc_both", "0.0", "0.0", "6"] in rows
+    assert ["llmbar_natural", "first_pos_rate", "100.0", "0.0", "6"] in rows
+    assert shown.stdout.splitlines()[-1] == f"llmbar_natural: {remark}."
+
+
+def test_no_index_of_tasks_is_built(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """lm-eval's index of fourteen thousand tasks takes many seconds: every manager that is made leaves it out."""
+    from lm_eval.tasks import TaskManager
+
+    made: list[tuple[object, int]] = []
+    init = TaskManager.__init__
+
+    def recorded(self: TaskManager, *args: Any, **options: Any) -> None:
+        init(self, *args, **options)
+        made.append((options.get("include_defaults"), len(self.all_tasks)))
+
+    monkeypatch.setattr(TaskManager, "__init__", recorded)
+    outputs()
+    found("-b", "gsm8k", "--responses", "outputs.jsonl", "--data", ".")
+    ((with_defaults, known),) = made
+    assert with_defaults is False
+    assert known <= 2, "the task and its tag"
 
 
 @pytest.mark.parametrize(

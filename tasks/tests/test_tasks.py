@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from selkit_tasks.leaderboard import SUBJECTS, MmluSubject
 from selkit_tasks.llmbar import LlmBarSet
@@ -142,14 +147,18 @@ def write(folder: Path, benchmark: Benchmark, rows: list[dict[str, Any]]) -> Pat
 
 def run(job: BenchmarkJob, oracle: Any, store: Store) -> list[dict[str, Any]]:
     """The items of a job as rows."""
-    return read_items(
-        run_benchmark(job, benchmark_key(job, oracle.digest, RAW, 1), lambda: oracle, RAW, store)
-    ).to_pylist()
+    return table(job, oracle, store).to_pylist()
+
+
+def table(job: BenchmarkJob, oracle: Any, store: Store) -> pa.Table:
+    """The items of a job as they are stored."""
+    key = benchmark_key(job, oracle.digest, RAW, 1)
+    return read_items(run_benchmark(job, key, lambda: oracle, RAW, store))
 
 
 @pytest.mark.parametrize(("name", "row"), CASES, ids=[name for name, _ in CASES])
 def test_item_scores_are_lm_evals(name: str, row: Any, tmp_path: Path) -> None:
-    """Every metric of every item, lm-eval's shots included, for rows in the published schema."""
+    """Every metric of every item, lm-eval's shots included, for rows in the published schema; its error from them."""
     import lm_eval
     from lm_eval.tasks import TaskManager
 
@@ -157,7 +166,12 @@ def test_item_scores_are_lm_evals(name: str, row: Any, tmp_path: Path) -> None:
     assert isinstance(benchmark, Benchmark)
     folder = write(tmp_path / "data", benchmark, [row(i) for i in range(30)])
     ((endpoint),) = endpoints(benchmark, folder, sample="all")
-    items = run(endpoint.jobs[0], Oracle(), Store(tmp_path / "store"))
+    stored = table(endpoint.jobs[0], Oracle(), Store(tmp_path / "store"))
+    items = stored.to_pylist()
+    for metric, mean in summaries(benchmark, {benchmark.label: stored})[benchmark.label].items():
+        scores = np.array([item[metric] for item in items])
+        assert mean.value == pytest.approx(scores.mean())
+        assert mean.se == pytest.approx(scores.std(ddof=1) / len(scores) ** 0.5)
     config = benchmark.task_config() | {
         "dataset_path": "json",
         "dataset_name": None,
@@ -193,6 +207,10 @@ def test_the_groups_hold_what_the_papers_name() -> None:
     assert Gsm8k().sample == 200
     assert sum(BBH_ROWS.values()) == 6511
     assert len(SUBJECTS) == len(set(SUBJECTS)) == 57
+    averages = {
+        name: build("benchmark", name, {}).average for name in ("openllm", "mmlu", "mmlu_by_question", "shen-avg2")
+    }
+    assert averages == {"openllm": "members", "mmlu": "members", "mmlu_by_question": "items", "shen-avg2": "members"}
     named = {leaf.label.split("_")[0] for leaf in leaves(build("benchmark", "openllm-chasing-random", {}))}
     assert named == {"mmlu", "arc", "winogrande", "truthfulqa", "hellaswag"}
 
@@ -298,12 +316,17 @@ def test_a_label_that_is_no_place_is_refused(tmp_path: Path) -> None:
         run(endpoint.jobs[0], Knowing(), Store(tmp_path / "store"))
 
 
+@pytest.mark.usefixtures("punkt")
 def test_meteor_without_synonyms_is_called_what_it_is(tmp_path: Path) -> None:
     """nltk's score of known sentences; without WordNet the metric has a name of its own."""
     # Banerjee and Lavie's formula by hand: 5 of 6 words match in one chunk of 5 -> F = 10PR/(R+9P), penalty 0.5(1/5)^3.
     precision = recall = 5 / 6
     expected = (10 * precision * recall / (recall + 9 * precision)) * (1 - 0.5 * (1 / 5) ** 3)
     assert meteor("the cat sat on the zyx", "the cat sat on the mat") == pytest.approx(expected, abs=1e-9)
+    # Punctuation is a word of its own: "mat." matches "mat", and 6 of 7 words do, in one chunk of 6.
+    precision, recall = 6 / 7, 6 / 6
+    expected = (10 * precision * recall / (recall + 9 * precision)) * (1 - 0.5 * (1 / 6) ** 3)
+    assert meteor("the cat sat on the mat.", "the cat sat on the mat") == pytest.approx(expected, abs=1e-9)
     assert meteor("", "anything") == 0.0
     assert LongForm().primary == (METEOR if has_wordnet() else EXACT_STEM)
     rows = [
@@ -312,6 +335,47 @@ def test_meteor_without_synonyms_is_called_what_it_is(tmp_path: Path) -> None:
     ((endpoint),) = endpoints(Eli5(), write(tmp_path, Eli5(), rows))
     items = run(endpoint.jobs[0], Oracle([f"since {i} is so" for i in range(4)]), Store(tmp_path / "store"))
     assert max(item[Eli5().primary] for item in items) > 0.5
+
+
+def made_wordnet(folder: Path) -> None:
+    """A WordNet of one synset, car and auto, in the format of Princeton's files."""
+    home = folder / "corpora" / "wordnet"
+    home.mkdir(parents=True)
+    parts = ("noun", "verb", "adj", "adv")
+    empty = [f"{kind}.{part}" for kind in ("data", "index") for part in parts] + [f"{part}.exc" for part in parts]
+    for name in (*empty, "cntlist.rev", "index.sense"):
+        (home / name).write_text("", encoding="utf-8")
+    (home / "lexnames").write_text("00\tnoun.artifact\t1\n", encoding="utf-8")
+    (home / "data.noun").write_text("00000000 00 n 02 car 0 auto 0 000 | a made vehicle\n", encoding="utf-8")
+    index = "".join(f"{word} n 1 0 1 0 00000000  \n" for word in ("auto", "car"))
+    (home / "index.noun").write_text(index, encoding="utf-8")
+
+
+@pytest.mark.usefixtures("punkt")
+@pytest.mark.parametrize(("with_wordnet", "name", "matches"), [(True, METEOR, 4), (False, EXACT_STEM, 3)])
+def test_synonyms_count_where_wordnet_is_at_hand(
+    with_wordnet: bool, name: str, matches: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """'car' for 'auto' is a match with WordNet and none without; each score under its own name, in a fresh process."""
+    import nltk
+
+    found = str(nltk.data.find("tokenizers/punkt_tab/english/")).split("/tokenizers/")[0]
+    if with_wordnet:
+        made_wordnet(tmp_path / "wordnet")
+    elif has_wordnet():
+        pytest.skip("this machine has WordNet")
+    monkeypatch.setenv("NLTK_DATA", os.pathsep.join([str(tmp_path / "wordnet"), found]))
+    program = (
+        "from selkit_tasks.long_answers import LongForm, score_longform\n"
+        "print(LongForm().primary, score_longform({'output': 'my old auto here'}, ['my old car here']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    # Four words on both sides: all match in one chunk, or three in two.
+    share, chunks = matches / 4, 1 if matches == 4 else 2
+    expected = share * (1 - 0.5 * (chunks / matches) ** 3)
+    primary, _, scores = done.stdout.partition(" ")
+    assert primary == name
+    assert ast.literal_eval(scores) == {name: pytest.approx(expected, abs=1e-12)}
 
 
 def test_bbh_reads_the_answer_after_its_marker(tmp_path: Path) -> None:
