@@ -23,6 +23,8 @@ class BenchmarkItem:
         scores: The metrics, each in [0, 1].
         weights: What the item counts in the mean of a metric, where that is not 1, e.g. IFEval's instructions.
         cluster: Items of one cluster are not independent of each other.
+        truncated: Whether a question of the item did not fit the model's context and lost its beginning; the host fills
+            it in.
     """
 
     item: str
@@ -31,6 +33,7 @@ class BenchmarkItem:
     scores: Mapping[str, float]
     weights: Mapping[str, float] = field(default_factory=dict)
     cluster: str | None = None
+    truncated: bool = False
 
 
 class BaseBenchmark(Component, ABC):
@@ -47,8 +50,9 @@ class Benchmark(BaseBenchmark):
 
     Attributes:
         size: Rows of the published data that is scored.
-        metrics: The metrics that every item has, and whether high is good, by lm-eval's name. Where a task has several
-            filters, the first keeps the bare name and the others are called ``METRIC,FILTER``.
+        metrics: The metrics that every item has, and whether high is good, by lm-eval's name; None where neither end is
+            good, as of how often the first of two is taken. Where a task has several filters, the first keeps the bare
+            name and the others are called ``METRIC,FILTER``.
         primary: The metric that verdicts are given on.
         splits: Path of each split's rows within a folder of local data, by lm-eval's name; the scored split first.
         hub_data: Name of the data set on the hub, for the error that says what is missing.
@@ -58,7 +62,7 @@ class Benchmark(BaseBenchmark):
     """
 
     size: int
-    metrics: Mapping[str, bool]
+    metrics: Mapping[str, bool | None]
     primary: str
     splits: Mapping[str, str]
     hub_data: str

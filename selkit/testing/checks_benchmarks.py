@@ -67,10 +67,12 @@ def names_its_metrics(subject: BenchmarkSubject) -> None:
     """Every metric is declared with its direction, and the primary one is among them."""
     for leaf in subject.leaves:
         expect(bool(leaf.metrics), f"{leaf.label} declares no metric")
-        vague = [name for name, up in leaf.metrics.items() if not isinstance(up, bool)]
-        expect(not vague, f"{leaf.label} does not say (True or False) whether high is good: {', '.join(vague)}")
+        vague = [name for name, up in leaf.metrics.items() if up not in (True, False, None)]
+        expect(not vague, f"{leaf.label} does not say (True, False, None) whether high is good: {', '.join(vague)}")
         known = ", ".join(leaf.metrics)
         expect(leaf.primary in leaf.metrics, f"{leaf.label} has the primary metric {leaf.primary!r}, not of {known}")
+        directed = leaf.metrics[leaf.primary] is not None
+        expect(directed, f"{leaf.label} has the primary metric {leaf.primary!r}, of which neither end is good")
 
 
 @check(always)
@@ -183,7 +185,7 @@ def right_answers_win(subject: BenchmarkSubject) -> None:
     for leaf in subject.leaves:
         best = _means(leaf, subject.items(leaf, lambda row, prompt: right(row)))
         other = _means(leaf, subject.items(leaf, lambda row, prompt: "banana"))
-        for name, up in leaf.metrics.items():
+        for name, up in ((name, up) for name, up in leaf.metrics.items() if up is not None):
             lead = (best[name] - other[name]) * (1 if up else -1)
             told = f"{best[name]:.3g} for right answers and {other[name]:.3g} for wrong ones"
             expect(lead >= 0, f"{leaf.label} declares {name} as {'high' if up else 'low'} is good, and it is {told}")

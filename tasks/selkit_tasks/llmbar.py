@@ -47,7 +47,7 @@ class LlmBarSet(Benchmark):
         "acc_both": True,
         "agreement": True,
         "acc_debiased": True,
-        "first_pos_rate": True,
+        "first_pos_rate": None,
     }
     primary = "acc"
     hub_data = "princeton-nlp/LLMBar"

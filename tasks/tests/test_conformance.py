@@ -1,4 +1,4 @@
-"""The conformance kit, on benchmarks and groups of every form: likelihoods, answers, both orders, programs that score."""
+"""The conformance kit, on benchmarks and groups of every form: likelihoods, answers, both orders, programs."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def pair(i: int) -> Row:
     return {"input": f"Say {i}.", "output_1": f"It is {i}.", "output_2": "No.", "label": 1 + i % 2}
 
 
+@pytest.mark.slow
 class TestArc(BenchmarkConformance):
     """Multiple choice with 25 shots."""
 
@@ -58,8 +59,6 @@ class TestLlmBar(BenchmarkConformance):
     def right(row: Mapping[str, Any]) -> str:
         """The output that the question's gold names."""
         return ("Output (a)", "Output (b)")[row["gold"]]
-
-    # A model that is right in both orders takes the first output half of the time, as one that is never right may.
 
 
 class TestGsm8k(BenchmarkConformance):
@@ -164,6 +163,7 @@ class TestMmlu(BenchmarkConformance):
     """One subject, with shots from its own file."""
 
     component = MmluSubject(subject="anatomy")
+    xfails = dict.fromkeys(("names_its_data", "declared_size"), "57 subjects, each counted as its data is")
     data = everywhere(
         MmluSubject(subject="anatomy"),
         [

@@ -179,6 +179,14 @@ class NoPrimary(Sums):
 
 
 @dataclass
+class Undecided(Sums):
+    """Gives its verdicts on a metric of which neither end is good."""
+
+    name = "undecided"
+    metrics: ClassVar[dict[str, bool | None]] = {"exact": None}
+
+
+@dataclass
 class Climbing(Sums):
     """Reads rows outside the folder of data."""
 

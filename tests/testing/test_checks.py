@@ -108,6 +108,7 @@ BENCHMARK_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
     "names_its_metrics": [
         (benchmarks.Undirected, "whether high is good: exact"),
         (benchmarks.NoPrimary, "the primary metric 'f1'"),
+        (benchmarks.Undecided, "of which neither end is good"),
     ],
     "names_its_data": [
         (benchmarks.Climbing, "outside the folder of data: ../rows.jsonl"),
