@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Of conversations, the first turn or all of them, each after the model's own answers.",
 )
+@click.option("--model-outputs", metavar="FILE", help="Also write the answers as AlpacaEval's model_outputs.json.")
 @options.engine
 @click.option("--device", metavar="NAME", help="cpu or cuda; by default a GPU where there is one.")
 @options.max_cost
@@ -47,6 +48,7 @@ def command(
     max_new_tokens: int | None,
     template: str,
     turns: str,
+    model_outputs: str | None,
     engine: str | None,
     device: str | None,
     max_cost: float | None,
@@ -66,6 +68,7 @@ def command(
     from pathlib import Path
 
     from selkit.console import get_console
+    from selkit.evals.alpaca_eval import check_model_outputs, write_model_outputs
     from selkit.files import digest_text
     from selkit.models.client import ChatService
     from selkit.models.engines import engine_of
@@ -86,11 +89,15 @@ def command(
             engine=engine_of(engine, device, chat),
             turns=cast("AnsweredTurns", turns),
         )
+        if model_outputs:
+            check_model_outputs(Path(model_outputs), model, force=force, single=job.decoding.samples == 1)
         if dry_run:
             later = sum(len(prompt.turns) for prompt in job.testset.prompts) if turns == "all" else 0
             count = len(job.testset.prompts) * job.decoding.samples + later
             get_console().result(f"would write {count} answers of {model} to {job.testset.name} into {output}")
             return
         report = run_generation(job, Path(output), store=where, force=force)
+    if model_outputs:
+        write_model_outputs(report.output, Path(model_outputs), model)
     get_console().note(f"{report.answers} answers, {report.tokens} tokens, {report.cut} cut at the limit")
     get_console().result(json.dumps(report.as_dict(), indent=2) if as_json else str(report.output))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Spelt out, so that help loads nothing; a test compares them with the code.
 RULES = ("net", "strict", "score-sum", "single")
-TEMPLATES = ("two-score", "two-score-no-length", "verdict-letter", "output-ab")
+TEMPLATES = ("two-score", "two-score-no-length", "verdict-letter", "output-ab", "structured")
 ORDERS = ("both", "random", "first")
 UNPARSED = ("wrong", "tie", "drop")
 
@@ -35,6 +35,7 @@ def command() -> None:
 @click.option("--testset", metavar="FILE|TESTSET", help="Where references are, for judges that need them.")
 @click.option("--canaries", is_flag=True, help="Also try to fool the judge; exit code 1 where that works.")
 @click.option("--max-cost", type=float, metavar="DOLLARS", help="What this judging may cost in all.")
+@click.option("--annotations", metavar="FILE", help="Also write AlpacaEval's annotations.json; A is the model.")
 @options.output("Folder for passes.jsonl and summary.json.")
 @options.seed
 @options.store
@@ -45,13 +46,14 @@ def command() -> None:
 def pairwise(first: str, second: str, **how: Any) -> None:
     """Let a judge say which of two files of responses is better.
 
-    A.jsonl and B.jsonl are responses to the same prompts, joined by id; rates are about A. The same command again
-    asks only for what has no answer yet.
+    A.jsonl and B.jsonl are responses to the same prompts, joined by id; rates are about A. AlpacaEval's
+    model_outputs.json does too, joined by its instructions. The same command again asks only for what has no answer
+    yet.
     """
     from dataclasses import replace
     from pathlib import Path
 
-    from selkit.cli.judging import run_and_show
+    from selkit.cli.judging import AnnotationsFile, run_and_show
     from selkit.judge.pairwise import PairwiseJob
     from selkit.models.client import ChatService
     from selkit.plugins import build, parse_assignments
@@ -69,9 +71,22 @@ def pairwise(first: str, second: str, **how: Any) -> None:
     )
     store = Store(Path(how["store"]) if how["store"] else None)
     output = Path(how["output"]) if how["output"] else None
+    annotations = None
+    if how["annotations"]:
+        annotations = AnnotationsFile.prepare(
+            Path(how["annotations"]), job, Path(first), Path(second), force=how["force"]
+        )
     with ChatService(store, how["max_cost"], purse=job.key) as chat:
         job = replace(job, chat=chat)
-        run_and_show(job, store, output, as_json=how["as_json"], dry_run=how["dry_run"], force=how["force"])
+        run_and_show(
+            job,
+            store,
+            output,
+            annotations=annotations,
+            as_json=how["as_json"],
+            dry_run=how["dry_run"],
+            force=how["force"],
+        )
 
 
 @command.command("replay")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from selkit.api import UsageError, WorkFailed
 from selkit.console import get_console
+from selkit.evals.alpaca_eval import Sides, annotation_records, check_annotations, side_names, write_annotations
 from selkit.judge.audit import Audit, Unparsed, agree_files, audit_files
 from selkit.judge.canaries import LIMIT
 from selkit.judge.pairwise import PairwiseJob, PairwiseResult, check_folder, run_pairwise, write_result
+from selkit.judge.passes import item_scores
 from selkit.judge.replay import Replay
 from selkit.store import Store
 
@@ -44,8 +47,36 @@ _RATES = {
 """Words for a rate, in the order of the table."""
 
 
+@dataclass(frozen=True)
+class AnnotationsFile:
+    """Where judged comparisons go as AlpacaEval's annotations, and what the sides are called there."""
+
+    path: Path
+    sides: Sides
+
+    @classmethod
+    def prepare(cls, path: Path, job: PairwiseJob, first: Path, second: Path, *, force: bool) -> AnnotationsFile:
+        """Checks before anything is asked that the annotations can be written. Raises DataError where they cannot."""
+        annotator = Path(str(job.judge.parameters().get("annotator") or job.judge.name)).name
+        sides = Sides(*side_names(first, second), annotator)
+        check_annotations(path, annotation_records(job.comparisons, {}, sides), force=force)
+        return cls(path, sides)
+
+    def write(self, result: PairwiseResult) -> None:
+        """Writes what was judged."""
+        scores = item_scores(result.passes)
+        write_annotations(self.path, annotation_records(result.job.comparisons, scores, self.sides))
+
+
 def run_and_show(
-    job: PairwiseJob, store: Store, output: Path | None, *, as_json: bool, dry_run: bool, force: bool
+    job: PairwiseJob,
+    store: Store,
+    output: Path | None,
+    *,
+    annotations: AnnotationsFile | None = None,
+    as_json: bool,
+    dry_run: bool,
+    force: bool,
 ) -> None:
     """Judges, writes and shows. Raises WorkFailed, after all else, where a canary fooled the judge."""
     console = get_console()
@@ -59,6 +90,8 @@ def run_and_show(
     result = run_pairwise(job, store)
     if output:
         write_result(result, output)
+    if annotations:
+        annotations.write(result)
     facts = result.to_dict()
     if as_json:
         _print_json(facts)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from selkit.api import DataError, UsageError
-from selkit.judge import Response, read_responses
+from selkit.judge import Response, read_responses, with_ids
 from selkit.models import check_model, has_chat_template, prompt_template, resolve
 from selkit.models.conversations import AnsweredTurns, turn_ids
 from selkit.models.templates import CHAT
@@ -72,7 +72,7 @@ def _references(testset: TestSet, turns: AnsweredTurns) -> dict[str, Response]:
 
 
 def _responses(path: Path, testset: TestSet, turns: AnsweredTurns) -> dict[str, Response]:
-    responses = read_responses(path)
+    responses = with_ids(read_responses(path), {prompt.prompt.question: prompt.id for prompt in testset.prompts})
     wanted = [name for prompt in testset.prompts for name in turn_ids(prompt, turns)]
     missing = [name for name in wanted if name not in responses]
     if missing:

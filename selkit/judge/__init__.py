@@ -22,7 +22,15 @@ from selkit.judge.passes import (
 )
 from selkit.judge.rates import Rates, length_bias
 from selkit.judge.replay import replay_log
-from selkit.judge.responses import Response, compared, join_files, join_responses, read_responses, responses_of
+from selkit.judge.responses import (
+    Response,
+    compared,
+    join_files,
+    join_responses,
+    read_responses,
+    responses_of,
+    with_ids,
+)
 from selkit.judge.rules import Rule, Verdict, verdict, verdicts
 from selkit.judge.templates import PARSERS
 
@@ -61,5 +69,6 @@ __all__ = [
     "score_bounds",
     "verdict",
     "verdicts",
+    "with_ids",
     "write_result",
 ]
