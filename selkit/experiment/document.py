@@ -13,22 +13,22 @@ import numpy as np
 import pyarrow as pa
 
 from selkit import __version__
+from selkit.api import MissingExtra
 from selkit.experiment.cells import cell_keys, training_record
 from selkit.experiment.evidence import flags_of, judges_of, missing_of, unfit_claims
 from selkit.experiment.jobs import Plan
 from selkit.experiment.judging import Judged, judging_account
 from selkit.experiment.plan import ANCHOR, Cell
+from selkit.experiment.rules import changed_claims, declare, rules_of
 from selkit.experiment.scores import Outcome
 from selkit.experiment.selecting import Chosen
 from selkit.experiment.setup import Experiment
 from selkit.select import overlap_matrix
-from selkit.stats import Gap, ScoreTable, VerdictRow, compare, sentence
+from selkit.stats import Gap, Rules, ScoreTable, VerdictRow, analyse, sentence, study
 from selkit.store import measured_since, totals
 from selkit.train import TrainReport
 
 SCHEMA_VERSION = 1
-WIN_RATE_MARGIN = 2.5
-"""Smallest difference in win rate that matters, in points, where the spec names no other (RELIABILITY 1.3)."""
 
 
 def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float
     training = {cell: training_record(j, j.training, experiment.store) for cell, j in jobs.items() if j.training}
     done = [*(job for job in planned.anchors.values() if job.label not in outcome.failed), *jobs.values()]
     keys = [key.digest for job in done for key in cell_keys(job)]
+    rules = declare(experiment, experiment.store)
     judges, missing = judges_of([*outcome.judged, *outcome.direct], outcome.tried), missing_of(outcome.judged)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -46,7 +47,8 @@ def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float
         "note": spec.note,
         "spec": spec.model_dump(mode="json", by_alias=True),
         "recipe": experiment.recipe.as_dict(),
-        "claims": [*experiment.notes, *unfit_claims(judges)],
+        "rules": rules,
+        "claims": [*experiment.notes, *unfit_claims(judges), *changed_claims(rules)],
         "failures": _failures(outcome),
         **_verdicts(planned, outcome, table, flags_of(missing, judges, spec.control)),
         "scores": _mean_scores(table),
@@ -57,7 +59,7 @@ def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float
         "selections": [_selection(experiment, planned.chosen[cell]) for cell in jobs],
         "overlap": _overlap(planned.chosen),
         "training": [_trained(cell, record.to_json()) for cell, record in training.items()],
-        "keys": keys,
+        "keys": [*keys, rules["key"]],
         "measured": _measured(experiment, [*keys, judging_account(experiment)], training, started),
     }
 
@@ -69,17 +71,24 @@ def _verdicts(
     arms = {arm.name for arm in experiment.arms}
     scored = set(table["arm"].to_pylist())
     if spec.control not in scored or len(arms) < 2:
-        return {"verdicts": [], "sentences": []}
-    margins = dict.fromkeys(_endpoints(experiment), WIN_RATE_MARGIN) | spec.margins
-    rows = compare(
-        ScoreTable.from_arrow(table),
-        spec.control,
-        alpha=spec.alpha,
-        margins=margins,
-        gaps=_gaps(planned, outcome),
-        intersect=_has_holes(table),
-    )
-    return {"verdicts": [_flagged(row, flags) for row in rows], "sentences": [sentence(row) for row in rows]}
+        return {"verdicts": [], "sentences": [], "grid": {}}
+    rules = rules_of(experiment, gaps=_gaps(planned, outcome), intersect=_has_holes(table))
+    scores = ScoreTable.from_arrow(table)
+    rows, grid = _results(scores, rules)
+    return {
+        "verdicts": [_flagged(row, flags) for row in rows],
+        "sentences": [sentence(row) for row in rows],
+        "grid": grid,
+    }
+
+
+def _results(scores: ScoreTable, rules: Rules) -> tuple[Sequence[VerdictRow], dict[str, Any]]:
+    """The verdicts, and the tables over the grid that hold anything; without statsmodels there are none of these."""
+    try:
+        found = study(scores, rules)
+    except MissingExtra:
+        return analyse(scores, rules), {}
+    return found.verdicts, {name: rows for name, rows in found.tables().items() if rows}
 
 
 def _flagged(row: VerdictRow, flags: Mapping[tuple[Any, ...], list[str]]) -> dict[str, Any]:
@@ -113,10 +122,6 @@ def _gaps(planned: Plan, outcome: Outcome) -> list[Gap]:
         ),
         *(Gap(one.cell.arm, one.missing, one.endpoint, one.cell.pool, one.cell.budget) for one in owed),
     ]
-
-
-def _endpoints(experiment: Experiment) -> list[str]:
-    return [one.endpoint for testset in experiment.testsets for one in testset.judges]
 
 
 def _has_holes(table: pa.Table) -> bool:

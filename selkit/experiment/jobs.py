@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from selkit.evals import BenchmarkJob
 from selkit.experiment.cells import CellJob, TrainingJob, is_done
 from selkit.experiment.plan import ANCHOR, Cell
+from selkit.experiment.rules import rules_of
 from selkit.experiment.selecting import Chosen, choose_all
 from selkit.experiment.setup import Experiment, prepare
 from selkit.experiment.spec import Spec
@@ -54,6 +55,7 @@ class Plan:
 def plan(spec: Spec, store: Store) -> Plan:
     """Checks the spec, makes the selections, and sees what is stored already."""
     experiment = prepare(spec, store)
+    rules_of(experiment)
     chosen = choose_all(experiment)
     jobs = {cell: _cell_job(experiment, choice) for cell, choice in chosen.items()}
     anchors = _anchor_jobs(experiment)

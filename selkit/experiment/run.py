@@ -16,6 +16,7 @@ from selkit.console import get_console
 from selkit.experiment.document import document_of
 from selkit.experiment.jobs import Plan, plan, resources
 from selkit.experiment.plan import ANCHOR, Cell
+from selkit.experiment.rules import declare
 from selkit.experiment.scores import Outcome, collect, score_table
 from selkit.experiment.spec import Spec
 from selkit.experiment.workers import run_cells
@@ -40,6 +41,7 @@ def run_experiment(spec: Spec, output: Path, *, store: Store | None = None) -> d
     store = store or Store()
     _check_output(output)
     planned = plan(spec, store)
+    declare(planned.experiment, store)
     failed = _run_missing(planned, spec)
     with planned.experiment.chat:
         outcome = collect(planned, failed)

@@ -116,8 +116,8 @@ class Spec(_Strict):
     """A whole experiment.
 
     ``runs`` gives repetitions per arm: by arm name, with ``random`` and ``default`` for the rest. ``margins`` are in
-    points of 100, per benchmark or test set; ``keep`` says what becomes of trained weights; ``max_cost`` is what calls
-    of endpoints may cost in all, in dollars.
+    points of 100, per benchmark or test set or for the 'composite', in which these count by their ``weights``; ``keep``
+    says what becomes of trained weights; ``max_cost`` is what calls of endpoints may cost in all, in dollars.
     """
 
     name: str = Field(pattern=_NAME)
@@ -131,13 +131,24 @@ class Spec(_Strict):
     benchmarks: tuple[BenchmarkSpec, ...] = ()
     control: str = "random"
     alpha: float = Field(default=0.05, gt=0, lt=1)
-    margins: dict[str, float] = Field(default_factory=dict)
+    margins: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
     keep: Literal["none", "adapters", "all"] = "none"
     max_failed: float = Field(default=0.02, ge=0, le=1)
     max_cost: float | None = Field(default=None, ge=0)
     workers: int | None = Field(default=None, ge=1)
     threads: int | None = Field(default=None, ge=1)
     note: str = ""
+
+    @field_validator("recipe", mode="before")
+    @classmethod
+    def _recipe(cls, value: Any) -> Any:
+        if value == "best_on_test":
+            raise ValueError(
+                "picking each arm's recipe by its test score finds differences where there are none: name one recipe "
+                "for all arms"
+            )
+        return value
 
     @field_validator("pools", mode="before")
     @classmethod

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from selkit.report.grid import grid_tables
 from selkit.report.judging import judges, missing
 from selkit.report.tables import (
     VERDICT_COLUMNS,
@@ -25,6 +26,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         _head(document),
         _failures(document),
         _verdicts(document),
+        _grid(document),
         _win_rates(document),
         _direct(document),
         _scores(document),
@@ -61,6 +63,12 @@ def _verdicts(document: Mapping[str, Any]) -> str:
             "differ is taken from the other arms."
         )
     return "\n\n".join(parts)
+
+
+def _grid(document: Mapping[str, Any]) -> str:
+    """What recipes, pools, budgets and benchmarks say together; nothing where there is one of each."""
+    found = grid_tables(document["grid"])
+    return "\n\n".join(f"## {one.title}\n\n{table(one.columns, one.rows)}\n\n{one.note}" for one in found)
 
 
 def _failures(document: Mapping[str, Any]) -> str:
@@ -202,10 +210,12 @@ def _training(document: Mapping[str, Any]) -> str:
 def _settings(document: Mapping[str, Any]) -> str:
     spec, recipe = document["spec"], document["recipe"]
     shown = {k: v for k, v in recipe.items() if v not in (None, "", [], {})}
+    margins = ", ".join(f"{name} {points:g}" for name, points in document["rules"]["margins"].items())
     lines = [
         f"- model: {spec['model']}",
         f"- recipe: {', '.join(f'{k} {v}' for k, v in shown.items())}",
         f"- control: {spec['control']}; alpha {spec['alpha']}; selkit {document['selkit']}",
+        f"- margins, in points: {margins or 'none'}; declared under {document['rules']['digest'][:12]}",
     ]
     return "## Settings\n\n" + "\n".join(lines)
 

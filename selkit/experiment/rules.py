@@ -1,0 +1,103 @@
+"""The rules of the verdict: declared in the spec, checked before any cell, and kept with the time of the first run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from selkit.api import UsageError
+from selkit.experiment.setup import Experiment
+from selkit.experiment.spec import Spec
+from selkit.plugins import did_you_mean
+from selkit.stats import COMPOSITE, Rules, equal_weights
+from selkit.store import Key, Store, canonical_json, digest_text
+
+WIN_RATE_MARGIN = 2.5
+"""Smallest difference in win rate that matters, in points, where the spec names no other (RELIABILITY 1.3)."""
+
+_NO_DESIGN = ("alpha", "control", "margins", "weights", "runs", "keep", "max_cost", "workers", "threads", "note")
+RULES_FILE = "rules.json"
+
+
+def endpoints_of(experiment: Experiment) -> list[str]:
+    """What arms are scored on: every test set under every judge, then every benchmark."""
+    return [*_judged(experiment), *(endpoint.name for endpoint in experiment.benchmarks)]
+
+
+def _judged(experiment: Experiment) -> list[str]:
+    return [one.endpoint for testset in experiment.testsets for one in testset.judges]
+
+
+def rules_of(experiment: Experiment, **more: Any) -> Rules:
+    """The rules that the spec declares; ``more`` are fields that only the results tell (gaps, intersect).
+
+    Without ``weights`` every test set and benchmark counts alike in the composite. There is none where one test set has
+    several judges: that is two readings of the same answers, and which of them counts is not for selkit to say.
+
+    Raises:
+        UsageError: A margin or a weight names nothing that arms are scored on, or is out of range.
+    """
+    spec, known = experiment.spec, endpoints_of(experiment)
+    several = any(len(testset.judges) > 1 for testset in experiment.testsets)
+    weights = spec.weights or (None if several else equal_weights(known))
+    for key, names in (("margins", spec.margins), ("weights", spec.weights or {})):
+        allowed = [*known, COMPOSITE] if key == "margins" and weights else known
+        for name in names:
+            if name not in allowed:
+                have = ", ".join(allowed) or "none"
+                raise UsageError(f"{key}: nothing is scored on {name!r}: there is {have}.{did_you_mean(name, allowed)}")
+    margins = dict.fromkeys(_judged(experiment), WIN_RATE_MARGIN) | spec.margins
+    return Rules(control=spec.control, alpha=spec.alpha, margins=margins, weights=weights, **more)
+
+
+def declared(experiment: Experiment) -> dict[str, Any]:
+    """The rules as plain data, with the margin of every endpoint."""
+    rules = rules_of(experiment)
+    names = [*([COMPOSITE] if rules.weights else []), *endpoints_of(experiment)]
+    return {
+        "control": rules.control,
+        "alpha": rules.alpha,
+        "margins": {name: rules.margin(name) for name in names},
+        "weights": dict(rules.weights or {}),
+    }
+
+
+def declare(experiment: Experiment, store: Store) -> dict[str, Any]:
+    """The rules of this run, with the digest of those that were declared when this experiment first ran.
+
+    The first run of a design stores its rules; they stand there for good, their digest in the manifest, and later runs
+    are held against them.
+
+    Returns:
+        The rules, ``key`` of the stored declaration, ``digest`` of its rules, and ``changed``: the names of the rules
+        that are others now.
+    """
+    rules = declared(experiment)
+    text = canonical_json(rules)
+    key = Key("rules", component=experiment.spec.name, parameters={"design": _design(experiment.spec)})
+
+    def write(draft: Any) -> None:
+        (draft.directory / RULES_FILE).write_text(text + "\n", encoding="utf-8")
+        draft.facts["digest"] = digest_text(text)
+
+    artifact = store.obtain(key, write)
+    first = json.loads(artifact.file(RULES_FILE).read_text("utf-8"))
+    changed = [name for name in rules if rules[name] != first[name]]
+    return {**rules, "key": artifact.digest, "digest": artifact.facts["digest"], "changed": changed}
+
+
+def changed_claims(declaration: dict[str, Any]) -> list[str]:
+    """What cannot be claimed because the rules came after the results."""
+    if not declaration["changed"]:
+        return []
+    names = ", ".join(declaration["changed"])
+    return [
+        f"The rules are not those that were declared when this experiment first ran ({names}): words that rest on them "
+        "may have been chosen with results at hand."
+    ]
+
+
+def _design(spec: Spec) -> str:
+    """Digest of the spec without the rules and without what changes no result."""
+    parts = spec.model_dump(mode="json", by_alias=True)
+    return digest_text(canonical_json({name: value for name, value in parts.items() if name not in _NO_DESIGN}))
