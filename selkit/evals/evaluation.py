@@ -22,6 +22,7 @@ from selkit.evals.harness import (
     run_benchmark,
 )
 from selkit.evals.outputs import StoredOutputs, outputs_lm, read_outputs
+from selkit.evals.room import POLICY
 from selkit.evals.summary import Metric, primary_of, summaries
 from selkit.models import has_chat_template, prompt_template, resolve
 from selkit.models.engines import Engine, TextModel, engine_of
@@ -158,7 +159,8 @@ def evaluate(plan: Plan, subject: Subject, store: Store, *, threads: int) -> Eva
     for benchmark in plan.benchmarks:
         metrics |= summaries(benchmark, items)
         for leaf in leaves(benchmark):
-            remarks[leaf.label] = leaf.remarks({m: metric.value for m, metric in metrics[leaf.label].items()})
+            said = leaf.remarks({m: metric.value for m, metric in metrics[leaf.label].items()})
+            remarks[leaf.label] = [*said, *_cut_remark(items[leaf.label])]
     return Evaluation(subject, items, metrics, {label: said for label, said in remarks.items() if said})
 
 
@@ -169,6 +171,17 @@ def _items(job: BenchmarkJob, subject: Subject, store: Store, threads: int) -> p
         return read_items(run_benchmark(job, key, subject.model, subject.template, store, engine.together))
     # Texts are scored in seconds, and what does not fit must be said each time: they do not go through the store.
     return item_table(job.benchmark, benchmark_items(job, outputs_lm(subject.outputs, subject.partial)))
+
+
+def truncated(items: pa.Table) -> int:
+    """Items whose question lost its beginning."""
+    return int(sum(items["truncated"].to_pylist()))
+
+
+def _cut_remark(items: pa.Table) -> list[str]:
+    count = truncated(items)
+    said = f"{count} of {items.num_rows} questions were longer than the model's context and lost their beginning"
+    return [said] if count else []
 
 
 def refuse_unused(plan: Plan, subject: Subject) -> None:
@@ -188,6 +201,7 @@ def document(plan: Plan, evaluation: Evaluation) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "selkit": __version__,
         "subject": subject_of(evaluation),
+        "truncation": POLICY,
         "benchmarks": {
             one.label: _benchmark(one, plan, evaluation) for whole in plan.benchmarks for one in walk(whole)
         },
@@ -201,6 +215,7 @@ def _benchmark(benchmark: BaseBenchmark, plan: Plan, evaluation: Evaluation) -> 
         "metrics": {name: metric.as_dict() for name, metric in evaluation.metrics[benchmark.label].items()},
         "primary": primary_of(benchmark),
         "remarks": evaluation.remarks.get(benchmark.label, []),
+        **({"truncated": truncated(evaluation.items[benchmark.label])} if job else {}),
         **drawn,
     }
 

@@ -6,9 +6,9 @@ import logging
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -37,7 +37,7 @@ FEWSHOT_SEED = 1234
 """lm-eval's own, so that its examples are those of a run by hand."""
 
 _PARTIAL = "answers.jsonl"
-_BRIDGE = 2
+_BRIDGE = 3
 """Goes up when what a model is asked changes, so that no answer to another question is taken from the store."""
 
 
@@ -134,8 +134,8 @@ def read_items(artifact: Artifact) -> pa.Table:
 
 
 def item_table(benchmark: Benchmark, items: Sequence[BenchmarkItem]) -> pa.Table:
-    """Columns item (a hash of the row), prompt, response, cluster, and per metric its score, with ``weight:METRIC``
-    where items count differently; in the order of the data."""
+    """Columns item (a hash of the row), prompt, response, cluster, truncated, and per metric its score, with
+    ``weight:METRIC`` where items count differently; in the order of the data."""
     weighted = sorted({metric for item in items for metric in item.weights})
     rows = [
         {
@@ -143,6 +143,7 @@ def item_table(benchmark: Benchmark, items: Sequence[BenchmarkItem]) -> pa.Table
             "prompt": item.prompt,
             "response": item.response,
             "cluster": item.cluster,
+            "truncated": item.truncated,
             **{metric: item.scores[metric] for metric in benchmark.metrics},
             **{f"weight:{metric}": float(item.weights.get(metric, 1.0)) for metric in weighted},
         }
@@ -150,7 +151,8 @@ def item_table(benchmark: Benchmark, items: Sequence[BenchmarkItem]) -> pa.Table
     ]
     names = ["item", "prompt", "response", "cluster"]
     numbers = [*benchmark.metrics, *(f"weight:{metric}" for metric in weighted)]
-    schema = pa.schema([(n, pa.string()) for n in names] + [(n, pa.float64()) for n in numbers])
+    texts = [(name, pa.string()) for name in names]
+    schema = pa.schema([*texts, ("truncated", pa.bool_()), *((name, pa.float64()) for name in numbers)])
     return pa.Table.from_pylist(rows, schema=schema)
 
 
@@ -166,7 +168,17 @@ def benchmark_items(job: BenchmarkJob, lm: Any) -> list[BenchmarkItem]:
     check_rows(job.benchmark, job.scored)
     samples = _samples(job, lm)
     missing = getattr(lm, "missing", ())
-    return job.benchmark.items([sample for sample in samples if sample["doc_id"] not in missing])
+    items = job.benchmark.items([sample for sample in samples if sample["doc_id"] not in missing])
+    cut = _cut_items(samples, getattr(lm, "cut", ()), job.benchmark.records_per_row)
+    return [replace(item, truncated=True) if item.item in cut else item for item in items]
+
+
+def _cut_items(samples: Sequence[Mapping[str, Any]], cut: Collection[int | None], each: int) -> set[str]:
+    """The hashes of the items of which a record was cut: an item has that of the first record of its row."""
+    rows = {int(number) // each for number in cut if number is not None}
+    return {
+        sample["doc_hash"] for sample in samples if sample["doc_id"] % each == 0 and sample["doc_id"] // each in rows
+    }
 
 
 def _samples(job: BenchmarkJob, lm: Any) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from selkit.api import RAW, Continuation, Decoding, Example, PromptTemplate, UsageError
 from selkit.console import get_console
+from selkit.evals.room import Fitted, fit
 from selkit.models import default_device
 from selkit.models.engines import TextModel
 from selkit.models.hf import CPU, GPU
@@ -35,7 +36,8 @@ def as_lm(
     """An lm-eval model over an engine; ``model`` is called when the first request comes.
 
     Its attribute ``tokens`` counts the tokens that were written, and ``framed`` says whether an answer begins a turn of
-    its own, so that a choice is not led by the space that divides it from the question in running text.
+    its own, so that a choice is not led by the space that divides it from the question in running text. ``cut`` holds
+    the numbers of the rows whose question did not fit the context (:mod:`selkit.evals.room`).
 
     Args:
         model: Gives the engine.
@@ -54,6 +56,10 @@ def as_lm(
         framed = template.digest != RAW.digest
         tokenizer_name = template.name
 
+        def __init__(self) -> None:
+            super().__init__()
+            self.cut: set[int | None] = set()
+
         def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
             """The bare text of a question with the examples before it, which the template is put around later."""
             return "".join(turn["content"] for turn in chat_history)
@@ -62,10 +68,11 @@ def as_lm(
             """One answer per request, in order; requests with the same settings go together, sorted by length."""
             answers: dict[int, str] = {}
             for decoding, positions in _by_decoding(requests, max_new_tokens).items():
-                prompts = {i: template.prompt(Example(str(i), requests[i].args[0])) for i in positions}
-                for i, row in _answers(model, prompts, decoding, partial, together or _batch()).items():
+                questions = {i: requests[i].args[0] for i in positions}
+                for i, row in _answers(model, template, questions, decoding, partial, together or _batch()).items():
                     answers[i] = row["text"]
                     self.tokens += row["tokens"]
+                    self._flag(requests[i], row)
             return [answers[i] for i in range(len(requests))]
 
         def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
@@ -74,48 +81,74 @@ def as_lm(
             Raises:
                 UsageError: The task would count how often it is.
             """
-            prompts = [template.prompt(Example(str(i), request.args[0])) for i, request in enumerate(requests)]
-            pairs = [Continuation(prompt, r.args[1]) for prompt, r in zip(prompts, requests, strict=True)]
-            return [(value, False) for value in _likelihoods(model, pairs, partial, max(BLOCK, together or 0))]
+            pairs = [Continuation(request.args[0], request.args[1]) for request in requests]
+            rows = _likelihoods(model, template, pairs, partial, max(BLOCK, together or 0))
+            for request, row in zip(requests, rows, strict=True):
+                self._flag(request, row)
+            return [(row["value"], False) for row in rows]
 
         def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
             """Not served: selkit's benchmarks generate or choose."""
             raise UsageError("this benchmark measures perplexity: selkit serves generation and multiple choice only")
+
+        def _flag(self, request: Instance, row: Mapping[str, Any]) -> None:
+            if row.get("cut"):
+                self.cut.add(request.doc_id)
 
     return EngineLM()
 
 
 def _answers(
     model: Callable[[], TextModel],
-    prompts: Mapping[int, str],
+    template: PromptTemplate,
+    questions: Mapping[int, str],
     decoding: Decoding,
     partial: Path | None,
     together: int,
 ) -> dict[int, dict[str, Any]]:
-    """Text and tokens of the answer to each prompt, the shortest first, so that batches carry little padding."""
+    """Text and tokens of the answer to each question, and whether the question was cut; the shortest first, so that
+    batches carry little padding."""
+    prompts = {i: template.prompt(Example(str(i), question)) for i, question in questions.items()}
     order = sorted(prompts, key=lambda i: (len(prompts[i]), prompts[i]))
     keys = [_key(prompts[i], str(decoding)) for i in order]
 
     def ask(positions: Sequence[int]) -> Iterator[dict[str, Any]]:
-        for answer, *_ in model().generate([prompts[order[p]] for p in positions], decoding):
-            yield {"text": answer.text, "tokens": answer.tokens}
+        engine, limit = model(), decoding.max_new_tokens
+        fitted = [fit(engine, template, questions[i], prompts[i], answer=limit) for i in (order[p] for p in positions)]
+        answers = engine.generate([one.prompt for one in fitted], decoding)
+        for one, (answer, *_) in zip(fitted, answers, strict=True):
+            yield {"text": answer.text, "tokens": answer.tokens, **_flagged(one)}
 
     return dict(zip(order, _resumed(keys, ask, partial, together, "answering"), strict=True))
 
 
 def _likelihoods(
-    model: Callable[[], TextModel], pairs: Sequence[Continuation], partial: Path | None, together: int
-) -> list[float]:
-    """Sum of the log-likelihoods of each completion's tokens; choices of one prompt stay together, to share it."""
-    order = sorted(range(len(pairs)), key=lambda i: (len(pairs[i].prompt), pairs[i].prompt, i))
-    keys = [_key(pairs[i].prompt, pairs[i].completion) for i in order]
+    model: Callable[[], TextModel],
+    template: PromptTemplate,
+    pairs: Sequence[Continuation],
+    partial: Path | None,
+    together: int,
+) -> list[dict[str, Any]]:
+    """Sum of the log-likelihoods (``value``) of the tokens of each completion of a question, and whether the question
+    was cut; choices of one question stay together, to share it."""
+    prompts = [template.prompt(Example(str(i), pair.prompt)) for i, pair in enumerate(pairs)]
+    order = sorted(range(len(pairs)), key=lambda i: (len(prompts[i]), prompts[i], i))
+    keys = [_key(prompts[i], pairs[i].completion) for i in order]
 
     def ask(positions: Sequence[int]) -> Iterator[dict[str, Any]]:
-        for losses in model().token_losses(pairs[order[p]] for p in positions):
-            yield {"value": -float(losses.losses.sum(dtype="float64"))}
+        engine, places = model(), [order[p] for p in positions]
+        asked = [pairs[i] for i in places]
+        fitted = [fit(engine, template, pairs[i].prompt, prompts[i], completion=pairs[i].completion) for i in places]
+        weighed = (Continuation(one.prompt, pair.completion) for one, pair in zip(fitted, asked, strict=True))
+        for one, losses in zip(fitted, engine.token_losses(weighed), strict=True):
+            yield {"value": -float(losses.losses.sum(dtype="float64")), **_flagged(one)}
 
     rows = dict(zip(order, _resumed(keys, ask, partial, together, "weighing choices"), strict=True))
-    return [rows[i]["value"] for i in range(len(pairs))]
+    return [rows[i] for i in range(len(pairs))]
+
+
+def _flagged(fitted: Fitted) -> dict[str, bool]:
+    return {"cut": True} if fitted.cut else {}
 
 
 def _resumed(

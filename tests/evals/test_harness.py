@@ -82,7 +82,7 @@ def test_items_stand_in_the_order_of_the_data_with_their_own_answers(data: Path,
         "no" if i in (0, 17, 39) else row["answer"] for i, row in enumerate(ROWS)
     ]
     assert [item["exact"] for item in items] == [float(i not in (0, 17, 39)) for i in range(40)]
-    assert list(items[0]) == ["item", "prompt", "response", "cluster", "exact"]
+    assert list(items[0]) == ["item", "prompt", "response", "cluster", "truncated", "exact"]
     assert len({item["item"] for item in items}) == 40
     assert [len(prompt) for prompt in model.asked] == sorted(len(prompt) for prompt in model.asked)
 
