@@ -13,7 +13,7 @@ import numpy as np
 from selkit.api.data import Example, Pool, RowScore
 
 if TYPE_CHECKING:
-    from selkit.api.models import Chat, Embeddings, LanguageModel, ModelFiles, Pooling, Tokenizer
+    from selkit.api.models import Chat, Embeddings, LanguageModel, LocalEngine, ModelFiles, Pooling, Tokenizer
     from selkit.api.selectors import Scorer
 
 T = TypeVar("T")
@@ -49,12 +49,17 @@ class Context(ABC):
         """A note for the person who waits, on stderr and in the manifest."""
 
     @abstractmethod
-    def model(self, ref: str) -> LanguageModel:
+    def model(self, ref: str, *, engine: LocalEngine = "hf") -> LanguageModel:
         """The model of this reference: a folder, ``hub:NAME[@REVISION]``, ``pypi:NAME==VERSION`` or ``tiny:NAME``.
 
+        Args:
+            ref: The reference.
+            engine: What runs it: transformers ('hf'), which does everything, or 'vllm', which generates and gives
+                losses only, without beam search. Name it in a parameter, so that it stands in keys.
+
         Raises:
-            MissingExtra: torch and transformers are not installed.
-            DataError: There is no such model, or it has no weights.
+            MissingExtra: torch and transformers, or vllm, are not installed.
+            DataError: There is no such model, it has no weights, or the engine cannot run it.
         """
 
     @abstractmethod

@@ -15,6 +15,9 @@ from selkit.api.decoding import Decoding
 
 Pooling = Literal["mean", "last", "cls"]
 
+LocalEngine = Literal["hf", "vllm"]
+"""What runs a model on this machine: transformers, or vLLM."""
+
 StartToken = Literal["auto", "always", "never"]
 """Whether a text begins with the model's start token: as its tokenizer has it, in any case, or not at all."""
 

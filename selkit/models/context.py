@@ -16,6 +16,7 @@ from selkit.api import (
     Embeddings,
     Example,
     LanguageModel,
+    LocalEngine,
     ModelFiles,
     Pool,
     Pooling,
@@ -85,11 +86,12 @@ class HostContext(Context):
         self.notes.append(message)
         get_console().note(message)
 
-    def model(self, ref: str) -> LanguageModel:
+    def model(self, ref: str, *, engine: LocalEngine = "hf") -> LanguageModel:
         """The model of this reference, on the context's device; it stays loaded for the next call."""
-        from selkit.models.load import load_model
+        from selkit.models.load import load_model, load_vllm
 
-        return load_model(ref, device=self.device)
+        load = load_vllm if engine == "vllm" else load_model
+        return load(ref, device=self.device)
 
     def tokenizer(self, ref: str) -> Tokenizer:
         """The tokenizer of the model of this reference; loads neither the model nor torch."""

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -20,13 +19,12 @@ from selkit.api import (
     Decoding,
     Generation,
     LanguageModel,
-    MissingExtra,
     PromptTemplate,
     TokenLosses,
     UsageError,
 )
 from selkit.models.context import default_device
-from selkit.models.load import check_engine, load_model, load_vllm
+from selkit.models.load import check_engine, check_vllm, has_vllm, load_model, load_vllm
 from selkit.models.passes import CPU, GPU
 from selkit.models.refs import check_model, resolve
 from selkit.models.templates import prompt_template
@@ -220,17 +218,6 @@ def engine_of(name: str | None = None, device: str | None = None, service: ChatS
     if name is None:
         name = "vllm" if device.startswith("cuda") and has_vllm() else "hf"
     return VLLM(device) if name == "vllm" else HuggingFace(device)
-
-
-def has_vllm() -> bool:
-    """Whether vLLM is installed, whichever distribution it comes in."""
-    return importlib.util.find_spec("vllm") is not None
-
-
-def check_vllm() -> None:
-    """Raises MissingExtra where vLLM is not installed."""
-    if not has_vllm():
-        raise MissingExtra.of("engine vllm", "vllm")
 
 
 def vllm_version() -> str:

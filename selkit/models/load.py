@@ -118,8 +118,10 @@ def load_vllm(ref: str, *, device: str | None = None, dtype: str | None = None) 
     The arguments and errors are those of :func:`load_model`.
 
     Raises:
+        MissingExtra: vLLM is not installed.
         UsageError: vLLM cannot take these devices.
     """
+    check_vllm()
     check_engine()
     from selkit.models.vllm_engine import VLLMModel
 
@@ -148,6 +150,17 @@ def check_engine() -> None:
     """Raises MissingExtra where torch or transformers is not installed."""
     if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
         raise MissingExtra.of("running a language model", "train")
+
+
+def has_vllm() -> bool:
+    """Whether vLLM is installed, whichever distribution it comes in."""
+    return importlib.util.find_spec("vllm") is not None
+
+
+def check_vllm() -> None:
+    """Raises MissingExtra where vLLM is not installed."""
+    if not has_vllm():
+        raise MissingExtra.of("engine vllm", "vllm")
 
 
 def forget_models() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import ClassVar, Literal
 
 from selkit.api import (
@@ -13,6 +14,8 @@ from selkit.api import (
     Generation,
     Judgement,
     LanguageModel,
+    LocalEngine,
+    MissingExtra,
     Outcome,
     PairwiseJudge,
     UsageError,
@@ -33,6 +36,7 @@ class PandaLM(PairwiseJudge):
         beams: Beams of the search; 1 is greedy.
         repetition_penalty: 1 leaves the probabilities as they are.
         max_new_tokens: Longest answer, in tokens: the verdict, its reason and a reference answer.
+        engine: What runs the model: transformers ('hf') or 'vllm', which has no beam search.
     """
 
     name: ClassVar[str] = "pandalm"
@@ -45,12 +49,23 @@ class PandaLM(PairwiseJudge):
     beams: int = 4
     repetition_penalty: float = 1.2
     max_new_tokens: int = 512
+    engine: LocalEngine = "hf"
 
     def __post_init__(self) -> None:
         if self.beams < 1 or self.max_new_tokens < 1:
             raise UsageError("beams and max_new_tokens of judge 'pandalm' are whole numbers from 1 on")
         if self.repetition_penalty <= 0:
             raise UsageError(f"the repetition penalty of judge 'pandalm' is above 0, not {self.repetition_penalty:g}")
+        if self.engine == "vllm" and self.beams > 1:
+            raise UsageError(
+                f"engine vllm has no beam search, and judge 'pandalm' has {self.beams} beams: add beams=1, or leave "
+                "engine=vllm out"
+            )
+
+    def preflight(self, ctx: Context) -> None:
+        """Makes sure that the engine is installed."""
+        if self.engine == "vllm" and find_spec("vllm") is None:
+            raise MissingExtra.of("judge 'pandalm' with engine=vllm", "vllm")
 
     @property
     def decoding(self) -> Decoding:
@@ -59,7 +74,7 @@ class PandaLM(PairwiseJudge):
 
     def compare(self, comparisons: Sequence[Comparison], ctx: Context) -> Iterator[Judgement]:
         """Lets the model evaluate each comparison; one that does not fit its context fails alone."""
-        model = ctx.model(self.model)
+        model = ctx.model(self.model, engine=self.engine)
         prompts = [prompt_of(comparison) for comparison in comparisons]
         sizes = model.lengths(prompts).tolist()
         fitting = [place for place, size in enumerate(sizes) if size < model.context]

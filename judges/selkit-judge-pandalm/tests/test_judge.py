@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from selkit_judge_pandalm.judge import PandaLM
 from selkit_judge_pandalm.prompt import prompt_of
 
 from selkit.__main__ import main
-from selkit.api import Comparison, Generation, Judgement, Outcome, SelkitError, UsageError
+from selkit.api import Comparison, Generation, Judgement, MissingExtra, Outcome, SelkitError, UsageError
 from selkit.judge import judge_pairs
 from selkit.models import HostContext, resolve
 from selkit.plugins import build, find
@@ -192,6 +193,19 @@ def test_the_package_is_found_by_its_name_and_refuses_nonsense() -> None:
     for name, value in (("beams", 0), ("max_new_tokens", 0), ("repetition_penalty", 0), ("unparsed", "lose")):
         with pytest.raises(UsageError, match=name.partition("_")[0]):
             build("judge", "pandalm", {name: value})
+
+
+@pytest.mark.skipif(find_spec("vllm") is not None, reason="vllm is installed here")
+def test_vllm_is_asked_for_and_not_there(model: str, tmp_path: Path) -> None:
+    """No beam search under vLLM, and what is missing is said before any work, with the command that installs it."""
+    with pytest.raises(
+        UsageError, match=r"engine vllm has no beam search, .* 4 beams: add beams=1"
+    ):
+        PandaLM(engine="vllm")
+    judge = PandaLM(model=model, engine="vllm", beams=1)
+    for attempt in (judge.preflight, lambda ctx: judged(judge, COMPARISONS, tmp_path)):
+        with pytest.raises(MissingExtra, match=r"engine.vllm needs .*selkit-eval\[vllm\]"):
+            attempt(context(tmp_path))
 
 
 def test_the_readme_knows_every_parameter_and_default() -> None:
