@@ -15,12 +15,6 @@ from selkit.models.engines import VLLM, HuggingFace, engine_of
 needs_none = pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vllm is installed here")
 
 
-@pytest.fixture
-def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePackages:
-    """A place for packages that are only there in name."""
-    return FakePackages(tmp_path / "packages", monkeypatch)
-
-
 @needs_none
 def test_transformers_is_the_engine_where_vllm_is_not_installed() -> None:
     """On a CPU and on a GPU."""

@@ -198,9 +198,7 @@ def test_the_package_is_found_by_its_name_and_refuses_nonsense() -> None:
 @pytest.mark.skipif(find_spec("vllm") is not None, reason="vllm is installed here")
 def test_vllm_is_asked_for_and_not_there(model: str, tmp_path: Path) -> None:
     """No beam search under vLLM, and what is missing is said before any work, with the command that installs it."""
-    with pytest.raises(
-        UsageError, match=r"engine vllm has no beam search, .* 4 beams: add beams=1"
-    ):
+    with pytest.raises(UsageError, match=r"engine vllm has no beam search, .* 4 beams: add beams=1"):
         PandaLM(engine="vllm")
     judge = PandaLM(model=model, engine="vllm", beams=1)
     for attempt in (judge.preflight, lambda ctx: judged(judge, COMPARISONS, tmp_path)):
