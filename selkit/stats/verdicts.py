@@ -182,8 +182,9 @@ def _evidence(row: VerdictRow) -> list[str]:
         parts.append(f"90% interval {_signed(row.equivalence_low)} to {_signed(row.equivalence_high)}")
     if row.p_holm is not None:
         parts.append(f"Holm p {_p(row.p_holm)}")
-    parts += [f"{row.runs} against {row.control_runs} runs", f"{row.items:,} items"]
-    if Flag.BORROWED in row.flags:
+    items = f"{row.items:,} item{'' if row.items == 1 else 's'}"
+    parts += [f"{row.runs} against {row.control_runs} runs", items]
+    if Flag.BORROWED in row.flags and row.se is not None:
         parts.append("run variance borrowed from other arms")
     if Flag.HETEROSCEDASTIC in row.flags:
         parts.append("its runs differ far more than the others'")

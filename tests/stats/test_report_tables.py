@@ -24,10 +24,7 @@ def test_rows_of_a_grid(columns: Callable, joined: Callable, noisy: Callable) ->
     means = {"a": 0.6, "b": 0.4, "c": 0.5}
     parts = [
         columns(
-            {
-                arm: noisy(mean, 3, 40, seed=seed + k)
-                for k, (arm, mean) in enumerate((("a", 0.6), ("b", 0.4), ("c", 0.5)))
-            }
+            {arm: noisy(mean, 3, 40, seed=seed + k) for k, (arm, mean) in enumerate(means.items())}
             | {"random": noisy(0.5, 5, 40, seed=seed + 9)},
             benchmark,
             budget=budget,
