@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from selkit.api import PairwiseJudge, UsageError
+from selkit.api import BaseBenchmark, PairwiseJudge, UnknownComponent, UsageError
 from selkit.evals.against import against_baseline, against_seeds
 from selkit.evals.evaluation import (
     Evaluation,
@@ -36,8 +36,8 @@ from selkit.experiment.winrates import WIN_RATE, Judged, judged
 from selkit.models import default_threads
 from selkit.models.client import ChatService
 from selkit.models.engines import Engine, engine_of
-from selkit.plugins import build
-from selkit.pools.testsets import is_testset
+from selkit.plugins import build, did_you_mean
+from selkit.pools.testsets import SIZES, is_testset
 from selkit.store import Store
 
 
@@ -128,7 +128,7 @@ def prepare_evaluation(request: Request, store: Store, chat: ChatService) -> Eva
     testsets = [name for name in names if is_testset(name, request.data)]
     _check_asked(request, testsets, benchmarks=len(testsets) < len(names))
     # what a person named is looked up before data are read: a misspelt name is the first thing to say
-    benchmarks = [build("benchmark", name) for name in names if name not in testsets]
+    benchmarks = [_benchmark(name) for name in names if name not in testsets]
     judge = _judge(request) if testsets else None
     settings: dict[str, Any] = {
         "data": request.data,
@@ -162,8 +162,9 @@ def run_evaluation(job: EvalJob, store: Store, chat: ChatService) -> Done:
     own = {subject.name: {one.label: answers_of(one, subject, store) for one in job.testsets} for subject in _own(job)}
     finished = _evaluated(job, job.mine, store)
     found = document(job.plan, finished)
-    if job.other and job.plan.jobs:
-        found["baseline"] = against_baseline(job.plan, finished, _evaluated(job, job.other, store))
+    if job.other:
+        baseline = _evaluated(job, job.other, store)
+        found |= {"baseline": against_baseline(job.plan, finished, baseline)} if job.plan.jobs else {}
     runs = [_evaluated(job, one, store) for one in job.seeds]
     duels = {
         subject.name: dict(_judged(job, own[subject.name], theirs, store, chat)) for subject in (job.mine, *job.seeds)
@@ -194,6 +195,17 @@ def _check_asked(request: Request, testsets: Sequence[str], *, benchmarks: bool)
         raise UsageError(f"a judge is for test sets, and none is named: leave --judge {request.judge} out")
     if request.baseline == REFERENCE and benchmarks:
         raise UsageError("only a test set has answers of its own: name a model or a file as the baseline of benchmarks")
+
+
+def _benchmark(name: str) -> BaseBenchmark:
+    try:
+        component = build("benchmark", name)
+    except UnknownComponent as error:
+        if not (near := did_you_mean(name, SIZES)):
+            raise
+        raise UnknownComponent(f"No benchmark or test set named '{name}'.{near} See: selkit plugins") from error
+    assert isinstance(component, BaseBenchmark)
+    return component
 
 
 def _judge(request: Request) -> PairwiseJudge:

@@ -95,9 +95,14 @@ def merge(folder: Path, base: ModelFolder, target: Path, ref: str) -> None:
         DataError: They do not fit.
     """
     import torch
-    from peft import PeftModel
-    from transformers import AutoConfig, AutoModelForCausalLM
 
+    from selkit.models.quiet import hush_libraries, quiet_imports
+
+    with quiet_imports():
+        from peft import PeftModel
+        from transformers import AutoConfig, AutoModelForCausalLM
+
+    hush_libraries()
     check_fit(folder, base, ref)
     try:
         config = AutoConfig.from_pretrained(base.path, trust_remote_code=False)

@@ -194,9 +194,11 @@ def read_model(folder: ModelFolder, device: str, dtype: str) -> Any:
         DataError: The architecture is unknown, needs code of its own, or the weights do not fill it.
     """
     import torch
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
-    from selkit.models.quiet import hush_libraries
+    from selkit.models.quiet import hush_libraries, quiet_imports
+
+    with quiet_imports():
+        from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
     hush_libraries()
     try:

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+
+
+@contextmanager
+def quiet_imports() -> Iterator[None]:
+    """What libraries say while they are imported goes to stderr, stdout being for results.
+
+    DeepSpeed, which transformers imports where it is there, keeps the stream that it finds for all that it logs later.
+    """
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def hush_libraries() -> None:
