@@ -60,7 +60,14 @@ if TYPE_CHECKING:
         Tokenizer,
         TokenLosses,
     )
-    from selkit.api.parsing import PairScores, parse_output_ab, parse_two_score, parse_verdict_letter
+    from selkit.api.parsing import (
+        VERDICT_SCHEMA,
+        PairScores,
+        parse_output_ab,
+        parse_structured,
+        parse_two_score,
+        parse_verdict_letter,
+    )
     from selkit.api.programs import open_context
     from selkit.api.selectors import BaseSelector, Sampler, Scorer, Selector
     from selkit.api.tasks import task_yaml
@@ -74,6 +81,7 @@ __all__ = [
     "PLAIN",
     "RAW",
     "TEMPLATES",
+    "VERDICT_SCHEMA",
     "WIZARDLM",
     "BaseBenchmark",
     "BaseSelector",
@@ -129,6 +137,7 @@ __all__ = [
     "hookimpl",
     "open_context",
     "parse_output_ab",
+    "parse_structured",
     "parse_two_score",
     "parse_verdict_letter",
     "task_yaml",

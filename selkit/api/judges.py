@@ -87,7 +87,8 @@ class Judgement:
 
     ``preference`` is 1 where the first-shown response is better, 0 where the second is, 0.5 for a tie, or in between;
     None unless the outcome is OK, and then ``reason`` says what happened. ``raw`` is the judge's own text; ``scores``
-    are what it gave the two responses, where it gives scores.
+    are what it gave the two responses, where it gives scores; ``served`` is the name that the server gave its model and
+    its state, where an endpoint was asked.
     """
 
     id: str
@@ -98,6 +99,7 @@ class Judgement:
     reason: str = ""
     usage: Mapping[str, float] = field(default_factory=dict)
     scores: PairScores | None = None
+    served: str = ""
 
     @classmethod
     def of(cls, comparison: Comparison, verdict: float | PairScores, raw: str = "", **usage: float) -> Judgement:
@@ -213,7 +215,11 @@ class PromptJudge(PairwiseJudge):
         )
         replies = ask(self.messages(comparison) for comparison in comparisons)
         for comparison, reply in zip(comparisons, replies, strict=True):
-            yield self._settled(comparison, self.judgement(comparison, reply), ask)
+            yield self._settled(comparison, self._judged(comparison, reply), ask)
+
+    def _judged(self, comparison: Comparison, reply: ChatReply) -> Judgement:
+        """What a reply means, and who gave it."""
+        return replace(self.judgement(comparison, reply), served=f"{reply.model} {reply.fingerprint}".strip())
 
     def _settled(
         self, comparison: Comparison, judgement: Judgement, ask: Callable[..., Iterator[ChatReply]]
@@ -224,6 +230,6 @@ class PromptJudge(PairwiseJudge):
             if judgement.outcome != Outcome.MALFORMED:
                 break
             (reply,) = ask([self.messages(comparison)], sample=sample)
-            judgement = self.judgement(comparison, reply)
+            judgement = self._judged(comparison, reply)
             used.update(judgement.usage)
         return replace(judgement, usage=dict(used))

@@ -7,8 +7,11 @@ verdict in the format that was asked for: another format, or a contradiction, is
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 _DECORATION = re.compile(r"[*`_#>]+")
 _LETTER = re.compile(r"\[\[([ABC])\]\]")
@@ -22,6 +25,16 @@ _BARE = re.compile(r"Output \(([ab])\)(?: is (?:the )?better(?: output)?)?[.!]?"
 _STATED = re.compile(r"(?:^|[\s,:(\"'])Output \(([ab])\) is (?:the )?better\b")
 _CLOSING = re.compile(r"(?:^|[\s,:(\"'])Output \(([ab])\) is (?:the )?better(?: [^.!?\n]*)?[.!]?[\"')]*$")
 _DOUBT = re.compile(r"\b(?:(?:neither|nor|whether|if)|not \w+(?: that)?)\s+$", re.IGNORECASE)
+
+_OF_WORD = {"A": 1.0, "B": 0.0, "tie": 0.5}
+
+VERDICT_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"explanation": {"type": "string"}, "verdict": {"type": "string", "enum": list(_OF_WORD)}},
+    "required": ["explanation", "verdict"],
+    "additionalProperties": False,
+}
+"""The JSON schema of a structured verdict; the explanation comes first, so that the verdict can follow from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,33 @@ def parse_output_ab(text: str) -> float | None:
     said = {found[1] for found in (opening, closing) if found and not _doubted(found)}
     said = said or {found[1] for found in _STATED.finditer("\n".join(lines)) if not _doubted(found)}
     return {"a": 1.0, "b": 0.0}[said.pop()] if len(said) == 1 else None
+
+
+def parse_structured(text: str) -> float | None:
+    """The verdict in a JSON object of the schema :data:`VERDICT_SCHEMA`: ``A`` (the first is better), ``B`` or ``tie``.
+
+    The whole text must be that object, with these keys and no others, each once. NaN, another type or another word is
+    no verdict, whatever a server's promise to keep to a schema is worth.
+    """
+    try:
+        found = json.loads(text, object_pairs_hook=_each_once, parse_constant=_refused)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or set(found) != set(VERDICT_SCHEMA["properties"]):
+        return None
+    said = [found[name] for name in ("explanation", "verdict")]
+    return _OF_WORD.get(said[1]) if all(isinstance(value, str) for value in said) else None
+
+
+def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key comes twice")
+    return found
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _doubted(found: re.Match[str]) -> bool:

@@ -134,11 +134,29 @@ def pass_labels(file: Rows) -> Labelled:
         passes: list[Judgement] = [pass_from_row(row) for _, row in file.rows]
     except (KeyError, ValueError, TypeError) as error:
         raise DataError(f"{file.path} is not a passes.jsonl of selkit ({error}): judge again") from error
+    _check_passes(file, passes)
     labels: dict[str, int | None] = {}
     for name, ones in by_comparison(passes).items():
         rule: Rule = "single" if len(ones) == 1 else "net"
         labels[name] = _OF_VERDICT[verdict(ones, rule)]
     return Labelled(labels, {}, item_scores(passes))
+
+
+def _check_passes(file: Rows, passes: Sequence[Judgement]) -> None:
+    """Refuses the passes of two judges in one file, and a pass that comes twice: neither makes one verdict."""
+    judges = sorted({str(row.get("judge", "")) for _, row in file.rows})
+    if len(judges) > 1:
+        raise DataError(
+            f"{file.path} holds passes of {len(judges)} judges ({', '.join(judges)}): give each judge a file of its own"
+        )
+    seen: dict[tuple[str, str], int] = {}
+    for (number, _), one in zip(file.rows, passes, strict=True):
+        if (one.id, one.order) in seen:
+            raise DataError(
+                f"{file.path}, line {number}: the pass {one.order!r} of {one.id!r} stands already in line "
+                f"{seen[one.id, one.order]}: keep one of the two"
+            )
+        seen[one.id, one.order] = number
 
 
 def as_label(value: Any) -> int | None:

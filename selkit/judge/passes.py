@@ -21,7 +21,8 @@ REFUSALS = (Outcome.REFUSAL, Outcome.CONTENT_FILTER)
 
 
 def pass_row(judge: str, judgement: Judgement) -> dict[str, Any]:
-    """A pass as it stands in passes.jsonl; ``scores`` only where the judge gave scores."""
+    """A pass as it stands in passes.jsonl; ``scores`` and ``served`` only where there are some."""
+    served = {"served": judgement.served} if judgement.served else {}
     scores = {} if judgement.scores is None else {"scores": [judgement.scores.first, judgement.scores.second]}
     return {
         "id": judgement.id,
@@ -33,6 +34,7 @@ def pass_row(judge: str, judgement: Judgement) -> dict[str, Any]:
         "reason": judgement.reason,
         "usage": dict(judgement.usage),
         **scores,
+        **served,
     }
 
 
@@ -47,6 +49,7 @@ def pass_from_row(row: Mapping[str, Any]) -> Judgement:
         reason=row.get("reason", ""),
         usage=row.get("usage") or {},
         scores=PairScores(*row["scores"]) if row.get("scores") else None,
+        served=row.get("served", ""),
     )
 
 
@@ -128,7 +131,7 @@ def judge_health(passes: Iterable[Judgement]) -> dict[str, Any]:
     Returns:
         passes; outcomes (counts); unparsed_rate: share of the passes without a verdict, for whatever reason;
         refusal_rate: share that the judge or a content filter refused; first_position_rate and inconsistency, see
-        :class:`OrderBias`.
+        :class:`OrderBias`; served: how many passes each model or state of a server answered, by the name it gave.
     """
     judgements = list(passes)
     bias, outcomes = order_bias(judgements), outcome_counts(judgements)
@@ -139,6 +142,7 @@ def judge_health(passes: Iterable[Judgement]) -> dict[str, Any]:
         "refusal_rate": share(sum(outcomes.get(name, 0) for name in REFUSALS), len(judgements)),
         "first_position_rate": bias.first_position_rate,
         "inconsistency": bias.inconsistency,
+        "served": dict(sorted(Counter(one.served for one in judgements if one.served).items())),
     }
 
 

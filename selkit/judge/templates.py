@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from selkit.api import PairScores, UsageError, parse_output_ab, parse_two_score, parse_verdict_letter
+from selkit.api import (
+    PairScores,
+    UsageError,
+    parse_output_ab,
+    parse_structured,
+    parse_two_score,
+    parse_verdict_letter,
+)
 
 Parser = Callable[[str], float | PairScores | None]
 """From a judge's completion to the preference for the first-shown response, or its scores; None without a verdict."""
@@ -14,6 +21,7 @@ PARSERS: dict[str, Parser] = {
     "two-score-no-length": parse_two_score,
     "verdict-letter": parse_verdict_letter,
     "output-ab": parse_output_ab,
+    "structured": parse_structured,
 }
 """Parsers by the name of the template that asks for the format."""
 

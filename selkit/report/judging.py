@@ -27,7 +27,7 @@ def judges(document: Mapping[str, Any]) -> str:
         ]
         for row in document["judges"]
     ]
-    parts = ["## Judges", table(columns, rows), _canaries(document)]
+    parts = ["## Judges", table(columns, rows), _served(document), _canaries(document)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -86,6 +86,17 @@ def _canaries(document: Mapping[str, Any]) -> str:
         "5% of its passes is unfit: what it says of the arms may follow from the form of their answers."
     )
     return f"{table(columns, rows)}\n\n{explanation}"
+
+
+def _served(document: Mapping[str, Any]) -> str:
+    """Judges that were not one model in one state all along."""
+    lines = [
+        f"- {row['judge']} on {row['testset']} was not one model in one state: {_outcomes(row['served'])}. Judge some "
+        "comparisons again to see how far the verdicts differ."
+        for row in document["judges"]
+        if len(row["served"]) > 1
+    ]
+    return "\n".join(lines)
 
 
 def _fitness(report: Mapping[str, Any] | None) -> str:

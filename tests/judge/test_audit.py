@@ -211,3 +211,20 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path, people: list[Any], 
     with pytest.raises(DataError) as caught:
         audit_files(one, other)
     assert says in str(caught.value)
+
+
+def test_passes_of_two_judges_are_not_one_judges_verdicts(tmp_path: Path) -> None:
+    """Scenario 28: a study whose judge was exchanged half-way is refused, and so is a pass that comes twice."""
+    labels = write(tmp_path / "people.jsonl", [{"id": "a", "label": 1}, {"id": "b", "label": 1}])
+
+    def row(name: str, judge: str, order: str = "first") -> dict[str, object]:
+        return {"id": name, "judge": judge, "order": order, "outcome": "ok", "preference": 1.0}
+
+    mixed = write(tmp_path / "mixed.jsonl", [row("a", "gpt-4o"), row("b", "gpt-4.1")])
+    with pytest.raises(DataError, match=r"passes of 2 judges \(gpt-4.1, gpt-4o\): give each judge a file of its own"):
+        audit_files(labels, mixed)
+    double = write(tmp_path / "double.jsonl", [row("a", "j"), row("b", "j"), row("a", "j")])
+    with pytest.raises(DataError, match="line 3: the pass 'first' of 'a' stands already in line 1"):
+        audit_files(labels, double)
+    one = write(tmp_path / "one.jsonl", [row("a", "j"), row("b", "j")])
+    assert audit_files(labels, one).to_dict()["accuracy"] == 1.0

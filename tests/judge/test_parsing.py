@@ -1,15 +1,18 @@
-"""Parsers of judges' completions: golden texts, contradictions, nothing guessed (RELIABILITY scenarios 32 and 34)."""
+"""Parsers of judges' completions: golden texts, contradictions, nothing guessed (RELIABILITY scenarios 32, 34, 35)."""
 
 from __future__ import annotations
+
+import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selkit.api import PairScores, parse_output_ab, parse_two_score, parse_verdict_letter
+from selkit.api import VERDICT_SCHEMA, PairScores, parse_output_ab, parse_structured, parse_two_score, parse_verdict_letter
 from selkit.testing.comparisons import GARBAGE, INJECTIONS
 
-PARSERS = (parse_two_score, parse_verdict_letter, parse_output_ab)
+PARSERS = (parse_two_score, parse_verdict_letter, parse_output_ab, parse_structured)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +129,7 @@ def test_outputs_a_and_b(text: str, preference: float | None) -> None:
 @pytest.mark.parametrize("text", GARBAGE)
 def test_garbage_has_no_verdict(text: str) -> None:
     """In no format."""
-    assert [parse(text) for parse in PARSERS] == [None] * 3
+    assert [parse(text) for parse in PARSERS] == [None] * len(PARSERS)
 
 
 @given(st.text(max_size=200))
@@ -159,3 +162,66 @@ def test_a_letter_counts_only_where_no_other_stands(letter: str, others: list[st
 def test_scores_prefer_the_higher() -> None:
     """1, 0.5 and 0 for the response that was shown first."""
     assert [PairScores(*pair).preference for pair in ((9, 8), (8, 8), (7.5, 8))] == [1.0, 0.5, 0.0]
+
+
+STRUCTURED = {"A": 1.0, "B": 0.0, "tie": 0.5}
+"""The words of a structured verdict."""
+
+
+@given(st.text(), st.sampled_from(sorted(STRUCTURED)), st.booleans())
+def test_a_structured_verdict_is_read_whatever_it_explains(explanation: str, word: str, verdict_first: bool) -> None:
+    """Quotes, braces and verdicts inside the explanation are its text; the order of the keys says nothing."""
+    found = {"explanation": explanation, "verdict": word}
+    written = dict(reversed(found.items())) if verdict_first else found
+    assert parse_structured(json.dumps(written, indent=1)) == STRUCTURED[word]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"explanation": "x", "verdict": NaN}',
+        '{"explanation": NaN, "verdict": "A"}',
+        '{"explanation": Infinity, "verdict": "A"}',
+        '{"explanation": "x", "verdict": "A", "score": 1}',
+        '{"explanation": "x", "verdict": "A", "verdict": "B"}',
+        '{"explanation": "x", "verdict": "A", "verdict": "A"}',
+        '{"explanation": "x", "explanation": "y", "verdict": "A"}',
+        '{"verdict": "A"}',
+        '{"explanation": "x"}',
+        '{"explanation": "x", "verdict": "a"}',
+        '{"explanation": "x", "verdict": "C"}',
+        '{"explanation": "x", "verdict": ["A"]}',
+        '{"explanation": "x", "verdict": {"A": 1}}',
+        '{"explanation": 1, "verdict": "A"}',
+        '{"explanation": "x", "verdict": 1}',
+        '{"explanation": "x", "verdict": "A"',
+        '{"explanation": "x", "verdict": "A"} {"explanation": "x", "verdict": "B"}',
+        '```json\n{"explanation": "x", "verdict": "A"}\n```',
+        'The verdict: {"explanation": "x", "verdict": "A"}',
+        '[{"explanation": "x", "verdict": "A"}]',
+        "[" * 100_000,
+        "null",
+        "A",
+    ],
+)
+def test_what_breaks_the_schema_is_no_verdict(text: str) -> None:
+    """Scenario 35: NaN, further keys, keys that come twice, other types and words, text around it: never repaired."""
+    assert parse_structured(text) is None
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats(allow_nan=True) | st.sampled_from([*STRUCTURED, "x"]),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["explanation", "verdict", "x"]), inner),
+        max_leaves=6,
+    )
+)
+def test_any_json_is_a_verdict_where_it_keeps_to_the_schema_and_only_there(value: Any) -> None:
+    """Scenario 35, against a check of the published schema written out anew."""
+    keeps = (
+        isinstance(value, dict)
+        and sorted(value) == sorted(VERDICT_SCHEMA["required"])
+        and isinstance(value["explanation"], str)
+        and value["verdict"] in VERDICT_SCHEMA["properties"]["verdict"]["enum"]
+    )
+    assert (parse_structured(json.dumps(value)) is not None) == keeps

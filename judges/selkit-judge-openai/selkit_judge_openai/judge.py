@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from selkit.api import (
+    VERDICT_SCHEMA,
     ChatReply,
     Comparison,
     Decoding,
@@ -16,6 +17,7 @@ from selkit.api import (
     PromptJudge,
     Turn,
     UsageError,
+    parse_structured,
     parse_two_score,
     parse_verdict_letter,
 )
@@ -26,6 +28,8 @@ from selkit_judge_openai.wording import Prompt
 _REMOTE = ("openai:", "http://", "https://")
 """How references of endpoints begin that are no local model."""
 
+Template = Literal["two-score", "two-score-no-length", "verdict-letter", "alpaca-eval", "pair-quality", "structured"]
+
 
 @dataclass
 class OpenAI(PromptJudge):
@@ -35,8 +39,8 @@ class OpenAI(PromptJudge):
 
     Args:
         template: What is asked: two scores ('two-score', 'two-score-no-length'), a letter in brackets
-            ('verdict-letter'), one token whose log-probability is the preference ('alpaca-eval'), or two scores for
-            two instruction pairs ('pair-quality').
+            ('verdict-letter'), one token whose log-probability is the preference ('alpaca-eval'), two scores for two
+            instruction pairs ('pair-quality'), or a JSON object of a schema that the server keeps to ('structured').
         prompt: Whose words ask for the letter: 'moon' (the default), 'car', or 'mt-bench', which also judges the second
             turn of conversations.
         endpoint: Who judges: a model of OpenAI's, of another server, or a local model.
@@ -51,7 +55,7 @@ class OpenAI(PromptJudge):
 
     name: ClassVar[str] = "openai"
 
-    template: Literal["two-score", "two-score-no-length", "verdict-letter", "alpaca-eval", "pair-quality"] = "two-score"
+    template: Template = "two-score"
     prompt: Literal["moon", "car", "mt-bench"] | None = None
     endpoint: str = "openai:gpt-4o-2024-08-06"
     temperature: float | None = None
@@ -85,6 +89,14 @@ class OpenAI(PromptJudge):
         return self._asked.logprobs
 
     @property
+    def request_fields(self) -> Mapping[str, Any] | None:  # type: ignore[override]
+        """The schema that the answer is to keep to, where it is a JSON object."""
+        if self._asked.reads != "json":
+            return None
+        schema = {"name": "verdict", "strict": True, "schema": dict(VERDICT_SCHEMA)}
+        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+    @property
     def most_turns(self) -> int:  # type: ignore[override]
         """2 with a prompt that has a text for the second turn."""
         return 1 if self._asked.second_turn is None else 2
@@ -102,7 +114,8 @@ class OpenAI(PromptJudge):
         reads = self._asked.reads
         if reads == "token":
             return parse_written(text)
-        return parse_two_score(text) if reads == "scores" else parse_verdict_letter(text)
+        parsers = {"scores": parse_two_score, "letter": parse_verdict_letter, "json": parse_structured}
+        return parsers[reads](text)
 
     def judgement(self, comparison: Comparison, reply: ChatReply) -> Judgement:
         """What one reply means. One token is always cut at the limit, so that there a cut answer is an answer."""

@@ -16,7 +16,7 @@ from typing import Literal
 
 from selkit.api import Comparison, Turn
 
-Reads = Literal["scores", "letter", "token"]
+Reads = Literal["scores", "letter", "token", "json"]
 
 _SLOT = re.compile(r"\{(question(?:_1)?|first(?:_1)?|second(?:_1)?|pair_first|pair_second|key)\}")
 
@@ -43,7 +43,8 @@ class Prompt:
         version: Raised with every change of what follows, but for the source.
         source: Where it was published.
         wording: The texts.
-        reads: What the answer is: two scores, a letter in brackets, or one token with its log-probability.
+        reads: What the answer is: two scores, a letter in brackets, one token with its log-probability, or a JSON
+            object of a schema that the server is asked to keep to.
         max_tokens: Longest answer.
         second_turn: The texts where the second turn of a conversation is judged; None where there are none.
         temperature: 0 is greedy.

@@ -55,3 +55,15 @@ class TestMtBench(JudgeConformance):
 
     component = OpenAI(template="verdict-letter", prompt="mt-bench", fold_system=True)
     completions = LETTERS
+
+
+@pytest.mark.slow
+class TestStructured(JudgeConformance):
+    """A JSON object of a schema."""
+
+    component = OpenAI(template="structured")
+    completions = {
+        '{"explanation": "The first is right.", "verdict": "A"}': 1.0,
+        '{"explanation": "The second is right.", "verdict": "B"}': 0.0,
+        '{"verdict": "tie", "explanation": "Both are."}': 0.5,
+    }

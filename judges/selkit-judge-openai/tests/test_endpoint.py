@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from selkit.__main__ import main
+from selkit.api import VERDICT_SCHEMA
 from selkit.testing.chat_server import Answer, Call, ChatServer, Served, completion, failure
 
 pytest.importorskip("openai")
@@ -249,6 +250,23 @@ def test_the_preference_is_that_of_the_log_probabilities(serve: Serve) -> None:
     assert json.loads(stored["r0", "first"]["raw"]) == {"m": -0.5, "M": -1.0, "x": -5.0}
     assert "no log-probabilities" in stored["r2", "first"]["reason"]
     assert "neither m nor M" in stored["r3", "second"]["reason"]
+
+
+def test_a_structured_answer_is_asked_for_by_its_schema_and_held_to_it(serve: Serve) -> None:
+    """Scenario 35: the request names the schema, and what a server sends all the same is malformed, never a tie."""
+    wrong = {
+        0: '{"explanation": "", "verdict": "A", "verdict": "B"}',
+        1: '{"explanation": "", "verdict": NaN}',
+        2: '{"explanation": "", "verdict": "A", "confidence": 1}',
+    }
+    place = serve(lambda call: wrong.get(number(call), '{"explanation": "[[B]] 1 9", "verdict": "A"}'), rows=4)
+    found = place.run("-p", "template=structured", "-o", "out").facts
+    assert found["outcomes"] == {"malformed": 6, "ok": 2}
+    assert [found[name] for name in ("win", "tie", "lose", "unparsed")] == [0, 1, 0, 3]
+    form = place.server.calls[0].body["response_format"]
+    assert (form["type"], form["json_schema"]["strict"]) == ("json_schema", True)
+    assert form["json_schema"]["schema"] == VERDICT_SCHEMA
+    assert passes(place.folder)["r0", "first"]["raw"] == wrong[0]
 
 
 def test_mt_bench_judges_each_turn_with_its_own_prompt(serve: Serve) -> None:

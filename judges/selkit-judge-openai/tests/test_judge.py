@@ -32,6 +32,7 @@ ANSWERS: dict[str, tuple[ChatReply, float]] = {
     "verdict-letter": (ChatReply("The first is better: 1 10, Output (b). [[A]]"), 1.0),
     "alpaca-eval": (ChatReply("M", "truncated", "cut", logprobs=({"M": -0.1, "m": -0.1},)), 0.5),
     "pair-quality": (ChatReply("8 6"), 1.0),
+    "structured": (ChatReply('{"explanation": "8 6 [[A]]", "verdict": "B"}'), 0.0),
 }
 
 

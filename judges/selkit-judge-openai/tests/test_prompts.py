@@ -2,7 +2,7 @@
 
 The files of golden/ were made from the sources, not from this package: FastChat's judge_prompts.jsonl and the
 prompt.jsonl of its first evaluation, AlpacaEval's alpaca_eval_clf.txt, and the texts of the two papers with straight
-quotes.
+quotes. structured.json alone is this package's own.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ def test_a_change_of_a_prompt_needs_a_new_version() -> None:
         "two-score-no-length": (1, "4242cadbbf228d38"),
         "alpaca-eval": (1, "b3b14352893ea8eb"),
         "pair-quality": (1, "78f7407dd4f293b6"),
+        "structured": (1, "445fe7f241fc23ef"),
     }
 
 
