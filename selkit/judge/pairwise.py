@@ -15,7 +15,7 @@ from selkit.judge.engine import Orders, check_judge, in_orders, judge_pairs, jud
 from selkit.judge.intervals import bootstrap_ratio
 from selkit.judge.passes import item_scores, judge_health, order_bias, pass_row, score_bounds, share
 from selkit.judge.rates import Rates, length_bias
-from selkit.judge.responses import join_files
+from selkit.judge.responses import join_files, prompt_id
 from selkit.judge.rules import Rule, verdicts
 from selkit.models import HostContext
 from selkit.pools import load_testset
@@ -178,7 +178,8 @@ def judging_context(job: PairwiseJob, store: Store) -> HostContext:
 
 def with_testset(comparisons: Sequence[Comparison], testset: str | None) -> list[Comparison]:
     """The comparisons with what a test set knows of their prompts: reference and input."""
-    known = {prompt.id: prompt for prompt in load_testset(testset).prompts} if testset else {}
+    prompts = load_testset(testset).prompts if testset else ()
+    known = {name: prompt for prompt in prompts for name in (prompt_id(prompt.prompt.question), prompt.id)}
     return [
         replace(c, reference=known[c.id].reference, input=known[c.id].prompt.input) if c.id in known else c
         for c in comparisons

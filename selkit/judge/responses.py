@@ -60,7 +60,12 @@ def _response(row: Mapping[str, Any], where: str) -> Response:
     if earlier is None:
         raise DataError(f"{where}: 'history' must hold turns of user and assistant by turns")
     prompt = str("" if prompt is None else prompt)
-    return Response(str(row["id"]) if named else digest_text(prompt)[:16], prompt, text, earlier, named)
+    return Response(str(row["id"]) if named else prompt_id(prompt), prompt, text, earlier, named)
+
+
+def prompt_id(prompt: str) -> str:
+    """What stands for the id of a response that has none: 16 hex digits of the SHA-256 of its prompt."""
+    return digest_text(prompt)[:16]
 
 
 def responses_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, Response]:
