@@ -1,7 +1,8 @@
-"""Writes docs/reference/commands.md and the generated part of docs/reference/selectors.md from the code.
+"""Writes what pages say of the code: reference/commands.md and checks.md, the generated part of reference/selectors.md,
+and the template's code in the pages for plugin authors.
 
-Run it after a change to a command or a built-in selector: ``python docs/build_reference.py``. tests/test_docs.py fails
-while the pages say something else than the code.
+Run it after a change to a command, a check, a template or a built-in selector:
+``python docs/build_reference.py``. Tests fail while the pages say something else than the code.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 
 from selkit.cli import COMMANDS, cli
-from selkit.plugins import find, parameters_of, summary
+from selkit.plugins import find, new_package, parameters_of, summary
 from selkit.plugins.builtin import BUILTINS
+from selkit.testing import BENCHMARK_CHECKS, JUDGE_CHECKS, SELECTOR_CHECKS, Check
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 BEGIN = "<!-- written by docs/build_reference.py: begin -->"
@@ -111,6 +115,44 @@ def selectors_page(page: str) -> str:
     return f"{head}{BEGIN}\n\n{selectors_part()}\n\n{END}{rest.partition(END)[2]}"
 
 
+def checks_page() -> str:
+    """The page of all checks of the conformance kit, by kind."""
+    parts = [
+        "# Checks of the conformance kit",
+        "This page is written by `docs/build_reference.py` from the checks themselves. `selkit plugins check NAME` "
+        "runs them; under pytest each is a test, `test_NAME`, of the class that is named here. What a check does not "
+        "apply to, it skips and says why.",
+    ]
+    for kind, checks in (("Selector", SELECTOR_CHECKS), ("Judge", JUDGE_CHECKS), ("Benchmark", BENCHMARK_CHECKS)):
+        parts += [f"## {kind}s: `{kind}Conformance`", _table(("Check", "What it holds"), [_check(c) for c in checks])]
+    return "\n\n".join(parts).replace("``", "`") + "\n"
+
+
+def _check(check: Check[Any]) -> tuple[str, str]:
+    """Name of a check, and the whole of what it says of itself."""
+    return f"`{check.name}`", " ".join(inspect.cleandoc(check.function.__doc__ or "").split())
+
+
+AUTHORS = {
+    "write-a-scorer.md": ("selector", "variety"),
+    "write-a-judge.md": ("judge", "clarity"),
+    "write-a-benchmark.md": ("benchmark", "arithmetic"),
+}
+"""Pages for plugin authors, each with the kind and the name of the package that it writes."""
+
+
+def authors_page(page: str, kind: str, name: str) -> str:
+    """``page`` with the implementation that the template of this kind gives now."""
+    begin, end = (f"<!-- the template's {kind}: {word} -->" for word in ("begin", "end"))
+    with TemporaryDirectory() as folder:
+        package = new_package(kind, name, folder)
+        path = next(p for p in package.files if p.name in ("scorer.py", "judge.py", "task.py"))
+        code = (package.folder / path).read_text(encoding="utf-8")
+    block = "".join(f"    {line}\n" if line else "\n" for line in code.splitlines())
+    head, _, rest = page.partition(begin)
+    return f"{head}{begin}\n\n{block}\n{end}{rest.partition(end)[2]}"
+
+
 def _default(value: object) -> str:
     if value is None:
         return "none"
@@ -124,5 +166,9 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 if __name__ == "__main__":
     (REFERENCE / "commands.md").write_text(commands_page(), encoding="utf-8")
+    (REFERENCE / "checks.md").write_text(checks_page(), encoding="utf-8")
+    for name, (kind, component) in AUTHORS.items():
+        path = REFERENCE.parent / "how-to" / name
+        path.write_text(authors_page(path.read_text(encoding="utf-8"), kind, component), encoding="utf-8")
     selectors = REFERENCE / "selectors.md"
     selectors.write_text(selectors_page(selectors.read_text(encoding="utf-8")), encoding="utf-8")

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from selkit.console import get_console
+
 Watcher = Callable[[str, tuple[Any, ...]], None]
 
 _watchers: list[Watcher] = []
@@ -98,6 +100,19 @@ def stdout_to_stderr() -> Iterator[None]:
     sys.stderr.flush()
     with _descriptor_to(2), redirect_stdout(sys.stderr):
         yield
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keeps a report whole: what goes to stdout goes to stderr, and notes and progress go nowhere but with ``-v``."""
+    console = get_console()
+    quiet = console.quiet
+    console.quiet = quiet or not console.verbose
+    try:
+        with stdout_to_stderr():
+            yield
+    finally:
+        console.quiet = quiet
 
 
 @contextmanager

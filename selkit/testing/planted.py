@@ -14,7 +14,7 @@ from selkit.api import BaseSelector, Pool, SelkitError, UsageError
 from selkit.plugins import build
 from selkit.pools.planted import CORRUPTIONS, planted_pool
 from selkit.select import Arms
-from selkit.testing.guards import kept_state, stdout_to_stderr
+from selkit.testing.guards import kept_state, undisturbed
 from selkit.testing.run import make_subject
 from selkit.testing.subjects import SelectorSubject
 
@@ -169,7 +169,7 @@ class _Chooser:
 
     def __call__(self, component: BaseSelector, arms: Arms | None = None) -> list[tuple[str, ...]]:
         seeds = range(self.seeds if component.seeded else 1)
-        with tempfile.TemporaryDirectory(prefix="selkit-planted-") as folder, stdout_to_stderr(), kept_state():
+        with tempfile.TemporaryDirectory(prefix="selkit-planted-") as folder, undisturbed(), kept_state():
             subject = make_subject(component, Path(folder), pool=self.pool, base_model=self.base_model, arms=arms)
             assert isinstance(subject, SelectorSubject)
             return [subject.choose(self.budget, seed=seed).ids for seed in seeds]

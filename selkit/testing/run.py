@@ -13,7 +13,7 @@ from selkit.testing.benchmark_subjects import BenchmarkSubject
 from selkit.testing.checks_benchmarks import BENCHMARK_CHECKS, minimum_for_benchmark
 from selkit.testing.checks_judges import JUDGE_CHECKS, minimum_for_judge
 from selkit.testing.checks_selectors import SELECTOR_CHECKS, minimum_for_selector
-from selkit.testing.guards import stdout_to_stderr
+from selkit.testing.guards import undisturbed
 from selkit.testing.pools import sample_pool
 from selkit.testing.results import Check, Report, with_opt_outs, xfail_faults
 from selkit.testing.subjects import JudgeSubject, SelectorSubject, Subject
@@ -30,7 +30,8 @@ _CHECKS: tuple[tuple[type[Component], tuple[Check[Any], ...]], ...] = (
 
 
 def check_component(component: Component, *, xfails: Mapping[str, str] | None = None, **sample: Any) -> Report:
-    """Runs the conformance checks on a component. What it prints to stdout goes to stderr.
+    """Runs the conformance checks on a component. What it prints to stdout goes to stderr; notes and progress
+    are shown with ``-v`` alone.
 
     Args:
         component: A selector, a judge or a benchmark.
@@ -46,7 +47,7 @@ def check_component(component: Component, *, xfails: Mapping[str, str] | None = 
     checks = checks_for(component)
     if fault := xfail_faults(xfails, [check.name for check in checks]):
         raise UsageError(fault)
-    with tempfile.TemporaryDirectory(prefix="selkit-check-") as folder, stdout_to_stderr():
+    with tempfile.TemporaryDirectory(prefix="selkit-check-") as folder, undisturbed():
         subject = make_subject(component, Path(folder), **sample)
         results = tuple(with_opt_outs(check(subject), xfails) for check in checks)
     return Report(component.name, subject.kind, results, minimum_for(component))
