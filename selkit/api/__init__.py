@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from selkit.api.deprecation import warn_if_deprecated
+
 if TYPE_CHECKING:
     from selkit.api.benchmarks import BaseBenchmark, Benchmark, BenchmarkGroup, BenchmarkItem
     from selkit.api.components import API_VERSION, Component
@@ -164,6 +166,7 @@ _MODULES = (
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
+        warn_if_deprecated(name)
         for module in _MODULES:
             home = import_module(f"{__name__}.{module}")
             if name in vars(home):
