@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from selkit.api.deprecation import warn_if_deprecated
 
 if TYPE_CHECKING:
-    from selkit.api.benchmarks import BaseBenchmark, Benchmark, BenchmarkGroup, BenchmarkItem
+    from selkit.api.benchmarks import BaseBenchmark, Benchmark, BenchmarkGroup, BenchmarkItem, HubData
     from selkit.api.components import API_VERSION, Component
     from selkit.api.context import Context
     from selkit.api.data import (
@@ -107,6 +107,7 @@ __all__ = [
     "Embeddings",
     "Example",
     "Generation",
+    "HubData",
     "Judgement",
     "LanguageModel",
     "LocalEngine",

@@ -36,6 +36,19 @@ class BenchmarkItem:
     truncated: bool = False
 
 
+@dataclass(frozen=True)
+class HubData:
+    """Where a benchmark's rows are on the Hugging Face hub; its splits are called there as lm-eval calls them.
+
+    Args:
+        dataset: Name of the data set.
+        config: Name of the configuration, where it has several.
+    """
+
+    dataset: str
+    config: str | None = None
+
+
 class BaseBenchmark(Component, ABC):
     """What a benchmark and a group of benchmarks share."""
 
@@ -55,7 +68,10 @@ class Benchmark(BaseBenchmark):
             name and the others are called ``METRIC,FILTER``.
         primary: The metric that verdicts are given on.
         splits: Path of each split's rows within a folder of local data, by lm-eval's name; the scored split first.
-        hub_data: Name of the data set on the hub, for the error that says what is missing.
+        hub_data: Name of the published data set, for the error that says what is missing.
+        hub: Where `selkit eval prefetch` gets the rows; None where no data set of the hub can be read as it is.
+        digests: What :func:`selkit.evals.data.rows_digest` gives for the rows that the benchmark was made with, by
+            split; other rows are noted. A split without one is not compared.
         columns: What every row of the data must have, by name, with its type in JSON; checked before any model loads.
         sample: Rows that are drawn where nobody says how many; None takes all.
         records_per_row: Questions that the task makes of one row, side by side; a draw takes them together.
@@ -66,6 +82,8 @@ class Benchmark(BaseBenchmark):
     primary: str
     splits: Mapping[str, str]
     hub_data: str
+    hub: HubData | None = None
+    digests: Mapping[str, str] = {}
     columns: Mapping[str, type] = {}
     sample: int | None = None
     records_per_row: int = 1

@@ -102,6 +102,9 @@ def _tell(job: EvalJob) -> None:
     from selkit.console import get_console
 
     console = get_console()
+    for label, clauses in job.plan.departures.items():
+        for clause in clauses:
+            console.note(f"benchmark {label}: {clause}")
     for one in job.subjects:
         console.note(f"{one.name}: {'stored outputs' if one.outputs else f'template {one.template.name}'}")
         if one.note:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from selkit.api import Benchmark, DataError
+from selkit.models import models_cache
+from selkit.store import canonical_json, digest_text
 
 _JSON_NAMES = {
     str: "a text",
@@ -26,7 +28,7 @@ def find_data(benchmark: Benchmark, data: Path | None = None) -> dict[str, Path]
     Args:
         benchmark: The benchmark.
         data: The folder that holds its files under their names, or the one file of a benchmark of one split. By default
-            they are looked for among the shared data.
+            they are looked for among the shared data, then among what was prefetched.
 
     Raises:
         DataError: One is missing, and the sentence names the file that would serve; or its rows are not those of the
@@ -45,9 +47,47 @@ def _find(benchmark: Benchmark, name: str, data: Path | None) -> Path:
         raise DataError(
             f"benchmark {benchmark.label!r} needs the rows of {benchmark.hub_data}, and {looked}: put them into a file "
             f"{name} in a folder and name that folder as its data, or let SELKIT_SHARED_DATA name a folder in which it "
-            f"stands as benchmarks/{name}"
+            f"stands as benchmarks/{name}{_or_fetched(benchmark)}"
         )
     return path
+
+
+def _or_fetched(benchmark: Benchmark) -> str:
+    return "" if benchmark.hub is None else ", or run `selkit eval prefetch` where there is a network"
+
+
+def fetched_folder() -> Path:
+    """Where `selkit eval prefetch` puts the rows of benchmarks."""
+    return models_cache().parent / "benchmarks"
+
+
+def rows_digest(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> str:
+    """SHA-256 over the columns of rows in their order, 64 hex digits; other columns and the file's layout do not count.
+
+    Args:
+        rows: The rows.
+        columns: What of each is read.
+    """
+    named = sorted(columns)
+    return digest_text("\n".join(canonical_json([row.get(name) for name in named]) for row in rows))
+
+
+def departures(benchmark: Benchmark, files: Mapping[str, Path]) -> list[str]:
+    """How local rows differ from those that the benchmark declares, as clauses.
+
+    Args:
+        benchmark: The benchmark.
+        files: The checked file of each split.
+    """
+    said = []
+    for number, (split, path) in enumerate(files.items()):
+        rows = read_rows(path)
+        declared = benchmark.digests.get(split)
+        if number == 0 and benchmark.size and len(rows) != benchmark.size:
+            said.append(f"{len(rows)} rows, and {benchmark.size} are published")
+        if declared and rows_digest(rows, benchmark.columns) != declared:
+            said.append(f"the rows of its split {split!r} are not the declared ones")
+    return said
 
 
 def check_data(benchmark: Benchmark, path: Path) -> None:
@@ -98,7 +138,7 @@ def _places(benchmark: Benchmark, name: str, data: Path | None) -> list[Path]:
     if data is not None:  # what was named and is not there is not replaced by something else
         return [data, data / name] if len(benchmark.splits) == 1 else [data / name]
     shared = os.environ.get("SELKIT_SHARED_DATA")
-    return [Path(shared) / "benchmarks" / name] if shared else []
+    return [*([Path(shared) / "benchmarks" / name] if shared else []), fetched_folder() / name]
 
 
 def _problem(columns: Mapping[str, type], line: str) -> str:

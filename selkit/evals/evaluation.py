@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from selkit import __version__
 from selkit.api import RAW, BaseBenchmark, DataError, PromptTemplate
+from selkit.evals.data import departures, read_rows, rows_digest
 from selkit.evals.groups import endpoints, leaves, walk
 from selkit.evals.harness import (
     BenchmarkJob,
@@ -97,10 +98,11 @@ def subject(ref: str, template: str | None = None, *, partial: bool = False, eng
 
 @dataclass(frozen=True)
 class Plan:
-    """The benchmarks of an evaluation with their checked jobs, by label."""
+    """The benchmarks of an evaluation with their checked jobs, by label, and how their rows differ from the declared."""
 
     benchmarks: tuple[BaseBenchmark, ...]
     jobs: Mapping[str, BenchmarkJob]
+    departures: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 def plan_benchmarks(
@@ -120,7 +122,7 @@ def plan_benchmarks(
                 raise DataError(
                     f"benchmark {job.benchmark.label!r} is asked for twice with different settings: take one at a time"
                 )
-    return Plan(tuple(benchmarks), jobs)
+    return Plan(tuple(benchmarks), jobs, {label: departures(job.benchmark, job.data) for label, job in jobs.items()})
 
 
 @dataclass(frozen=True)
@@ -215,9 +217,23 @@ def _benchmark(benchmark: BaseBenchmark, plan: Plan, evaluation: Evaluation) -> 
         "metrics": {name: metric.as_dict() for name, metric in evaluation.metrics[benchmark.label].items()},
         "primary": primary_of(benchmark),
         "remarks": evaluation.remarks.get(benchmark.label, []),
+        **({"data": _data(job, plan)} if job else {}),
         **({"truncated": truncated(evaluation.items[benchmark.label])} if job else {}),
         **drawn,
     }
+
+
+def _data(job: BenchmarkJob, plan: Plan) -> dict[str, Any]:
+    """What is known of the rows: the digest of every split, the declared one where there is one, and differences."""
+    benchmark = job.benchmark
+    splits = {
+        split: {
+            "digest": rows_digest(read_rows(path), benchmark.columns),
+            "declared_digest": benchmark.digests.get(split),
+        }
+        for split, path in job.data.items()
+    }
+    return {"splits": splits, "departures": list(plan.departures.get(benchmark.label, []))}
 
 
 def subject_of(evaluation: Evaluation) -> dict[str, Any]:

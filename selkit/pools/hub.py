@@ -62,7 +62,7 @@ def open_hub(name: str, revision: str | None, split: str | None, config: str | N
         DataError: The data set cannot be had.
     """
     datasets = _datasets(f"pool {pool!r} is {name} on the Hugging Face hub, and fetching it", f"; or {stand_in}")
-    unreachable = "offline mode is on" if datasets.config.HF_HUB_OFFLINE else _unreachable(name, revision)
+    unreachable = "offline mode is on" if datasets.config.HF_HUB_OFFLINE else unreachable(name, revision)
     try:
         with _offline(datasets) if unreachable else nullcontext():
             found = datasets.load_dataset(name, name=config, revision=revision)
@@ -74,7 +74,7 @@ def open_hub(name: str, revision: str | None, split: str | None, config: str | N
     return _one_split(found, split, name)
 
 
-def _unreachable(name: str, revision: str | None) -> str:
+def unreachable(name: str, revision: str | None) -> str:
     """Why the hub cannot be reached, from one request; empty where it answers. Loading itself would try for long."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selkit.api import Benchmark
+from selkit.api import Benchmark, HubData
+from selkit_tasks.digests import declared
 from selkit_tasks.lm_eval_tasks import definition
 from selkit_tasks.punkt import ensure_punkt
 
@@ -28,7 +29,9 @@ class IFEval(Benchmark):
     metrics = dict.fromkeys((*PROMPT_METRICS, *INSTRUCTION_METRICS), True)
     primary = "prompt_level_strict_acc"
     splits = {"train": "ifeval/prompts.jsonl"}  # noqa: RUF012 (never changed)
+    digests = declared(splits)
     hub_data = "google/IFEval"
+    hub = HubData("google/IFEval")
     columns = {"key": int, "prompt": str, "instruction_id_list": list, "kwargs": list}  # noqa: RUF012 (a ClassVar)
 
     def task_config(self) -> dict[str, Any]:

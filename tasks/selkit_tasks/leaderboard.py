@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup
+from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup, HubData
 from selkit_tasks.lm_eval_tasks import definition
 from selkit_tasks.reasoning import Bbh, Gsm8k, Gsm8kLeaderboard
 
@@ -110,6 +110,7 @@ class ArcChallenge(_Choice):
     size = 1172
     splits = {"test": "arc_challenge/test.jsonl", "train": "arc_challenge/train.jsonl"}  # noqa: RUF012
     hub_data = "allenai/ai2_arc (ARC-Challenge)"
+    hub = HubData("allenai/ai2_arc", "ARC-Challenge")
     columns = {"question": str, "choices": dict, "answerKey": str}  # noqa: RUF012
 
     shots: int = 25
@@ -127,6 +128,7 @@ class ArcEasy(_Choice):
     size = 2376
     splits = {"test": "arc_easy/test.jsonl", "train": "arc_easy/train.jsonl"}  # noqa: RUF012
     hub_data = "allenai/ai2_arc (ARC-Easy)"
+    hub = HubData("allenai/ai2_arc", "ARC-Easy")
     columns = {"question": str, "choices": dict, "answerKey": str}  # noqa: RUF012
 
     def task_config(self) -> dict[str, Any]:
@@ -142,6 +144,7 @@ class HellaSwag(_Choice):
     size = 10042
     splits = {"validation": "hellaswag/validation.jsonl", "train": "hellaswag/train.jsonl"}  # noqa: RUF012
     hub_data = "Rowan/hellaswag"
+    hub = HubData("Rowan/hellaswag")
     columns = {"ctx_a": str, "ctx_b": str, "activity_label": str, "endings": list, "label": str}  # noqa: RUF012
 
     shots: int = 10
@@ -161,6 +164,7 @@ class Winogrande(_Choice):
     primary = "acc"
     splits = {"validation": "winogrande/validation.jsonl", "train": "winogrande/train.jsonl"}  # noqa: RUF012
     hub_data = "allenai/winogrande (winogrande_xl)"
+    hub = HubData("allenai/winogrande", "winogrande_xl")
     columns = {"sentence": str, "option1": str, "option2": str, "answer": str}  # noqa: RUF012
 
     shots: int = 5
@@ -185,6 +189,7 @@ class TruthfulQA(_Choice):
     primary = "acc"
     splits = {"validation": "truthfulqa/multiple_choice.jsonl"}  # noqa: RUF012
     hub_data = "truthfulqa/truthful_qa (multiple_choice)"
+    hub = HubData("truthfulqa/truthful_qa", "multiple_choice")
     columns = {"question": str, "mc1_targets": dict, "mc2_targets": dict}  # noqa: RUF012
 
     def task_config(self) -> dict[str, Any]:
@@ -213,6 +218,7 @@ class MmluSubject(_Choice):
     def __post_init__(self) -> None:
         self.size = 0  # the subjects differ; the data are counted as they are
         self.splits = {"test": f"mmlu/{self.subject}/test.jsonl", "dev": f"mmlu/{self.subject}/dev.jsonl"}
+        self.hub = HubData(self.hub_data, self.subject)
 
     @property
     def label(self) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup, BenchmarkItem, UsageError
+from selkit_tasks.digests import declared
 
 ROWS = {"natural": 100, "neighbor": 134, "gptinst": 92, "gptout": 47, "manual": 46}
 """Pairs of each set."""
@@ -61,6 +62,7 @@ class LlmBarSet(Benchmark):
             raise UsageError(f"LLMBar has no set {self.subset!r}: take one of {', '.join(ROWS)}")
         self.size = ROWS[self.subset]
         self.splits = {"test": f"llmbar/{self.subset}.jsonl"}
+        self.digests = declared(self.splits)
 
     @property
     def label(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup
+from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup, HubData
 from selkit_tasks.punkt import ensure_punkt
 
 METEOR = "meteor"
@@ -57,6 +57,7 @@ class LongForm(_LongAnswers):
     size = 2045
     splits = {"test": "longform/test.jsonl"}  # noqa: RUF012
     hub_data = "akoksal/LongForm"
+    hub = HubData("akoksal/LongForm")
     columns = {"input": str, "output": str}  # noqa: RUF012
 
     def task_config(self) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup, UsageError
+from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup, HubData, UsageError
+from selkit_tasks.digests import declared
 from selkit_tasks.lm_eval_tasks import definition
 
 BBH_ROWS = {
@@ -65,6 +66,8 @@ class BbhTask(Benchmark):
             raise UsageError(f"BIG-Bench Hard has no task {self.subset!r}: take one of {', '.join(BBH_ROWS)}")
         self.size = BBH_ROWS[self.subset]
         self.splits = {"test": f"bbh/{self.subset}.jsonl"}
+        self.digests = declared(self.splits)
+        self.hub = HubData(self.hub_data, self.subset)
 
     @property
     def label(self) -> str:
@@ -99,7 +102,9 @@ class Gsm8k(Benchmark):
     metrics = {"exact_match": True, "exact_match,flexible-extract": True}  # noqa: RUF012
     primary = "exact_match"
     splits = {"test": "gsm8k/test.jsonl"}  # noqa: RUF012
+    digests = declared(splits)
     hub_data = "openai/gsm8k"
+    hub = HubData("openai/gsm8k", "main")
     columns = {"question": str, "answer": str}  # noqa: RUF012
     sample = 200
 
@@ -119,7 +124,9 @@ class Gsm8kLeaderboard(Benchmark):
     metrics = {"exact_match": True, "exact_match,flexible-extract": True}  # noqa: RUF012
     primary = "exact_match"
     splits = {"test": "gsm8k/test.jsonl", "train": "gsm8k/train.jsonl"}  # noqa: RUF012
+    digests = declared(splits)
     hub_data = "openai/gsm8k"
+    hub = HubData("openai/gsm8k", "main")
     columns = {"question": str, "answer": str}  # noqa: RUF012
 
     def task_config(self) -> dict[str, Any]:
