@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from selkit import __version__
-from selkit.api import Decoding, LanguageModel, Turns
+from selkit.api import Decoding, Turns
 from selkit.evals import BenchmarkJob, benchmark_key, run_benchmark
-from selkit.models import load_model, prompt_template, resolve
+from selkit.models import prompt_template, resolve
 from selkit.models.conversations import AnsweredTurns, answer_turns
+from selkit.models.engines import EngineName, TextModel, engine_of
 from selkit.models.generate import answer_rows
 from selkit.pools import TestSet, load_pool
 from selkit.store import Artifact, Draft, Key, Store, atomic_write_text, canonical_json, read_jsonl
@@ -74,6 +75,7 @@ class CellJob:
         store: Root of the store.
         threads: Threads of the processor that the cell may use.
         keep: Whether the weights stay.
+        engine: What runs the model when it answers.
     """
 
     label: str
@@ -86,6 +88,7 @@ class CellJob:
     store: Path
     threads: int
     keep: bool = False
+    engine: EngineName = "hf"
 
 
 def weights_key(job: CellJob, training: TrainingJob) -> Key:
@@ -111,12 +114,14 @@ def responses_key(job: CellJob, asked: Asked) -> Key:
     inputs = {"weights": _digest(job), "testset": asked.testset.digest, "template": template.digest}
     conditions = {"seed": job.seed, "threads": job.threads}
     how = asdict(asked.decoding) | ({} if asked.turns == "first" else {"turns": asked.turns})
-    return Key("responses", "hf", how, _versions("torch", "transformers"), inputs, conditions)
+    versions = {"selkit": __version__, **engine_of(job.engine).versions}
+    return Key("responses", job.engine, how, versions, inputs, conditions)
 
 
 def bench_key(job: CellJob, benchmark: BenchmarkJob) -> Key:
     """What the items of a benchmark depend on."""
-    return benchmark_key(benchmark, _digest(job), prompt_template(job.template, job.model), job.threads)
+    template = prompt_template(job.template, job.model)
+    return benchmark_key(benchmark, _digest(job), template, job.threads, engine_of(job.engine))
 
 
 def cell_keys(job: CellJob) -> list[Key]:
@@ -173,6 +178,7 @@ def answers(job: CellJob, store: Store, asked: Asked) -> list[Mapping[str, Any]]
             asked.decoding,
             seed=job.seed,
             partial=partial,
+            block=engine_of(job.engine).together,
         )
 
     def make(draft: Draft) -> None:
@@ -189,7 +195,8 @@ def answers(job: CellJob, store: Store, asked: Asked) -> list[Mapping[str, Any]]
 def items(job: CellJob, store: Store, benchmark: BenchmarkJob) -> Artifact:
     """The items of a benchmark with the trained model's scores."""
     template = prompt_template(job.template, job.model)
-    return run_benchmark(benchmark, bench_key(job, benchmark), lambda: _model(job, store), template, store)
+    together = engine_of(job.engine).together
+    return run_benchmark(benchmark, bench_key(job, benchmark), lambda: _model(job, store), template, store, together)
 
 
 def _digest(job: CellJob) -> str:
@@ -197,8 +204,9 @@ def _digest(job: CellJob) -> str:
     return weights_key(job, job.training).digest if job.training else resolve(job.model).digest
 
 
-def _model(job: CellJob, store: Store) -> LanguageModel:
-    return load_model(str(_weights(job, job.training, store).directory / MODEL) if job.training else job.model)
+def _model(job: CellJob, store: Store) -> TextModel:
+    ref = str(_weights(job, job.training, store).directory / MODEL) if job.training else job.model
+    return engine_of(job.engine).open(ref)
 
 
 def _weights(job: CellJob, training: TrainingJob, store: Store) -> Artifact:

@@ -82,6 +82,7 @@ def _cell_job(experiment: Experiment, choice: Chosen) -> CellJob:
         store=experiment.store.root,
         threads=resources(experiment.spec)[1],
         keep=_kept(experiment),
+        engine=experiment.spec.engine,
     )
 
 
@@ -107,6 +108,7 @@ def _anchor_jobs(experiment: Experiment) -> dict[str, CellJob]:
             benchmarks=(),
             store=experiment.store.root,
             threads=resources(experiment.spec)[1],
+            engine=experiment.spec.engine,
         )
         for model, anchor in named.items()
     }

@@ -17,6 +17,7 @@ from selkit.experiment.spec import BenchmarkSpec, PoolSpec, SelectorSpec, Spec
 from selkit.experiment.testsets import JudgedSet, check_judge, judged_set
 from selkit.models import HostContext, check_model, prompt_template
 from selkit.models.client import ChatService
+from selkit.models.load import check_vllm
 from selkit.plugins import build, find, parameters_of
 from selkit.pools import load_pool
 from selkit.select import fill_models, preflight, select
@@ -59,6 +60,8 @@ def prepare(spec: Spec, store: Store) -> Experiment:
         SelkitError: Whatever would stop the experiment later and can be known now.
     """
     check_model(spec.model)
+    if spec.engine == "vllm":
+        check_vllm()
     recipe = load_recipe(spec.recipe)
     pools = {pool.label: _pool(pool, store) for pool in spec.pools}
     arms = tuple(_arm(spec, selector) for given in spec.selectors for selector in one_per_value(given))

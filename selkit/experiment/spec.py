@@ -117,7 +117,8 @@ class Spec(_Strict):
 
     ``runs`` gives repetitions per arm: by arm name, with ``random`` and ``default`` for the rest. ``margins`` are in
     points of 100, per benchmark or test set or for the 'composite', in which these count by their ``weights``; ``keep``
-    says what becomes of trained weights; ``max_cost`` is what calls of endpoints may cost in all, in dollars.
+    says what becomes of trained weights, and ``engine`` what runs them when they answer; ``max_cost`` is what calls of
+    endpoints may cost in all, in dollars.
     """
 
     name: str = Field(pattern=_NAME)
@@ -134,6 +135,7 @@ class Spec(_Strict):
     margins: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
     weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
     keep: Literal["none", "adapters", "all"] = "none"
+    engine: Literal["hf", "vllm"] = "hf"
     max_failed: float = Field(default=0.02, ge=0, le=1)
     max_cost: float | None = Field(default=None, ge=0)
     workers: int | None = Field(default=None, ge=1)
