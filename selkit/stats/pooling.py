@@ -112,7 +112,8 @@ class PooledRow:
         over: What varies between the places: 'pools', 'budgets' or 'pools and budgets'.
         pool: The pool where it does not vary; likewise ``budget``.
         places: How many places there are, ``better`` in how many of them the arm is above the control.
-        effect: Mean difference with its 95% interval and p value.
+        effect: Mean difference with its 95% interval and p value; None where the places agree exactly, which says
+            nothing on how sure the mean is.
         tau: Standard deviation of the true differences between places, ``i2`` its share of the spread.
         predicted_low: The 95% prediction interval for a new place, with ``predicted_high``; None under three places.
         chance_better: Chance that the arm is better than the control in a new place.
@@ -127,10 +128,10 @@ class PooledRow:
     places: int
     better: int
     effect: float
-    ci_low: float
-    ci_high: float
+    ci_low: float | None
+    ci_high: float | None
     df: float
-    p: float
+    p: float | None
     tau: float
     i2: float
     q: float
@@ -187,18 +188,21 @@ def _split(group: Sequence[Draft], axis: int) -> list[list[Draft]]:
 
 
 def _rows(over: str, parts: Sequence[Sequence[Draft]]) -> list[PooledRow]:
-    return [_row(over, part) for part in parts]
+    return [row for part in parts if (row := _row(over, part)) is not None]
 
 
-def _row(over: str, group: Sequence[Draft]) -> PooledRow:
+def _row(over: str, group: Sequence[Draft]) -> PooledRow | None:
     common = shared(group)
     own = apart(group)
     effects = np.array([float(one.effect) for one in own])
     variances = np.array([float(one.variance) for one in own])
+    if not (np.isfinite(variances) & (variances > 0)).all():
+        return None
     item_df = float(np.mean([float(one.item_df) for one in own]))
     pooled = pool_effects(effects, variances, common, item_df)
-    low, high = pooled.interval()
-    predicted = pooled.prediction()
+    sure = pooled.se > 0
+    low, high = pooled.interval() if sure else (None, None)
+    predicted = pooled.prediction() if sure else None
     first = group[0]
     place = _place(over, first.block.place)
     return PooledRow(
@@ -210,17 +214,17 @@ def _row(over: str, group: Sequence[Draft]) -> PooledRow:
         places=pooled.places,
         better=int((effects > 0).sum()),
         effect=100 * pooled.effect,
-        ci_low=100 * low,
-        ci_high=100 * high,
+        ci_low=None if low is None else 100 * low,
+        ci_high=None if high is None else 100 * high,
         df=pooled.df,
-        p=pooled.p,
+        p=pooled.p if sure else None,
         tau=100 * pooled.tau,
         i2=pooled.i2,
         q=pooled.q,
         q_p=pooled.q_p,
         predicted_low=None if predicted is None else 100 * predicted[0],
         predicted_high=None if predicted is None else 100 * predicted[1],
-        chance_better=pooled.chance_better(),
+        chance_better=pooled.chance_better() if sure else None,
     )
 
 

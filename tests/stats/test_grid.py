@@ -8,6 +8,8 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from selkit.stats import Rules, ScoreTable, Study, equal_weights, study
@@ -264,3 +266,30 @@ def test_json_has_every_table_and_no_nan(table: Callable) -> None:
         document = json.loads(json.dumps(looked_at(scores).to_json(), allow_nan=False))
         names = "schema_version verdicts recipes flips pooled agreement recipe_agreement signal"
         assert list(document) == names.split()
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_whatever_the_scores_nothing_is_made_up(seed: int) -> None:
+    """Small tables of every shape, constant and full of ties: valid JSON, no error, never a zero standard error."""
+    rng = np.random.default_rng(seed)
+    recipes, pools, budgets, benchmarks, items = (int(rng.integers(1, top)) for top in (4, 4, 3, 3, 8))
+    arms = {"random": int(rng.integers(1, 6))} | {f"s{k}": int(rng.integers(1, 4)) for k in range(rng.integers(1, 4))}
+    draw = [lambda: 0.5, lambda: float(rng.integers(0, 2)), lambda: float(rng.integers(0, 5)) / 4, rng.random]
+    score = draw[int(rng.integers(0, 4))]
+    rows = [
+        (arm, run, item, f"b{benchmark}", score(), f"r{recipe}", f"p{pool}", budget)
+        for recipe, pool, budget, benchmark in product(*map(range, (recipes, pools, budgets, benchmarks)))
+        for arm, runs in arms.items()
+        for run in range(runs)
+        if rng.random() > 0.03
+        for item in range(items)
+    ]
+    names = ("arm", "run", "item", "benchmark", "score", "recipe", "pool", "budget")
+    found = dict(zip(names, zip(*rows, strict=True), strict=True))
+    if "random" not in found["arm"]:
+        return
+    result = looked_at(ScoreTable.from_columns(found))
+    json.dumps(result.to_json(), allow_nan=False)
+    assert all(row.se is None or row.se > 0 for row in result.verdicts)
+    assert all(row.ci_low is None or row.ci_low < row.ci_high for row in result.pooled)
