@@ -37,12 +37,22 @@ class TrainingJob:
         rows_digest: Fingerprint of those rows.
         turns: Which assistant turns train.
         recipe: How the model is trained.
+        processes: Processes that train together.
+        deepspeed: DeepSpeed preset that spreads the work over them, or None.
     """
 
     rows: Path
     rows_digest: str
     turns: Turns
     recipe: Recipe
+    processes: int = 1
+    deepspeed: str | None = None
+
+    @property
+    def spread(self) -> dict[str, Any]:
+        """How the work is spread, where it is: sums in another order round otherwise."""
+        alone = self.processes == 1 and self.deepspeed is None
+        return {} if alone else {"processes": self.processes, "deepspeed": self.deepspeed}
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ def weights_key(job: CellJob, training: TrainingJob) -> Key:
         training.recipe.settings,
         _versions("torch", "transformers", "trl"),
         {"model": resolve(job.model).digest, "rows": training.rows_digest},
-        {"seed": job.seed, "threads": job.threads, "turns": training.turns},
+        {"seed": job.seed, "threads": job.threads, "turns": training.turns, **training.spread},
     )
 
 
@@ -219,6 +229,8 @@ def _weights(job: CellJob, training: TrainingJob, store: Store) -> Artifact:
             seed=job.seed,
             threads=job.threads,
             partial=draft.partial / "training",
+            processes=training.processes,
+            deepspeed=training.deepspeed,
         )
 
     return store.obtain(weights_key(job, training), make)

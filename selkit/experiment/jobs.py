@@ -64,17 +64,18 @@ def plan(spec: Spec, store: Store) -> Plan:
 
 
 def resources(spec: Spec) -> tuple[int, int]:
-    """Workers, and threads of each."""
+    """Workers, and threads of each; where several processes train a model, so many workers fewer."""
     workers, threads = default_workers()
-    return spec.workers or workers, spec.threads or threads
+    return spec.workers or max(1, workers // spec.processes), spec.threads or threads
 
 
 def _cell_job(experiment: Experiment, choice: Chosen) -> CellJob:
-    cell, recipe = choice.cell, experiment.recipe
+    cell, recipe, spec = choice.cell, experiment.recipe, experiment.spec
+    turns = experiment.pools[cell.pool].turns
     return CellJob(
         label=cell.label,
-        model=experiment.spec.model,
-        training=TrainingJob(choice.rows, choice.digest, experiment.pools[cell.pool].turns, recipe),
+        model=spec.model,
+        training=TrainingJob(choice.rows, choice.digest, turns, recipe, spec.processes, spec.deepspeed),
         template=recipe.template,
         seed=cell.seed,
         prompts=tuple(judged.asked for judged in experiment.testsets),

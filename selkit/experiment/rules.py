@@ -15,7 +15,10 @@ from selkit.store import Key, Store, canonical_json, digest_text
 WIN_RATE_MARGIN = 2.5
 """Smallest difference in win rate that matters, in points, where the spec names no other (RELIABILITY 1.3)."""
 
-_NO_DESIGN = ("alpha", "control", "margins", "weights", "runs", "keep", "max_cost", "workers", "threads", "note")
+_NO_DESIGN = (
+    *("alpha", "control", "margins", "weights", "runs", "keep", "max_cost"),
+    *("workers", "threads", "processes", "deepspeed", "note"),
+)
 RULES_FILE = "rules.json"
 
 

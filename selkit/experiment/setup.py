@@ -22,7 +22,7 @@ from selkit.plugins import build, find, parameters_of
 from selkit.pools import load_pool
 from selkit.select import fill_models, preflight, select
 from selkit.store import Store
-from selkit.train import Recipe, check_training, load_recipe
+from selkit.train import Recipe, check_training, load_recipe, refuse_launcher
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def prepare(spec: Spec, store: Store) -> Experiment:
     Raises:
         SelkitError: Whatever would stop the experiment later and can be known now.
     """
+    refuse_launcher("an experiment")
     check_model(spec.model)
     if spec.engine == "vllm":
         check_vllm()
@@ -70,7 +71,7 @@ def prepare(spec: Spec, store: Store) -> Experiment:
     prompt_template(recipe.template, spec.model)
     for pool in pools.values():
         _check_arms(spec, pool, arms, store)
-        check_training(spec.model, pool, recipe)
+        check_training(spec.model, pool, recipe, processes=spec.processes, deepspeed=spec.deepspeed)
     sizes = {(name, arm.name): _size(pool, arm, store) for name, pool in pools.items() for arm in arms if _given(arm)}
     chat = ChatService(store, spec.max_cost, purse=spec.name)
     for one in (one for testset in testsets for one in testset.judges):

@@ -118,7 +118,7 @@ class Spec(_Strict):
     ``runs`` gives repetitions per arm: by arm name, with ``random`` and ``default`` for the rest. ``margins`` are in
     points of 100, per benchmark or test set or for the 'composite', in which these count by their ``weights``; ``keep``
     says what becomes of trained weights, and ``engine`` what runs them when they answer; ``max_cost`` is what calls of
-    endpoints may cost in all, in dollars.
+    endpoints may cost in all, in dollars; ``processes`` train each model together, spread as ``deepspeed`` says.
     """
 
     name: str = Field(pattern=_NAME)
@@ -139,6 +139,8 @@ class Spec(_Strict):
     max_failed: float = Field(default=0.02, ge=0, le=1)
     max_cost: float | None = Field(default=None, ge=0)
     workers: int | None = Field(default=None, ge=1)
+    processes: int = Field(default=1, ge=1)
+    deepspeed: str | None = None
     threads: int | None = Field(default=None, ge=1)
     note: str = ""
 

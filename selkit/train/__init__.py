@@ -6,7 +6,7 @@ Importing this package imports neither torch nor the libraries that train: those
 from selkit.train.machine import DEEPSPEED
 from selkit.train.preflight import TrainCheck, check_training
 from selkit.train.presets import RECIPES
-from selkit.train.ranks import is_main_process
+from selkit.train.ranks import is_main_process, refuse_launcher
 from selkit.train.recipes import Lora, Recipe, load_recipe
 from selkit.train.report import TrainReport
 from selkit.train.sft import train
@@ -23,5 +23,6 @@ __all__ = [
     "check_training",
     "is_main_process",
     "load_recipe",
+    "refuse_launcher",
     "train",
 ]

@@ -139,3 +139,15 @@ def _disconnect() -> None:
 def is_main_process() -> bool:
     """Whether this process speaks for those that train together; one that trains alone does."""
     return Ranks.here().is_main
+
+
+def refuse_launcher(what: str) -> None:
+    """Refuses ``what`` in each of several processes of a launcher: it starts the processes that train itself.
+
+    Raises:
+        UsageError: A launcher started this process.
+    """
+    if Ranks.here().launched:
+        raise UsageError(
+            f"{what} starts its own processes: run it once, without torchrun, and say how many with processes"
+        )

@@ -102,7 +102,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     model: str, rows: Pool, recipe: Make, tmp_path: Path, digest: Digest, preset: str
 ) -> None:
     """kill -9 of all processes half-way, then the same job: bit for bit the weights of a training never killed."""
-    small = recipe(max_steps=40)
+    small = recipe(max_steps=8)
     write_jsonl(rows, tmp_path / "rows.jsonl")
     job = {"model": model, "data": str(tmp_path / "rows.jsonl"), "recipe": small.as_dict(), "seed": 3, "device": "cpu"}
     job |= {"threads": 1, "checkpoint_seconds": 0, "output": str(tmp_path / "out"), **spread(preset)}
