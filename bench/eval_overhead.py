@@ -2,7 +2,7 @@
 
     python bench/eval_overhead.py --data DIR [--model REF] [--only CASE] [--pairs 5]
 
-Three kinds of work: 540 stored responses of IFEval scored, answers to 12 prompts of IFEval written, and 16 pairs of
+Three kinds of work: 540 stored responses of IFEval scored, answers to 12 prompts of IFEval written, and 4 pairs of
 LLMBar weighed. The bare side is a script of a few lines with lm-eval's own engine, and selkit's exported tasks, so that
 both score alike. First all metrics that lm-eval has must be equal to 1e-9; then both are timed in turns, start-up
 included. Printed are the medians and that of the differences; the limit is 5% or 2 s, whichever is more.
@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 SECONDS, SHARE = 2.0, 0.05
 BATCH = 16
 TOKENS = 32
-ROWS = {"responses": None, "answers": 12, "choices": 16}
+ROWS = {"responses": None, "answers": 12, "choices": 4}
 """Rows of each case; None takes all."""
 
 

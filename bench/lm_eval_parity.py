@@ -48,6 +48,7 @@ class Case:
 CASES = (
     Case("ifeval", "chat", ("--sample", "40", "--seed", "0"), 64),
     Case("bbh", "raw", ("--sample", "1", "--seed", "0"), 96),
+    Case("bbh_task", "raw", ("--sample", "8", "--seed", "0"), 192),
     Case("llmbar_set", "chat", ("--sample", "40", "--seed", "0")),
 )
 
