@@ -4,8 +4,9 @@
 
 DIR holds ifeval/prompts.jsonl. The files are those of the public repository Podtech-AI/IFEval: data/
 input_response_data_gpt4_20231107_145030.jsonl, GPT-4's responses as Google published them, and data/test_output/
-eval_results_{strict,loose}.jsonl, what its scorer, a copy of Google's, said of each. Only a row for which the scorer draws a letter at
-random (one that asks to count a character that is no letter) may differ; the exit code is 1 where another does.
+eval_results_{strict,loose}.jsonl, what its scorer, a copy of Google's, said of each. Only a row for which the scorer
+draws a letter at random (one that asks to count a character that is no letter) may differ; the exit code is 1 where
+another does.
 """
 
 from __future__ import annotations
