@@ -37,6 +37,12 @@ def cache_folder() -> Path:
     return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
 
 
+def own_cache() -> Path:
+    """Where selkit keeps what it downloads or builds: $SELKIT_CACHE, or a folder in the user's cache."""
+    configured = os.environ.get("SELKIT_CACHE")
+    return Path(configured) if configured else cache_folder() / "selkit"
+
+
 @contextmanager
 def atomic_open(path: str | Path) -> Iterator[BinaryIO]:
     """A file to write bytes to, which takes the place of ``path`` when the block ends well, and vanishes otherwise.

@@ -8,6 +8,7 @@ import click
 
 from selkit.cli import options
 from selkit.cli.benchmarks import command as evaluate_model
+from selkit.cli.prefetch import command as prefetch
 
 if TYPE_CHECKING:
     from selkit.evals.alpaca_eval import ModelRates
@@ -39,6 +40,7 @@ def command() -> None:
 
 
 command.add_command(evaluate_model, _MODEL)
+command.add_command(prefetch)
 
 
 @command.command("alpaca-eval")

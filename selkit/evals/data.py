@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selkit.api import Benchmark, DataError
-from selkit.models import models_cache
+from selkit.files import own_cache
 from selkit.store import canonical_json, digest_text
 
 _JSON_NAMES = {
@@ -58,7 +58,7 @@ def _or_fetched(benchmark: Benchmark) -> str:
 
 def fetched_folder() -> Path:
     """Where `selkit eval prefetch` puts the rows of benchmarks."""
-    return models_cache().parent / "benchmarks"
+    return own_cache() / "benchmarks"
 
 
 def rows_digest(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> str:

@@ -98,7 +98,7 @@ def subject(ref: str, template: str | None = None, *, partial: bool = False, eng
 
 @dataclass(frozen=True)
 class Plan:
-    """The benchmarks of an evaluation with their checked jobs, by label, and how their rows differ from the declared."""
+    """The benchmarks of an evaluation with their checked jobs, and how their rows differ from the declared; by label."""
 
     benchmarks: tuple[BaseBenchmark, ...]
     jobs: Mapping[str, BenchmarkJob]

@@ -128,7 +128,7 @@ def prepare_evaluation(request: Request, store: Store, chat: ChatService) -> Eva
     testsets = [name for name in names if is_testset(name, request.data)]
     _check_asked(request, testsets, benchmarks=len(testsets) < len(names))
     # what a person named is looked up before data are read: a misspelt name is the first thing to say
-    benchmarks = [_benchmark(name) for name in names if name not in testsets]
+    benchmarks = [find_benchmark(name) for name in names if name not in testsets]
     judge = _judge(request) if testsets else None
     settings: dict[str, Any] = {
         "data": request.data,
@@ -197,7 +197,8 @@ def _check_asked(request: Request, testsets: Sequence[str], *, benchmarks: bool)
         raise UsageError("only a test set has answers of its own: name a model or a file as the baseline of benchmarks")
 
 
-def _benchmark(name: str) -> BaseBenchmark:
+def find_benchmark(name: str) -> BaseBenchmark:
+    """The benchmark of that name. Raises UnknownComponent, with the test set that may be meant."""
     try:
         component = build("benchmark", name)
     except UnknownComponent as error:

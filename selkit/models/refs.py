@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from selkit.api import DataError, UsageError
-from selkit.files import cache_folder, unwritable
+from selkit.files import own_cache, unwritable
 from selkit.models import adapters, hub, pypi, tiny
 from selkit.models.folder import ModelFolder, check_folder
 
@@ -111,9 +111,7 @@ def split_ref(ref: str) -> tuple[str, str]:
 
 def models_cache() -> Path:
     """Where downloaded, converted and built models are kept."""
-    if configured := os.environ.get("SELKIT_CACHE"):
-        return Path(configured) / "models"
-    return cache_folder() / "selkit" / "models"
+    return own_cache() / "models"
 
 
 def _built(name: str, make: Callable[[Path], None]) -> Path:

@@ -62,14 +62,14 @@ def open_hub(name: str, revision: str | None, split: str | None, config: str | N
         DataError: The data set cannot be had.
     """
     datasets = _datasets(f"pool {pool!r} is {name} on the Hugging Face hub, and fetching it", f"; or {stand_in}")
-    unreachable = "offline mode is on" if datasets.config.HF_HUB_OFFLINE else unreachable(name, revision)
+    away = "offline mode is on" if datasets.config.HF_HUB_OFFLINE else unreachable(name, revision)
     try:
-        with _offline(datasets) if unreachable else nullcontext():
+        with _offline(datasets) if away else nullcontext():
             found = datasets.load_dataset(name, name=config, revision=revision)
     except Exception as error:  # connection, permission, and parsing errors come from several libraries
         raise DataError(
             f"pool {pool!r} is {name}@{revision or 'main'} on the Hugging Face hub and could not be fetched "
-            f"({unreachable or _said(error)}): check the name and the connection, or {stand_in}"
+            f"({away or _said(error)}): check the name and the connection, or {stand_in}"
         ) from error
     return _one_split(found, split, name)
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from selkit.api.data import Dropped, Example
 from selkit.api.errors import DataError
 from selkit.console import get_console
+from selkit.files import own_cache
 from selkit.pools.drops import DropLog, row_id, summary
 from selkit.pools.fields import Fields, Unusable, optional_text, required_text
 from selkit.pools.files import iter_json_lines
@@ -58,6 +59,9 @@ DIGESTS = {
     "alpaca-eval": "c0df8605dcbb6d47c780926f4ad0b70f128cc9f100569aca5c9899e28bf85601",
 }
 """What the published test sets have as their :attr:`TestSet.digest`: other prompts, references or ids are noted."""
+
+HUB_FILES = {"alpaca-eval": ("tatsu-lab/alpaca_eval", "alpaca_eval_gpt4_baseline.json")}
+"""Data set and file (one JSON list of rows) of the test sets that the Hugging Face hub has in a form to be read."""
 
 _ELSEWHERE = {"alpaca-eval": Path("alpaca-eval") / "eval-set.jsonl"}
 """Where a test set stands in a folder of data, if that is not testsets/NAME.jsonl."""
@@ -173,9 +177,8 @@ def _find(source: str, data: Path | None = None) -> Path:
     for place in _places(source, data):
         if place.is_file():
             return place
-    near = did_you_mean(
-        source, (*SIZES, PLANTED, *(file.stem for folder in _folders(data) for file in folder.glob("*.jsonl")))
-    )
+    others = (*SIZES, PLANTED, *(file.stem for folder in _folders(data) for file in folder.glob("*.jsonl")))
+    near = "" if source in SIZES else did_you_mean(source, others)
     known = (
         f"put {source}.jsonl into a folder and name that in {FOLDER_VARIABLE}" if source in SIZES else "check the path"
     )
@@ -195,7 +198,12 @@ def _folders(data: Path | None) -> list[Path]:
         return [data, data / "testsets"]
     shared = os.environ.get(SHARED_VARIABLE)
     named = [os.environ.get(FOLDER_VARIABLE), str(Path(shared) / "testsets") if shared else None]
-    return [Path(folder) for folder in named if folder]
+    return [*(Path(folder) for folder in named if folder), fetched_testsets()]
+
+
+def fetched_testsets() -> Path:
+    """Where `selkit eval prefetch` puts test sets."""
+    return own_cache() / "testsets"
 
 
 def _read(path: Path, log: DropLog) -> Iterator[tuple[str | None, TestPrompt]]:

@@ -1,7 +1,7 @@
 """Digests of the rows that the benchmarks were made with, where they were at hand: those of the public copies.
 
-They are what :func:`selkit.evals.data.rows_digest` gives for the columns that a benchmark reads. IFEval's is that of the  # noqa: E501
-540 rows of a copy which lacks one of the 541.
+They are what :func:`selkit.evals.data.rows_digest` gives for the columns that a benchmark reads. IFEval's is that of
+the 540 rows of a copy which lacks one of the 541.
 """
 
 from __future__ import annotations
