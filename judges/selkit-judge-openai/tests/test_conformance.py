@@ -9,6 +9,11 @@ from selkit.api import ChatReply
 from selkit.testing import JudgeConformance
 
 SCORES = {"8 6\nThe first is better.": 1.0, "6, 8": 0.0, "7 7": 0.5}
+STRUCTURED = {
+    '{"explanation": "The first is right.", "verdict": "A"}': 1.0,
+    '{"explanation": "The second is right.", "verdict": "B"}': 0.0,
+    '{"verdict": "tie", "explanation": "Both are."}': 0.5,
+}
 LETTERS = {"The first one. [[A]]": 1.0, "[[B]]": 0.0, "A tie: [[C]]": 0.5}
 
 
@@ -62,8 +67,4 @@ class TestStructured(JudgeConformance):
     """A JSON object of a schema."""
 
     component = OpenAI(template="structured")
-    completions = {
-        '{"explanation": "The first is right.", "verdict": "A"}': 1.0,
-        '{"explanation": "The second is right.", "verdict": "B"}': 0.0,
-        '{"verdict": "tie", "explanation": "Both are."}': 0.5,
-    }
+    completions = STRUCTURED
