@@ -262,6 +262,22 @@ def test_no_text_whatever_breaks_the_reading(text: str) -> None:
     assert read_body("[" * 100_000) is None
 
 
+@pytest.mark.parametrize(
+    ("message", "text", "outcome"),
+    [
+        ({"content": None, "tool_calls": [{"function": {"name": "f", "arguments": '{"a": 1}'}}]}, '{"a": 1}', "ok"),
+        ({"content": "said", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}, "said", "ok"),
+        ({"content": "", "tool_calls": [{"function": {"name": "f"}}]}, "", "malformed"),
+        ({"content": None, "tool_calls": []}, "", "malformed"),
+        ({"content": 5, "tool_calls": None}, "", "malformed"),
+    ],
+)
+def test_the_arguments_of_a_tool_stand_for_an_answer(message: dict[str, Any], text: str, outcome: str) -> None:
+    """Where a request has tools and the model wrote nothing else."""
+    reply = reply_of({"choices": [{"message": message, "finish_reason": "tool_calls"}]})
+    assert (reply.text, reply.outcome) == (text, outcome)
+
+
 def test_a_real_answer_is_read() -> None:
     """One as OpenAI's API sent it, shortened."""
     body = {
