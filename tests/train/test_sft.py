@@ -7,6 +7,7 @@ import json
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,41 @@ def test_packed_rows_do_not_see_each_other(model: str, rows: Pool, recipe: Make,
     assert packed.final_loss == pytest.approx(alone.final_loss, rel=1e-4)
 
 
+def test_rows_without_padding_do_not_see_each_other(model: str, rows: Pool, recipe: Make, tmp_path: Path) -> None:
+    """Of a model that is no longer blank, rows without padding have the loss of padded rows, cut off or not."""
+    base = tmp_path / "base"
+    fit(model, rows, recipe(epochs=10, learning_rate=3e-2), base)
+    small = recipe(epochs=2, max_length=20)
+    padded = fit(str(base), rows, small, tmp_path / "padded")
+    free = fit(str(base), rows, replace(small, padding_free=True), tmp_path / "free")
+    assert padded.n_truncated > 0
+    assert free.supervised_tokens == padded.supervised_tokens
+    assert [loss for _, loss in free.loss_curve] == pytest.approx([loss for _, loss in padded.loss_curve], rel=1e-3)
+
+
+def test_rows_without_padding_stand_in_one_sequence(model: str, rows: Pool, recipe: Make, tmp_path: Path) -> None:
+    """A forward pass sees the tokens of its rows end to end, each counted from its own beginning."""
+    trainer = trainer_for(model, rows, recipe(batch_size=12, padding_free=True), tmp_path)
+    batch = next(iter(trainer.get_train_dataloader()))
+    lengths = [len(row["input_ids"]) for row in trainer.train_dataset]
+    assert batch["input_ids"].shape == (1, sum(lengths))
+    assert int((batch["position_ids"] == 0).sum()) == 12
+
+
+def test_computing_activations_twice_changes_nothing(model: str, rows: Pool, recipe: Make, tmp_path: Path) -> None:
+    """Gradient checkpointing saves memory and not more: the same curve."""
+    once = fit(model, rows, recipe(), tmp_path / "once")
+    twice = fit(model, rows, recipe(gradient_checkpointing=True), tmp_path / "twice")
+    assert [loss for _, loss in twice.loss_curve] == pytest.approx([loss for _, loss in once.loss_curve], rel=1e-5)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_attention_is_the_one_asked_for(model: str, rows: Pool, recipe: Make, tmp_path: Path, attention: str) -> None:
+    """The kind of attention arrives in the model."""
+    trainer = trainer_for(model, rows, recipe(attention=attention), tmp_path)
+    assert trainer.model.config._attn_implementation == attention
+
+
 def test_four_rows_are_learnt_by_heart(model: str, recipe: Make, tmp_path: Path) -> None:
     """The saved folder loads as any model does, and answers greedily what it was taught, ending by itself."""
     from selkit.api import Decoding
@@ -222,18 +258,16 @@ def test_divergence_in_the_last_update_is_seen(model: str, rows: Pool, recipe: M
 def test_a_batch_that_does_not_fit_is_halved(
     model: str, rows: Pool, recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digest: Digest
 ) -> None:
-    """Out of memory above two rows at once: the batch stays, accumulation doubles, weights are those of two at once."""
-    from trl import SFTTrainer
+    """A layer runs out of memory above two rows: accumulation doubles, the weights are those of two rows at once."""
+    real = torch.nn.Embedding.forward
 
-    real = SFTTrainer.compute_loss
-
-    def cramped(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        if len(inputs["input_ids"]) > 2:
+    def cramped(self: Any, tokens: Any) -> Any:
+        if len(tokens) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
-        return real(self, model, inputs, *args, **kwargs)
+        return real(self, tokens)
 
     two = fit(model, rows, recipe(micro_batch=2), tmp_path / "two")
-    monkeypatch.setattr(SFTTrainer, "compute_loss", cramped)
+    monkeypatch.setattr(torch.nn.Embedding, "forward", cramped)
     halved = fit(model, rows, recipe(), tmp_path / "halved")
     assert (halved.micro_batch, halved.accumulation, halved.halvings) == (2, 2, 1)
     assert halved.loss_curve == two.loss_curve
@@ -244,12 +278,11 @@ def test_one_row_that_does_not_fit_is_the_end(
     model: str, rows: Pool, recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where even one row is too much, the error names its length and what to change."""
-    from trl import SFTTrainer
 
     def cramped(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(SFTTrainer, "compute_loss", cramped)
+    monkeypatch.setattr(torch.nn.Embedding, "forward", cramped)
     with pytest.raises(WorkFailed, match=r"one sequence of \d+ tokens does not fit into memory: lower max_length"):
         fit(model, rows, recipe(), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
