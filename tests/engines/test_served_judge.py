@@ -86,13 +86,16 @@ def test_a_schema_is_kept_to(judged: Any) -> None:
 
 
 def test_log_probabilities_are_a_preference(judged: Any) -> None:
-    """The log-probability of one token is a preference between 0 and 1; malformed where neither letter is likely."""
+    """The log-probabilities at one place, as the server sends them, are a preference; none without either letter."""
     _, passes = judged("template=alpaca-eval")
     for one in passes:
-        assert one["outcome"] in ("ok", "malformed")
-        assert one["outcome"] == "malformed" or 0 < one["preference"] < 1
+        chances = {token: math.exp(value) for token, value in json.loads(one["raw"]).items()}
+        assert 0 < sum(chances.values()) <= 1 + 1e-6
+        assert len(chances) >= 5
+        letters = [chances.get(token, 0.0) for token in ("m", "M")]
+        assert one["outcome"] == ("ok" if sum(letters) else "malformed")
+        assert not sum(letters) or one["preference"] == pytest.approx(letters[0] / sum(letters))
         assert one["usage"]["output"] == 1
-        assert json.loads(one["raw"])
 
 
 def test_a_question_that_is_too_long_is_an_outcome(judged: Any) -> None:
