@@ -75,3 +75,46 @@ def test_links_within_the_documentation_lead_somewhere() -> None:
         if "://" not in target and not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_every_scenario_of_judging_names_tests_that_name_it() -> None:
+    """The table of faults has a row for each of the scenarios 26 to 40 and 53, and the tests say its number."""
+    page = (DOCS / "explanation" / "judging.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \|.*\| (`test_.*`) \|$", page, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == [*range(26, 41), 53]
+    files = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "judges").rglob("test_*.py")]
+    code = "\n".join(file.read_text("utf-8") for file in files)
+    for number, names in rows:
+        for name in re.findall(r"`(\w+)`", names):
+            found = re.search(rf'def {name}\([^"]*?\) -> None:\n    """([^"]*)"""', code)
+            assert found, name
+            assert re.match(rf"Scenarios? [\d and]*\b{number}\b", found[1]), name
+
+
+def test_the_page_of_endpoints_has_every_setting_and_examples_that_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table's defaults are those of the code, and its two files are read as they stand there."""
+    from selkit.models.client.endpoints import Endpoint
+    from selkit.models.client.prices import read_prices
+    from selkit.models.client.settings import EndpointSettings, settings_of
+
+    page = (DOCS / "how-to" / "endpoints.md").read_text("utf-8")
+    table = dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \|", page, re.MULTILINE))
+    assert table.keys() == EndpointSettings.model_fields.keys()
+    for name, field in EndpointSettings.model_fields.items():
+        if name != "key_variable":
+            assert table[name] == (str(field.default).lower() if name == "fold_system" else f"{field.default:g}")
+    files = [
+        re.sub("^    ", "", block, flags=re.MULTILINE) for block in re.findall(r"(?:^    .*\n)+", page, re.MULTILINE)
+    ]
+    for variable, key in (("SELKIT_ENDPOINTS", "default:"), ("SELKIT_PRICES", "models:")):
+        (text,) = [text for text in files if key in text]
+        (tmp_path / variable).write_text(text, "utf-8")
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    here = Endpoint("http://localhost:8000/v1", "my-judge")
+    assert (settings_of(here).concurrency, settings_of(here).key_variable) == (128, "MY_SERVER_KEY")
+    assert settings_of(Endpoint("http://elsewhere/v1", "m")).concurrency == 16
+    price = read_prices().of(here)
+    assert price is not None
+    assert price.input == 0.1

@@ -46,6 +46,8 @@ def _canaries(given: Any) -> tuple[str, ...]:
     if given is None or isinstance(given, bool):
         return tuple(CANARIES) if given else ()
     names = [given] if isinstance(given, str) else given
+    if isinstance(names, Sequence):
+        names = ["null" if name is None else name for name in names]  # which YAML takes for none
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"canaries is true, false or a list of names, and not {given!r:.40}")
     for name in names:

@@ -200,3 +200,6 @@ def _checked(judge: PairwiseJudge, batch: Sequence[Comparison], judgements: Iter
         if answer.preference is not None and not 0 <= answer.preference <= 1:
             raise ContractViolation(f"judge {judge.name!r} gave {comparison.id!r} {answer.preference}: not in [0, 1]")
         yield answer
+    # read to its end, where a client says what it noticed of the answers as a whole
+    if next(answers, None) is not None:
+        raise ContractViolation(f"judge {judge.name!r} answered more comparisons than it was asked")

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selkit.api import VERDICT_SCHEMA, PairScores, parse_output_ab, parse_structured, parse_two_score, parse_verdict_letter
+from selkit.api import (
+    VERDICT_SCHEMA,
+    PairScores,
+    parse_output_ab,
+    parse_structured,
+    parse_two_score,
+    parse_verdict_letter,
+)
 from selkit.testing.comparisons import GARBAGE, INJECTIONS
 
 PARSERS = (parse_two_score, parse_verdict_letter, parse_output_ab, parse_structured)
@@ -89,7 +96,7 @@ def test_what_is_not_two_scores_is_not_guessed(text: str) -> None:
     ],
 )
 def test_verdict_letters(text: str, preference: float | None) -> None:
-    """One letter, once or often; a contradiction or another spelling is no verdict."""
+    """Scenario 34: one letter, once or often; a contradiction or another spelling is no verdict."""
     assert parse_verdict_letter(text) == preference
 
 
@@ -153,7 +160,7 @@ def test_nothing_behind_the_first_line_changes_the_scores(first: float, second: 
 
 @given(st.sampled_from("ABC"), st.lists(st.sampled_from("ABC"), max_size=3))
 def test_a_letter_counts_only_where_no_other_stands(letter: str, others: list[str]) -> None:
-    """Whatever the places."""
+    """Scenario 32: whatever the places."""
     text = " ".join(f"so [[{one}]]" for one in [letter, *others])
     agreed = set(others) <= {letter}
     assert parse_verdict_letter(text) == ({"A": 1.0, "B": 0.0, "C": 0.5}[letter] if agreed else None)

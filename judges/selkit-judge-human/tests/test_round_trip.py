@@ -121,7 +121,8 @@ def test_both_orders_of_a_comparison_are_one_row(tmp_path: Path) -> None:
     ],
 )
 def test_whatever_a_spreadsheet_writes_is_read(how: dict[str, str], tmp_path: Path) -> None:
-    """Separators, byte order marks, line ends, capitals and blanks around labels; awkward texts survive it all."""
+    """Scenario 53: separators, byte order marks, line ends, capitals and blanks around labels; awkward texts survive it
+    all."""
     asked = awkward_comparisons()
     sheet = export(tmp_path, asked)
     fill(sheet, lambda row: " Tie ", **how)
@@ -208,7 +209,7 @@ FAULTS = [
 def test_bad_rows_are_named_and_not_guessed(
     spoil: Callable[[list[Row]], list[Row]], words: str, tmp_path: Path
 ) -> None:
-    """The import stops and names file and row; leniently, this row alone has no verdict, and a reason."""
+    """Scenario 53: the import stops and names file and row; leniently, this row alone has no verdict, and a reason."""
     sheet = export(tmp_path)
     write(sheet, spoil(fill(sheet, good)))
     with pytest.raises(DataError) as refusal:

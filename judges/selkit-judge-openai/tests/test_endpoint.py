@@ -188,7 +188,7 @@ LASTING: dict[int, tuple[Answer, str]] = {
 
 
 def test_answers_without_a_verdict_stay_what_they_are(serve: Serve) -> None:
-    """Counted by kind, never a tie or a loss, bounded, and not asked for again."""
+    """Scenario 33: counted by kind, never a tie or a loss, bounded, and not asked for again."""
     place = serve(lambda call: LASTING[number(call)][0] if number(call) in LASTING else scores(call))
     found = place.run("-o", "out").facts
     assert found["outcomes"] == {"content_filter": 2, "malformed": 6, "ok": 10, "refusal": 2, "truncated": 4}
@@ -204,7 +204,8 @@ def test_answers_without_a_verdict_stay_what_they_are(serve: Serve) -> None:
 
 
 def test_an_answer_without_a_verdict_is_asked_for_again_on_demand(serve: Serve) -> None:
-    """As often as was said; all that was used is counted; refusals are answers and are not asked for again."""
+    """Scenario 32: as often as was said; all that was used is counted; refusals are answers and are not asked for
+    again."""
     seen: Counter[tuple[int, bool]] = Counter()
 
     def script(call: Call) -> Answer:
@@ -337,7 +338,8 @@ def test_without_a_key_nothing_is_sent_and_the_key_is_written_nowhere(
 def test_what_no_retry_can_mend_stops_the_run_and_keeps_what_was_paid(
     serve: Serve, answer: Answer, code: int, words: str
 ) -> None:
-    """A judge that is gone in the middle: one sentence; its answers so far are not asked for again."""
+    """Scenarios 27 and 28: a judge that is gone in the middle: one sentence; its answers so far are not asked for
+    again."""
     retired = [True]
     place = serve(lambda call: answer if retired[0] and len(place.server.calls) > 8 else scores(call))
     done = place.run()
@@ -361,3 +363,22 @@ def test_canaries_unmask_a_judge_that_believes_what_it_reads(serve: Serve) -> No
     assert done.returncode == 1
     assert "injection 100%" in done.error
     assert json.loads(done.stdout)["canaries"]["fooled_by"] == ["injection"]
+
+
+def test_who_served_a_pass_stands_with_it(serve: Serve) -> None:
+    """Scenario 36: the model's own name and its state in every pass, counted in the summary; a change is noted."""
+
+    def script(call: Call) -> Answer:
+        said = scores(call)
+        assert isinstance(said, Served)
+        body = {**said.body, "model": "scripted-2" if number(call) == 0 else "scripted", "system_fingerprint": "fp_1"}
+        return Served(body)
+
+    place = serve(script, rows=3)
+    done = place.run("-o", "out")
+    assert done.facts["served"] == {"scripted fp_1": 4, "scripted-2 fp_1": 2}
+    stored = passes(place.folder)
+    assert stored["r0", "second"]["served"] == "scripted-2 fp_1"
+    assert stored["r1", "first"]["served"] == "scripted fp_1"
+    assert "these are not answers of one model" in done.stderr
+    assert place.run().facts["served"] == done.facts["served"]

@@ -163,5 +163,5 @@ def test_what_a_response_says_is_never_taken_for_the_verdict(
 
 @pytest.mark.parametrize("text", ["[[A]] no, [[B]]", "[[a]]", "\uff3b\uff3bA\uff3d\uff3d", "[A]", "[[D]]", ""])
 def test_letters_that_were_not_asked_for_are_malformed(text: str) -> None:
-    """Contradictions, small letters, full-width brackets (RELIABILITY, scenario 32)."""
+    """Scenario 32: contradictions, small letters, full-width brackets (RELIABILITY, scenario 32)."""
     assert OpenAI(template="verdict-letter").parse(text) is None

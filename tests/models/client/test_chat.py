@@ -267,7 +267,8 @@ def test_nothing_asked_is_nothing_answered(service: ChatService) -> None:
 
 
 def test_the_ledger_says_what_was_used(store: Store, settings: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    """Calls, tokens and dollars once, and how many answers were stored already, by what they are charged to."""
+    """Scenario 40: calls, tokens and dollars once, and how many answers were stored already, by what they are charged
+    to."""
     (tmp_path / "prices.yaml").write_text("read: 2026-01-02\nmodels: {scripted: {input: 1, output: 2}}", "utf-8")
     monkeypatch.setenv("SELKIT_PRICES", str(tmp_path / "prices.yaml"))
     with ChatServer(completion("x", usage=(1000, 500))) as server:
@@ -355,7 +356,8 @@ def test_a_forgotten_service_is_closed(store: Store, settings: Any) -> None:
 
 
 def test_answers_of_another_model_than_asked_are_noted(service: ChatService) -> None:
-    """A server that changes its model half-way is said to have done so; a dated name of the same model is not."""
+    """Scenario 36: a server that changes its model half-way is said to have done so; a dated name of the same model is
+    not."""
     notes: list[str] = []
     with ChatServer(lambda call: completion("x", model="scripted-v2" if call.text == "b" else "scripted-v1")) as server:
         chat = service.open(server.endpoint(), log=notes.append)
@@ -367,7 +369,7 @@ def test_answers_of_another_model_than_asked_are_noted(service: ChatService) -> 
 
 
 def test_a_server_that_changes_meanwhile_is_noted(service: ChatService) -> None:
-    """By its system_fingerprint, which each reply has; also when the answers are stored ones."""
+    """Scenario 36: by its system_fingerprint, which each reply has; also when the answers are stored ones."""
     notes: list[str] = []
 
     def script(call: Any) -> Served:

@@ -87,7 +87,7 @@ def test_what_an_answer_leaves_over_buys_more(store: Store) -> None:
 
 
 def test_what_is_stored_costs_nothing(store: Store) -> None:
-    """Cached answers are handed out after the cap is reached, too."""
+    """Scenario 40: cached answers are handed out after the cap is reached, too."""
     with ChatServer(ONE_DOLLAR) as server:
         with ChatService(store) as service:
             ask(service, server, "ab")
@@ -96,7 +96,7 @@ def test_what_is_stored_costs_nothing(store: Store) -> None:
 
 
 def test_no_cheaper_question_slips_through_after_the_cap(store: Store) -> None:
-    """Which questions are answered must not depend on what they cost."""
+    """Scenario 37: which questions are answered must not depend on what they cost."""
     with ChatServer(ONE_DOLLAR) as server, ChatService(store, max_cost=1.5) as service:
         assert [reply.outcome for reply in ask(service, server, "ab")] == ["ok", "budget_stop"]
         cheap = ask(service, server, "c", decoding=Decoding(max_new_tokens=1))
@@ -142,7 +142,7 @@ def test_purses_are_apart_and_shared_by_name(store: Store) -> None:
 def test_calls_are_charged_for_what_they_may_have_cost(
     store: Store, settings: Any, trouble: Any, charged: float
 ) -> None:
-    """An error costs nothing; an answer that got lost may have been paid for."""
+    """Scenario 30: an error costs nothing; an answer that got lost may have been paid for."""
     settings(timeout=0.3, retry_seconds=0)
     with ChatServer(trouble) as server, ChatService(store, max_cost=9.0, purse="p") as service:
         ask(service, server, "a")
@@ -150,7 +150,7 @@ def test_calls_are_charged_for_what_they_may_have_cost(
 
 
 def test_every_try_sets_money_aside_again(store: Store, settings: Any) -> None:
-    """Tries that time out may each be paid for: a dollar a time, and no more than the cap."""
+    """Scenario 30: tries that time out may each be paid for: a dollar a time, and no more than the cap."""
     settings(timeout=0.2, retry_seconds=30, backoff=0.01)
     with ChatServer(completion("x", delay=5)) as server, ChatService(store, max_cost=3.0, purse="p") as service:
         reply = ask(service, server, "a")[0]
@@ -183,7 +183,7 @@ print(json.dumps([reply.outcome for reply in replies]))
 
 @pytest.mark.slow
 def test_two_processes_share_a_cap(store: Store) -> None:
-    """Twenty dollars are twenty answers, whoever asks."""
+    """Scenario 38: twenty dollars are twenty answers, whoever asks."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with ChatServer(completion("x", usage=(0, 8), delay=0.05)) as server:
         command = [sys.executable, "-c", SPEND, str(store.root), server.endpoint()]
@@ -204,7 +204,7 @@ def test_two_processes_share_a_cap(store: Store) -> None:
 def test_a_purse_never_holds_more_than_its_cap(
     tmp_path_factory: pytest.TempPathFactory, dollars: list[float], cap: float, shares: list[float]
 ) -> None:
-    """Whatever is set aside and settled, in whatever order."""
+    """Scenario 38: whatever is set aside and settled, in whatever order."""
     cache = AnswerCache(tmp_path_factory.mktemp("purse"))
     for asked, share in zip(dollars, shares, strict=False):
         before = cache.spent("p")

@@ -45,7 +45,7 @@ def text_of(reply: ChatReply) -> str:
     ],
 )
 def test_a_server_that_asks_to_wait_is_given_the_time(service: ChatService, headers: dict[str, str]) -> None:
-    """429 with a time: the next try comes after it, and soon after it."""
+    """Scenario 26: 429 with a time: the next try comes after it, and soon after it."""
     with ChatServer(first_then(failure(429, "rate_limit_exceeded", headers=headers))) as server:
         assert ask(service, server, ["q"])[0].text == "re: q"
     waited = server.calls[1].at - server.calls[0].at
@@ -53,7 +53,7 @@ def test_a_server_that_asks_to_wait_is_given_the_time(service: ChatService, head
 
 
 def test_a_date_to_wait_for_is_honoured(service: ChatService) -> None:
-    """Retry-After as an HTTP date, whole seconds."""
+    """Scenario 26: retry-After as an HTTP date, whole seconds."""
     headers = {"retry-after": formatdate(time.time() + 2, usegmt=True)}
     with ChatServer(first_then(failure(503, headers=headers))) as server:
         assert ask(service, server, ["q"])[0].text == "re: q"
@@ -85,7 +85,8 @@ def test_passing_failures_are_tried_again(service: ChatService, status: int) -> 
 
 @pytest.mark.slow
 def test_a_server_that_asks_for_less_is_asked_for_less(store: Store, settings: Any) -> None:
-    """A server that takes four requests at once refuses the rest: all are answered in the end, and the pace falls."""
+    """Scenario 26: a server that takes four requests at once refuses the rest: all are answered in the end, and the
+    pace falls."""
     settings(concurrency=64, retry_seconds=60, backoff=0.2)
     under_way: list[int] = []
 
@@ -102,7 +103,7 @@ def test_a_server_that_asks_for_less_is_asked_for_less(store: Store, settings: A
 
 @pytest.mark.parametrize("cut_after", [0, 20, 200])
 def test_a_dropped_connection_is_tried_again(service: ChatService, cut_after: int) -> None:
-    """Before the first byte, within the head, and within the body."""
+    """Scenario 29: before the first byte, within the head, and within the body."""
     with ChatServer(first_then(completion("never whole", cut_after=cut_after))) as server:
         assert [reply.text for reply in ask(service, server, ["a", "b"])] == ["re: a", "re: b"]
     assert len(server.calls) == 4
@@ -143,7 +144,7 @@ def test_a_body_without_an_answer_is_tried_again(service: ChatService, body: Any
 def test_a_failure_is_a_reply_and_is_not_stored(
     service: ChatService, settings: Any, trouble: Served, outcome: Outcome, said: str
 ) -> None:
-    """It says what happened, and the same request is sent again the next time."""
+    """Scenario 31: it says what happened, and the same request is sent again the next time."""
     settings(timeout=0.3, retry_seconds=0)
     with ChatServer(first_then(trouble)) as server:
         reply = ask(service, server, ["q"])[0]
@@ -199,7 +200,8 @@ FATAL = [
 def test_what_cannot_get_better_ends_the_run(
     store: Store, settings: Any, trouble: Served, error: type[Exception], said: str
 ) -> None:
-    """At once, without another try; the replies before it are handed out, and what was paid for is stored."""
+    """Scenario 27: at once, without another try; the replies before it are handed out, and what was paid for is
+    stored."""
     with ChatServer(lambda call: trouble if call.number == 6 else completion(echo(call), delay=0.01)) as server:
         with ChatService(store, concurrency=1) as service:
             chat = service.open(server.endpoint())
@@ -242,7 +244,8 @@ def test_no_try_is_waited_for_when_the_run_ends(store: Store, settings: Any) -> 
 
 
 def test_a_server_that_is_down_ends_the_run(store: Store, settings: Any) -> None:
-    """After so many requests in a row that failed for good: the rest is not sent, and can be sent later."""
+    """Scenario 29: after so many requests in a row that failed for good: the rest is not sent, and can be sent
+    later."""
     settings(retry_seconds=0, concurrency=4, breaker=6)
     texts = [str(i) for i in range(100)]
     with ChatServer(lambda call: echo(call) if int(call.text) < 10 else failure(503, message="down")) as server:
@@ -270,7 +273,7 @@ def test_requests_that_are_refused_one_by_one_do_not_end_the_run(store: Store, s
 
 
 def test_a_server_that_is_not_there(store: Store, settings: Any) -> None:
-    """Is not asked for ever: the run ends and says so."""
+    """Scenario 29: is not asked for ever: the run ends and says so."""
     settings(retry_seconds=0, breaker=3, concurrency=2)
     with ChatServer("x") as server:
         gone = server.endpoint()

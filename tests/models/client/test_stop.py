@@ -60,8 +60,8 @@ def wait_for(condition: Any, seconds: float = 30.0) -> None:
     "after", [57, pytest.param(20, marks=pytest.mark.slow), pytest.param(111, marks=pytest.mark.slow)]
 )
 def test_a_killed_process_loses_what_was_under_way_alone(store: Store, settings: Any, after: int) -> None:
-    """kill -9, then the same again: at most as many requests are sent twice as were under way, and none whose reply
-    was handed out."""
+    """Scenario 39: kill -9, then the same again: at most as many requests are sent twice as were under way, and none
+    whose reply was handed out."""
     with ChatServer(lambda call: completion(echo(call), delay=0.02)) as server:
         process = start(store, server, 200)
         wait_for(lambda: len(server.calls) >= after)
