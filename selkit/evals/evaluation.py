@@ -80,9 +80,9 @@ def model_subject(ref: str, template: str | None = None, engine: Engine | None =
         return Subject(ref, engine.digest(ref), engine.template(template or CHAT, ref), engine=engine)
     folder = resolve(ref)
     trained = _trained_with(folder.path)
-    name = template or trained or (CHAT if has_chat_template(folder.path) else "alpaca")
-    note = "" if not trained or trained == name else f"{ref} was trained with the template {trained}, not {name}"
-    return Subject(ref, folder.digest, prompt_template(name, ref), note=note, engine=engine)
+    name = template or trained.get("name") or (CHAT if has_chat_template(folder.path) else "alpaca")
+    chosen = prompt_template(name, ref)
+    return Subject(ref, folder.digest, chosen, note=_template_note(ref, trained, chosen), engine=engine)
 
 
 def outputs_subject(path: Path, *, partial: bool = False) -> Subject:
@@ -98,7 +98,7 @@ def subject(ref: str, template: str | None = None, *, partial: bool = False, eng
 
 @dataclass(frozen=True)
 class Plan:
-    """The benchmarks of an evaluation with their checked jobs, and how their rows differ from the declared; by label."""
+    """The benchmarks of an evaluation; by label their checked jobs, and how their rows differ from the declared."""
 
     benchmarks: tuple[BaseBenchmark, ...]
     jobs: Mapping[str, BenchmarkJob]
@@ -249,10 +249,19 @@ def subject_of(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _trained_with(folder: Path) -> str | None:
-    """The template that selkit's own training recorded beside the weights."""
+def _trained_with(folder: Path) -> dict[str, str]:
+    """Name and digest of the template that selkit's training recorded beside the weights; empty where it did not."""
     record = folder / "training.json"
     if not record.is_file():
-        return None
-    template = json.loads(record.read_text("utf-8")).get("template") or {}
-    return template.get("name")
+        return {}
+    return json.loads(record.read_text("utf-8")).get("template") or {}
+
+
+def _template_note(ref: str, trained: Mapping[str, str], chosen: PromptTemplate) -> str:
+    """What to warn of where a model is asked under another template than it was trained with; empty otherwise."""
+    name, digest = trained.get("name"), trained.get("digest")
+    if name and name != chosen.name:
+        return f"{ref} was trained with the template {name}, not {chosen.name}"
+    if digest and digest != chosen.digest:
+        return f"{ref} was trained with another version of the template {chosen.name} than it is asked under now"
+    return ""

@@ -177,6 +177,7 @@ class _Hub:
         except ImportError as error:
             raise MissingExtra.of("fetching data sets", "eval") from error
         self._check(source.dataset)
+        datasets.disable_progress_bars()  # they would come where nobody looks at a terminal, too
         try:
             return iter(datasets.load_dataset(source.dataset, name=source.config, split=split))
         except Exception as error:  # connection, permission and parsing errors come from several libraries

@@ -154,7 +154,7 @@ def test_an_experiment_and_then_an_evaluation_offline(tmp_path: Path) -> None:
     assert states(done) == {
         "gsm8k": "fetched",
         "planted": "here",
-        "hub-me-pool": "fetched",
+        "pool": "fetched",
         "hub:me/tiny": "fetched",
     }
     words = ("hub:me/tiny", "-b", "gsm8k", "--sample", "2", "--max-new-tokens", "3", "--json")
