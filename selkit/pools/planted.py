@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import cycle, permutations
@@ -118,13 +119,18 @@ class _Prompt(NamedTuple):
 
 
 def planted_pool(
-    rows: int = 1000, corrupted: float = 0.5, kinds: Sequence[str] = KINDS, seed: int = 0, name: str = "planted"
+    rows: int = 1000,
+    corrupted: float | Mapping[str, float] = 0.5,
+    kinds: Sequence[str] = KINDS,
+    seed: int = 0,
+    name: str = "planted",
 ) -> Pool:
     """A pool whose truth is known.
 
     Args:
         rows: How many rows.
-        corrupted: The share of rows with a corrupted response, in [0, 1]; rounded to whole rows.
+        corrupted: The share of rows with a corrupted response, in [0, 1]; rounded to whole rows. Or such a share for
+            each kind, ``{'padded': 0.2, 'empty': 0.1}``, and then ``kinds`` says nothing.
         kinds: Kinds of corruption, from :data:`CORRUPTIONS`, which the corrupted rows take in turn; a row that a kind
             does not change takes the next one that does.
         seed: Another seed gives other rows.
@@ -137,10 +143,15 @@ def planted_pool(
     Raises:
         UsageError: More rows than there are prompts, or an option that makes no sense.
     """
-    _check(rows, corrupted, kinds, seed)
+    shares = dict(corrupted) if isinstance(corrupted, Mapping) else None
+    for share in [corrupted] if shares is None else shares.values():
+        _check(rows, share, kinds if shares is None else list(shares), seed)
+    _check(rows, corrupted if shares is None else sum(shares.values()), kinds, seed)
+    counts = Counter({kind: round(rows * share) for kind, share in (shares or {}).items()})
     prompts = _smallest(rows, seed, _length_for(rows), held_out=False)
-    bad = nsmallest(round(rows * corrupted), prompts, key=lambda prompt: _digest("corrupt", seed, prompt))
-    done = dict(_corrupt(bad, kinds, seed))
+    wanted = counts.total() if isinstance(corrupted, Mapping) else round(rows * corrupted)
+    bad = nsmallest(min(wanted, rows), prompts, key=lambda prompt: _digest("corrupt", seed, prompt))
+    done = dict(_corrupt(bad, kinds, seed) if shares is None else _corrupt_by_share(bad, counts, seed))
     return _pool([(prompt, *done.get(prompt, (prompt.answer(), "none"))) for prompt in prompts], name)
 
 
@@ -166,7 +177,7 @@ def planted_vocabulary() -> list[str]:
     return sorted({*WORDS, *(word.upper() for word in WORDS), *FILLER, *said})
 
 
-def _check(rows: int, corrupted: float, kinds: Sequence[str], seed: int) -> None:
+def _check(rows: int, corrupted: object, kinds: Sequence[str], seed: int) -> None:
     if not _is_whole(rows) or rows < 1:
         raise UsageError(f"rows: {rows!r} is no number of rows of at least 1")
     if not _is_whole(seed):
@@ -218,6 +229,21 @@ def _corrupt(
         for kind in (*kinds[first:], *kinds[:first], "wrong-answer"):
             words = CORRUPTIONS[kind](prompt.answer(), rng)
             if list(words) != list(prompt.answer()):
+                yield prompt, (words, kind)
+                break
+
+
+def _corrupt_by_share(
+    prompts: Sequence[_Prompt], counts: Counter[str], seed: int
+) -> Iterator[tuple[_Prompt, tuple[Words, str]]]:
+    """So many rows of each kind; short answers choose first, as some kinds do not change them."""
+    left = Counter(counts)
+    for prompt in sorted(prompts, key=lambda prompt: len(prompt.answer())):
+        rng = random.Random(f"{seed} {prompt.text}")
+        for kind in (*(kind for kind, count in left.most_common() if count), "wrong-answer"):
+            words = CORRUPTIONS[kind](prompt.answer(), rng)
+            if list(words) != list(prompt.answer()):
+                left[kind] -= 1
                 yield prompt, (words, kind)
                 break
 

@@ -70,6 +70,24 @@ def test_every_kind_of_corruption_can_be_planted_alone(kind: str) -> None:
     assert pool.column("truth").to_pylist() == [one == "none" for one in kinds]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_each_kind_can_have_a_share_of_its_own(seed: int) -> None:
+    """Exactly that many rows of each, also of kinds that leave answers of one word as they are."""
+    shares = {"truncated": 0.3, "shuffled": 0.2, "empty": 0.05, "padded": 0.1}
+    pool = planted_pool(rows=200, corrupted=shares, seed=seed)
+    kinds = pool.column("corruption").to_pylist()
+    assert {kind: kinds.count(kind) for kind in shares} == {kind: round(200 * share) for kind, share in shares.items()}
+    assert kinds.count("none") == 70
+    assert planted_pool(rows=200, corrupted=shares, seed=seed).fingerprint == pool.fingerprint
+
+
+@pytest.mark.parametrize("shares", [{"padded": 0.7, "empty": 0.4}, {"padded": -0.1}, {"rotten": 0.1}, {"padded": "x"}])
+def test_shares_that_make_no_sense_are_refused(shares: dict) -> None:
+    """Above the whole, below nothing, of no known kind, or no number."""
+    with pytest.raises(UsageError, match=r"no share|no list of kinds"):
+        planted_pool(rows=20, corrupted=shares)
+
+
 def test_the_figures_are_those_counted_by_hand() -> None:
     """100 rows, 60 right: a budget of 70 takes all right rows, and ten of one kind."""
     pool = planted_pool(rows=100, corrupted=0.4, kinds=("padded", "truncated", "shuffled"), seed=4)
