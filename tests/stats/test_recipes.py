@@ -135,6 +135,15 @@ def test_an_effect_that_holds_under_every_recipe(grid: Callable) -> None:
     assert row.q_p > 0.05
 
 
+def test_a_flip_that_chance_gives_is_not_claimed(grid: Callable) -> None:
+    """Of small differences one recipe shows the other sign: it is counted, chance gives as much, nothing is claimed."""
+    pytest.importorskip("statsmodels")
+    (row,) = looked_at(grid(drawn({"a": 0.3, "b": 0.2, "c": -0.4}, seed=9))).flips
+    assert row.share > 0
+    assert not row.flips
+    assert row.chance_share > 0.1
+
+
 def test_relabelling_turns_flips_round(grid: Callable) -> None:
     """With arm and control exchanged the effects change their sign and nothing else does."""
     pytest.importorskip("statsmodels")
