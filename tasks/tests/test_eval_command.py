@@ -70,8 +70,8 @@ def test_stored_outputs_are_scored_the_same_each_time(folder: Path) -> None:
     assert json.loads(Path("out/results.json").read_text("utf-8")) == document
     items = pq.read_table("out/items/gsm8k.parquet").to_pylist()
     assert [item["exact_match"] for item in items] == [0.0] * 3 + [1.0] * 9
-    by_lm_eval = json.loads(Path("out/lm_eval_results.json").read_text("utf-8"))["results"]["gsm8k"]
-    assert by_lm_eval["exact_match,none"] == 0.75
+    by_lm_eval = json.loads(Path("out/lm_eval_results.json").read_text("utf-8"))
+    assert by_lm_eval["results"]["gsm8k"]["exact_match,none"] == 0.75
 
 
 def test_a_baseline_gives_the_paired_difference(folder: Path) -> None:
@@ -217,6 +217,26 @@ def test_bad_input_is_one_sentence(folder: Path, words: tuple[str, ...], code: i
     assert main(["eval", *words]) == code
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error")]
     assert message in line
+
+
+def test_lm_eval_prints_its_own_table_from_the_results(folder: Path) -> None:
+    """Groups stand beside their tasks, and an error that one item cannot give is the N/A of lm-eval."""
+    pytest.importorskip("torch")
+    from lm_eval.utils import make_table
+
+    for name in ("neighbor", "gptinst", "gptout", "manual"):
+        write(f"llmbar/{name}.jsonl", QUESTIONS[:1])
+    words = ("tiny:bytes?context=4096&layers=1", "--data", ".", "-b", "llmbar-adversarial", "-o", "out")
+    document = found(*words)
+    results = json.loads(Path("out/lm_eval_results.json").read_text("utf-8"))
+    assert list(document["benchmarks"]) == list(results["results"])
+    assert results["group_subtasks"]["llmbar-adversarial"][0] == "llmbar_neighbor"
+    value = document["benchmarks"]["llmbar-adversarial"]["metrics"]["acc"]["value"]
+    assert results["groups"]["llmbar-adversarial"]["acc,none"] == value
+    table = make_table(results)
+    assert "llmbar_manual" in table
+    assert "N/A" in table
+    assert "llmbar-adversarial" in make_table(results, "groups")
 
 
 def test_a_model_is_held_against_several_seeds(folder: Path) -> None:
