@@ -14,6 +14,7 @@ import pytest
 from selkit.api import Component, UsageError
 from selkit.plugins import build, manager
 from selkit.testing import BENCHMARK_CHECKS, JUDGE_CHECKS, SELECTOR_CHECKS, Check, check_component
+from selkit.testing.guards import ProcessState
 from selkit.testing.run import make_subject
 
 SELECTOR_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
@@ -319,6 +320,15 @@ def test_found_by_name_catches_another_class(tmp_path: Path, monkeypatch: pytest
     assert results[shadow.Offered].status == "passed"
     assert results[shadow.Mine].status == "failed"
     assert "leads to shadow.Offered" in results[shadow.Mine].reason
+
+
+@pytest.mark.parametrize("faulty", [selectors.SetsEnvironment, selectors.ChangesFolder, selectors.GlobalSeed])
+def test_a_check_undoes_what_the_component_changed(faulty: Callable[[], Component], tmp_path: Path) -> None:
+    """Environment, working directory and random states are as before, so that no check spoils the next one."""
+    before = ProcessState.now()
+    check = next(check for check in SELECTOR_CHECKS if check.name == "exact_budget")
+    assert check(make_subject(faulty(), tmp_path)).status == "passed"
+    assert before.changes(ProcessState.now()) == []
 
 
 def test_too_few_checks_do_not_pass() -> None:
