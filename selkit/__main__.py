@@ -42,6 +42,9 @@ def _run(arguments: list[str]) -> int:
             cli.invoke(context)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)  # a page of help, not a sentence
+        return error.exit_code
     except click.ClickException as error:
         return _complain(_sentence(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort, EOFError):

@@ -79,13 +79,11 @@ def run_and_show(
     force: bool,
 ) -> None:
     """Judges, writes and shows. Raises WorkFailed, after all else, where a canary fooled the judge."""
-    console = get_console()
     if output:
         check_folder(output, job, force=force)
     _tell_unmatched(job.unmatched)
     if dry_run:
-        extra = f" and {len(job.canaries_asked)} about canaries" if job.canaries else ""
-        console.result(f"would ask {job.judge.name} {len(job.asked)} questions{extra}, less those answered already")
+        _tell_plan(job, as_json=as_json)
         return
     result = run_pairwise(job, store)
     if output:
@@ -98,6 +96,17 @@ def run_and_show(
     else:
         _show_rates(_headline(facts), facts)
     _tell_quality(result, facts)
+
+
+def _tell_plan(job: PairwiseJob, *, as_json: bool) -> None:
+    """What would be asked."""
+    asked, canaries = len(job.asked), len(job.canaries_asked)
+    if as_json:
+        facts = {"judge": job.judge.name, "comparisons": len(job.comparisons), "questions": asked, "canaries": canaries}
+        _print_json({**facts, "unmatched": len(job.unmatched), "key": job.key})
+        return
+    extra = f" and {canaries} about canaries" if job.canaries else ""
+    get_console().result(f"would ask {job.judge.name} {asked} questions{extra}, less those answered already")
 
 
 def show_replay(done: Replay, *, as_json: bool) -> None:

@@ -185,3 +185,24 @@ def test_audit(capsys: pytest.CaptureFixture[str]) -> None:
     assert "kappa of each pair of annotators: 1.000" in out
     assert main(["judge", "audit", "--verdicts", good]) == 2
     assert "name --labels, or --verdicts a second time" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_what_would_be_asked(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """In words, and as JSON for programs; nothing is judged or written."""
+    command = ["judge", "pairwise", *pair, "--judge", "shortest", "--canaries", "--dry-run"]
+    assert main(command) == 0
+    words = capsys.readouterr().out
+    assert main([*command, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert f"would ask shortest {facts['questions']} questions and {facts['canaries']} about canaries" in words
+    assert facts["comparisons"] >= facts["questions"] // 2 > 0
+    assert facts["canaries"] > 0
+
+
+def test_a_group_without_a_command_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """As a page and not as one long line; exit code 2, nothing on stdout."""
+    assert main(["judge"]) == 2
+    done = capsys.readouterr()
+    assert not done.out
+    assert "  pairwise " in done.err
+    assert len(done.err.splitlines()) > 8

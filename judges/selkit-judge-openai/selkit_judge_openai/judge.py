@@ -103,7 +103,10 @@ class OpenAI(PromptJudge):
 
     def model_parameters(self) -> tuple[str, ...]:
         """``endpoint`` where it names a local model, whose weights then stand in the keys."""
-        return () if self.endpoint.lower().startswith(_REMOTE) else ("endpoint",)
+        remote = not self.endpoint or self.endpoint.lower().startswith(
+            _REMOTE
+        )  # an empty one is refused as it is asked
+        return () if remote else ("endpoint",)
 
     def messages(self, comparison: Comparison) -> Sequence[Turn]:
         """The conversation that asks for a verdict."""
