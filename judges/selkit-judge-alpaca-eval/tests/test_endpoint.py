@@ -169,7 +169,7 @@ def test_a_judged_pair_of_outputs(serve: Serve, annotator: str | None, script: C
 
 
 def test_passing_trouble_changes_no_verdict(serve: Serve) -> None:
-    """429 with a time, 500, a cut connection (scenarios 26 and 27): tried again; alpaca_eval stops there."""
+    """429 with a time, 500, a cut connection (scenarios 26 and 29): tried again; alpaca_eval stops there."""
     trouble: dict[int, Answer] = {
         0: failure(429, "rate_limit_exceeded", headers={"retry-after": "0"}),
         1: failure(500),
@@ -198,7 +198,7 @@ LASTING: dict[int, tuple[Answer, str, str]] = {
 
 
 def test_what_alpaca_eval_swallows_is_an_outcome(serve: Serve) -> None:
-    """Its silent None is counted by kind, bounded, null in the annotations, and never a default (scenario 31)."""
+    """Its silent None is counted by kind, bounded, null in the annotations, never a default (scenarios 32, 33)."""
     place = serve(lambda call: LASTING[number(call)][0] if number(call) in LASTING else one_token(call))
     found = place.run("-o", "out", "--annotations", "ann.json").facts
     assert found["outcomes"] == {"content_filter": 2, "malformed": 6, "ok": 2 * ROWS - 10, "refusal": 2}
@@ -215,7 +215,7 @@ def test_what_alpaca_eval_swallows_is_an_outcome(serve: Serve) -> None:
 
 
 def test_the_usage_is_kept_and_the_cap_holds(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through selkit's client: tokens and dollars of every call, and a stop before the cap is passed."""
+    """Through selkit's client: tokens and dollars of every call, and a stop before the cap is passed (scenario 37)."""
     place = serve(one_token)
     endpoint = place.server.endpoint()
     (place.folder / "prices.yaml").write_text(
@@ -278,14 +278,15 @@ def test_a_decoder_of_alpaca_evals_own(serve: Serve) -> None:
     [
         (failure(401, "invalid_api_key", f"Incorrect API key provided: {KEY}"), 4, "refuses the key"),
         (failure(404, "model_not_found", "no such model"), 4, "does not know the model"),
+        (failure(429, "insufficient_quota", "You exceeded your current quota"), 1, "no money left"),
     ],
-    ids=["key", "model"],
+    ids=["key", "model", "quota"],
 )
 @pytest.mark.parametrize("requests", ["selkit", "alpaca-eval"])
 def test_what_no_retry_can_mend_stops_the_run(
     serve: Serve, answer: Answer, code: int, words: str, requests: str
 ) -> None:
-    """One sentence without the key, whoever sends the requests (scenario 29)."""
+    """One sentence without the key, whoever sends the requests (scenarios 27 and 28)."""
     place = serve(answer)
     plain = [{"instruction": f"Question <{i}>", "output": "OURS"} for i in range(ROWS)]
     (place.folder / "OURS.json").write_text(json.dumps(plain), encoding="utf-8")
@@ -342,7 +343,7 @@ def test_a_changed_prompt_is_another_judgement(serve: Serve) -> None:
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on(serve: Serve) -> None:
-    """kill -9 in the middle: the second run repeats at most the requests that were in flight (scenario 32)."""
+    """kill -9 in the middle: the second run repeats at most the requests that were in flight (scenario 39)."""
     place = serve(one_token, rows=60)
     place.server.delay = 0.15
     program = [sys.executable, "-m", "selkit", *place.command("-o", "out")]
