@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from selkit.api import UsageError
 from selkit.experiment import load_spec, parse_spec, quickstart_spec, write_spec
 from selkit.experiment.plan import ANCHOR, Arm, cells_of, waves
+from selkit.judge import CANARIES
 from selkit.plugins import build
 
 SMALL = {"name": "small", "pools": "planted", "model": "tiny:words", "recipe": "quickstart", "budgets": 10}
@@ -35,6 +37,24 @@ def test_one_judge_with_several_parameters_makes_several() -> None:
     judges = ["selkit:reference", {"name": "reference", "as": "lax", "margin": 5}]
     (testset,) = parse_spec(spec_of(testsets={"planted": {"judges": judges}})).testsets
     assert [judge.label for judge in testset.judge_specs] == ["reference", "lax"]
+    assert [judge.parameters for judge in testset.judge_specs] == [{}, {"margin": 5}]
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("true", tuple(CANARIES)),
+        ("false", ()),
+        ("echo", ("echo",)),
+        ("[echo, null, empty]", ("empty", "null", "echo")),  # YAML takes an unquoted null for none
+    ],
+)
+def test_canaries_are_switched_on_for_a_judge(given: str, names: tuple[str, ...]) -> None:
+    """All, none, or some by name; they are no parameter of the judge."""
+    judge = yaml.safe_load(f"{{name: reference, canaries: {given}}}")
+    (testset,) = parse_spec(spec_of(testsets={"planted": {"judges": [judge]}})).testsets
+    (found,) = testset.judge_specs
+    assert (found.canaries, found.parameters) == (names, {})
 
 
 @pytest.mark.parametrize(
@@ -47,6 +67,15 @@ def test_one_judge_with_several_parameters_makes_several() -> None:
             {"testsets": {"planted": {"judges": ["reference", {"name": "reference"}]}}},
             "two judges are called 'reference'",
         ),
+        (
+            {"testsets": {"planted": {"judges": [{"name": "reference", "canaries": ["ecco"]}]}}},
+            r"there is no canary 'ecco'. Did you mean 'echo'\? Take some of empty, null, injection",
+        ),
+        (
+            {"testsets": {"planted": {"judges": [{"name": "reference", "canaries": 3}]}}},
+            "canaries is true, false or a list of names, and not 3",
+        ),
+        ({"testsets": {"planted": {"turns": "some"}}}, "turns"),
         ({"budgets": ["some"]}, "neither a number of rows"),
         ({"name": "../up"}, "name"),
         ({"keep": "some"}, "keep"),
