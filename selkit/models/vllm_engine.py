@@ -21,6 +21,10 @@ CPU_CACHE = 4 << 30
 """Bytes of keys and values that vLLM keeps on a CPU, where it would take most of the memory; $VLLM_CPU_KVCACHE_SPACE
 overrides it, in GiB."""
 
+PASS_TOKENS = 2048
+"""Tokens of one pass, fewer than by default. Log-probabilities of a prompt take memory that vLLM does not plan with:
+for each token of a pass a number for every word of the vocabulary."""
+
 CPU_TOGETHER, GPU_TOGETHER = 64, 1024
 """Prompts handed to vLLM at once, which batches them by itself: after a kill, at most those are answered again."""
 
@@ -197,7 +201,7 @@ def _options(device: str) -> dict[str, Any]:
     Raises:
         UsageError: These are not the first GPUs that are visible.
     """
-    quiet = {"disable_log_stats": True, "use_tqdm_on_load": False, "seed": 0}
+    quiet = {"disable_log_stats": True, "use_tqdm_on_load": False, "seed": 0, "max_num_batched_tokens": PASS_TOKENS}
     if device == "cpu":
         # compiling takes minutes and a compiler, and changes answers by rounding
         memory = {} if os.environ.get("VLLM_CPU_KVCACHE_SPACE") else {"kv_cache_memory_bytes": CPU_CACHE}
