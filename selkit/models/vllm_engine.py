@@ -15,6 +15,7 @@ from selkit.models.encode import EncodedPair, TextEncoder
 from selkit.models.folder import ModelFolder
 from selkit.models.hf import context_of
 from selkit.models.load import read_tokenizer
+from selkit.models.orphans import Guard, children_of, guard_new
 from selkit.models.sampling import check_decoding, check_room, ends_of, read_answer, request_seed
 
 CPU_CACHE = 4 << 30
@@ -61,6 +62,7 @@ class VLLMModel:
         self._folder = folder
         self._llm = llm
         self._ends = list(ends)
+        self._guard: Guard | None = None
 
     @classmethod
     def load(cls, folder: ModelFolder, device: str, dtype: str) -> VLLMModel:
@@ -79,6 +81,7 @@ class VLLMModel:
 
         path, options = str(folder.path), _options(device)
         tokenizer = read_tokenizer(folder)
+        before = children_of(os.getpid())
         try:
             config = AutoConfig.from_pretrained(path, trust_remote_code=False)
             llm = LLM(path, dtype=dtype, max_model_len=-1, load_format="safetensors", **options)
@@ -93,7 +96,9 @@ class VLLMModel:
             settings = GenerationConfig.from_model_config(config)
         context = min(context_of(config, tokenizer, folder), llm.llm_engine.model_config.max_model_len)
         together = CPU_TOGETHER if device == "cpu" else GPU_TOGETHER
-        return cls(folder, llm, tokenizer, ends_of(settings, tokenizer), context, together)
+        model = cls(folder, llm, tokenizer, ends_of(settings, tokenizer), context, together)
+        model._guard = guard_new(before)
+        return model
 
     @property
     def ref(self) -> str:
@@ -108,6 +113,8 @@ class VLLMModel:
     def close(self) -> None:
         """Ends vLLM's processes and gives its memory back."""
         self._llm.llm_engine.engine_core.shutdown()
+        if self._guard is not None:
+            self._guard.release()
 
     def lengths(self, prompts: Iterable[str]) -> NDArray[np.int64]:
         """Tokens of each prompt as :meth:`generate` sees it, shape (len(prompts),)."""
