@@ -24,6 +24,7 @@ from selkit.api import DataError, UsageError
 from selkit.files import own_cache, unwritable
 from selkit.models import adapters, hub, pypi, tiny
 from selkit.models.folder import ModelFolder, check_folder
+from selkit.models.quiet import quiet_imports
 
 _BUILT = "1"  # part of the names of built folders: raise it when building changes
 
@@ -137,7 +138,8 @@ def _make(target: Path, make: Callable[[Path], None]) -> None:
     try:
         inside = temporary / "model"
         inside.mkdir()
-        make(inside)
+        with quiet_imports():  # saving a model imports what is found of DeepSpeed, too
+            make(inside)
         os.replace(inside, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
