@@ -139,10 +139,8 @@ def test_an_experiment_says_what_fools_its_judge_and_what_it_did_not_say(
         known = one["comparisons"] - one["missing"]
         assert one["lowest"] == pytest.approx(one["win_rate"] * known / one["comparisons"])
         assert one["highest"] == pytest.approx(one["lowest"] + 100 * one["missing"] / one["comparisons"])
-    assert (
-        "Judge openai is unfit on planted: canaries won more than 5% of their passes (injection"
-        in document["claims"][-1]
-    )
+    assert "openai is unfit on planted: canaries won more than 5% of their passes (" in document["claims"][-1]
+    assert "injection 100%" in document["claims"][-1]
     (verdict,) = document["verdicts"]
     assert {"judge_unfit", "judge_missingness"} <= set(verdict["flags"])
     report = (tmp_path / "out/report/report.md").read_text("utf-8")
