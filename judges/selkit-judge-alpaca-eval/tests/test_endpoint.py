@@ -193,6 +193,7 @@ LASTING: dict[int, tuple[Answer, str, str]] = {
     2: (completion(None, refusal="I cannot judge this."), "refusal", "I cannot judge this."),
     3: (completion("", finish_reason="content_filter"), "content_filter", "filter"),
     4: (completion("Neither", finish_reason="length", logprobs=[{"Neither": 0.0}]), "malformed", "no verdict"),
+    5: (failure(400, "context_length_exceeded", "shorten it"), "truncated", "the prompt is too long for the model"),
 }
 """What rows are answered with, whatever the order, and how that ends."""
 
@@ -201,7 +202,7 @@ def test_what_alpaca_eval_swallows_is_an_outcome(serve: Serve) -> None:
     """Its silent None is counted by kind, bounded, null in the annotations, never a default (scenarios 32, 33)."""
     place = serve(lambda call: LASTING[number(call)][0] if number(call) in LASTING else one_token(call))
     found = place.run("-o", "out", "--annotations", "ann.json").facts
-    assert found["outcomes"] == {"content_filter": 2, "malformed": 6, "ok": 2 * ROWS - 10, "refusal": 2}
+    assert found["outcomes"] == {"content_filter": 2, "malformed": 6, "ok": 2 * ROWS - 12, "refusal": 2, "truncated": 2}
     assert found["unparsed"] == len(LASTING)
     stored = passes(place.folder)
     annotations = json.loads((place.folder / "ann.json").read_text("utf-8"))

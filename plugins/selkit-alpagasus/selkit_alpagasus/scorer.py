@@ -14,9 +14,6 @@ from selkit_alpagasus.rubrics import RUBRICS, Dimension, RubricName, TieRule
 _REMOTE = ("openai:", "http://", "https://")
 """How references of endpoints begin that are no local model."""
 
-_ANSWERED = (Outcome.OK, Outcome.TRUNCATED)
-"""Outcomes with a text. The score comes first, so that a cut explanation does no harm."""
-
 
 @dataclass
 class Alpagasus(Scorer):
@@ -120,7 +117,7 @@ class Alpagasus(Scorer):
     def row_score(self, reply: ChatReply, row_id: str = "", remarks: Remarks | None = None) -> RowScore:
         """The rating in one answer of the grader; what stands in the row itself is not looked at."""
         details = {name: float(value) for name, value in reply.usage.items()}
-        if reply.outcome not in _ANSWERED:
+        if not answered(reply):
             return RowScore.failed(reply.reason or f"the grader's answer ended with {reply.outcome}", **details)
         reading = RULES[self.parse or "original"](reply.text)
         if remarks is not None:
@@ -131,6 +128,12 @@ class Alpagasus(Scorer):
         if self.threshold is not None and reading.score < self.threshold:
             return RowScore.excluded(f"rated below {self.threshold:g}", **details)
         return RowScore(reading.score, details=details)
+
+
+def answered(reply: ChatReply) -> bool:
+    """Whether there is an answer to read. The score comes first, so that a cut explanation does no harm; with no text
+    at all, the prompt was too long or the grader never came to the score."""
+    return reply.outcome == Outcome.OK or (reply.outcome == Outcome.TRUNCATED and bool(reply.text.strip()))
 
 
 def unratable(row: Example) -> str:

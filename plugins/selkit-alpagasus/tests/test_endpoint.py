@@ -187,7 +187,7 @@ def test_an_endpoint_that_answers_garbage_stops_the_run_and_wastes_nothing(serve
         (completion(None, refusal="I cannot help with that."), 1, "I cannot help with that."),
         (completion("", finish_reason="content_filter"), 1, "alpagasus failed on 2 of 60 rows"),
         ("\x00{", 1, "no score in the grader's answer"),
-        (failure(400, "context_length_exceeded", "too long"), 1, "too long"),
+        (failure(400, "context_length_exceeded", "too long"), 1, "the prompt is too long for the model"),
         (failure(401, "invalid_api_key", "wrong key"), 4, "refuses the key"),
         (failure(404, "model_not_found", "no such model"), 4, "does not know the model"),
         (failure(429, "insufficient_quota", "pay first"), 1, "no money left"),

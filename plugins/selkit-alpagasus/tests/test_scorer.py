@@ -80,7 +80,7 @@ def test_parameters_that_are_not_given_are_the_rubrics() -> None:
 
 
 def test_ratings_and_reasons(tmp_path: Path) -> None:
-    """Answered, refused, empty and unreadable: a number, or null with the reason; the cost stands beside it."""
+    """Answered, refused, unreadable or too long to ask: a number, or null with the reason; the cost beside it."""
     answers: list[Answer] = [
         "4.5\n\nGood.",
         "I will not rate this.",
@@ -91,6 +91,7 @@ def test_ratings_and_reasons(tmp_path: Path) -> None:
         "",
         ChatReply("5", usage={"input": 90, "output": 1, "dollars": 0.0001}),
         ChatReply("", "api_error"),
+        ChatReply("", "truncated", "the prompt is too long for the model (HTTP 400)"),
     ]
     found = rate(Alpagasus(), rows([""] * len(answers)), grader(answers), tmp_path)
     assert [(score.value, score.status, score.reason) for score in found.values()] == [
@@ -103,6 +104,7 @@ def test_ratings_and_reasons(tmp_path: Path) -> None:
         (None, "failed", "the grader's answer is empty"),
         (5.0, "ok", ""),
         (None, "failed", "the grader's answer ended with api_error"),
+        (None, "failed", "the prompt is too long for the model (HTTP 400)"),
     ]
     assert found["r07"].details == {"input": 90, "output": 1, "dollars": 0.0001, "rating": 5}
     assert found["r01"].details == {"input": 11, "output": 3}
