@@ -54,6 +54,7 @@ def write(model: Any, tokenizer: Any, requests: Sequence[Request], decoding: Dec
     ends = end_tokens(model, tokenizer)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0] if ends else 0
     ids, mask = _left_padded([request.ids for request in requests], pad, model.device)
+    spelled = bool(decoding.stop) and _spells(tokenizer)
     config = GenerationConfig(
         max_new_tokens=min(decoding.max_new_tokens, requests[0].limit),
         do_sample=False,
@@ -62,7 +63,7 @@ def write(model: Any, tokenizer: Any, requests: Sequence[Request], decoding: Dec
         repetition_penalty=1.0,  # ours knows of padding
         eos_token_id=ends or None,
         pad_token_id=pad,
-        stop_strings=list(decoding.stop) or None,
+        stop_strings=list(decoding.stop) if spelled else None,
     )
     with torch.inference_mode():
         written = model.generate(
@@ -70,7 +71,8 @@ def write(model: Any, tokenizer: Any, requests: Sequence[Request], decoding: Dec
             attention_mask=mask,
             generation_config=config,
             logits_processor=_processors(requests, decoding, model.device),
-            tokenizer=tokenizer if decoding.stop else None,
+            stopping_criteria=_stopping(tokenizer, decoding.stop, ids.shape[1]) if not spelled else None,
+            tokenizer=tokenizer if spelled else None,
         )
     rows = written[:, ids.shape[1] :].tolist()
     return [read_answer(row, tokenizer, frozenset((*ends, pad)), decoding.stop) for row in rows]
@@ -126,6 +128,29 @@ def _left_padded(rows: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[
     ids = [[pad] * (longest - len(row)) + list(row) for row in rows]
     mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def _spells(tokenizer: Any) -> bool:
+    """Whether any text survives the tokenizer, which transformers' search for stop texts tries with these letters."""
+    letters = "abcdef"
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer(letters, add_special_tokens=False)["input_ids"])
+    return letters in tokenizer.convert_tokens_to_string(tokens)
+
+
+def _stopping(tokenizer: Any, stops: Sequence[str], start: int) -> Any:
+    """Ends each row at a stop text by reading it after every token: for vocabularies of whole words."""
+    import torch
+    from transformers import StoppingCriteria, StoppingCriteriaList
+
+    class StopTexts(StoppingCriteria):  # type: ignore[misc]
+        """Whether a row holds a stop text."""
+
+        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+            texts = tokenizer.batch_decode(input_ids[:, start:], skip_special_tokens=True)
+            found = [any(stop in text for stop in stops) for text in texts]
+            return torch.tensor(found, device=input_ids.device, dtype=torch.bool)
+
+    return StoppingCriteriaList([StopTexts()] if stops else [])
 
 
 def _processors(requests: Sequence[Request], decoding: Decoding, device: Any) -> Any:

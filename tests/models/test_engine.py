@@ -230,6 +230,18 @@ def test_stop_texts_end_an_answer(model: HFModel) -> None:
     assert free.finish_reason == "length"
 
 
+def test_stop_texts_end_the_answer_of_a_model_of_words() -> None:
+    """A vocabulary of whole words, which transformers' own search for stop texts cannot spell."""
+    words = load_model("tiny:llama?hidden=32&heads=2&seed=5")
+    [[free]] = words.generate(["Below"], GREEDY)
+    stop = free.text.split()[2]
+    [[cut], [other]] = words.generate(["Below", "Repeat this"], Decoding(max_new_tokens=8, stop=(stop,)))
+    assert cut.text == free.text[: free.text.find(stop)]
+    assert cut.finish_reason == "stop"
+    assert cut.tokens <= 3 < free.tokens
+    assert stop not in other.text
+
+
 def test_an_end_token_ends_an_answer(model: HFModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is neither part of the text nor counted."""
     [[free]] = model.generate(["x"], GREEDY)
