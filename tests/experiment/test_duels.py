@@ -20,6 +20,8 @@ from selkit.experiment.winrates import judged
 from selkit.models.client import ChatService
 from selkit.store import Store
 
+pytest.importorskip("sacrebleu")  # what the judge `reference` needs
+
 WORDS = ["apple", "pear", "plum", "cherry", "quince", "grape", "melon", "fig", "date", "lime", "kiwi", "mango"]
 
 

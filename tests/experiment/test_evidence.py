@@ -66,6 +66,7 @@ def test_a_verdict_says_where_more_than_chance_is_missing(
     arm: tuple[int, int, int], control: tuple[int, int, int], flagged: bool
 ) -> None:
     """Over 2% on either side, or a difference that chance does not make: 15 of 1,000 against none."""
+    pytest.importorskip("scipy")
     rows = missing_of([judged("random", *control), judged("a", *arm)])
     flags = flags_of(rows, [], "random")
     assert (flags.get(("pool", "20", "set", "a")) == ["judge_missingness"]) == flagged

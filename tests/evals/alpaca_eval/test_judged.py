@@ -14,6 +14,8 @@ from selkit.evals.alpaca_eval import Sides, annotation_records, side_names
 from selkit.experiment.anchors import read_anchor
 from selkit.pools import load_testset
 
+pytest.importorskip("sacrebleu")  # what the judge `reference` needs
+
 REFERENCES = {"Say a.": "aaaa bbbb", "Say b.": "cccc dddd", "Say c.": "eeee ffff"}
 
 
