@@ -70,11 +70,15 @@ class Asking:
         return request_of(self.endpoint.url, body, self.sample)
 
     def settings(self) -> dict[str, Any]:
-        """The fields of the body beside model and messages; what the API does by default is left out."""
+        """The fields of the body beside model and messages; what the API does by default is left out.
+
+        The temperature is left out for OpenAI alone, some of whose models refuse it: other servers, such as vLLM,
+        would take the model's own.
+        """
         decoding = self.decoding
         limit = "max_completion_tokens" if self.endpoint.openai else "max_tokens"
         fields: dict[str, Any] = {limit: decoding.max_new_tokens}
-        if decoding.temperature != 1:
+        if decoding.temperature != 1 or not self.endpoint.openai:
             fields["temperature"] = decoding.temperature
         if decoding.top_p != 1:
             fields["top_p"] = decoding.top_p

@@ -85,7 +85,7 @@ def test_another_address_or_model_is_another_request(service: ChatService) -> No
 
 
 def test_what_is_sent(service: ChatService) -> None:
-    """The body of a request, golden: settings that the API has by default are left out."""
+    """The body of a request, golden: settings that the API has by default are left out, but not the temperature."""
     decoding = Decoding(max_new_tokens=3, temperature=0.5, top_p=0.9, top_k=5, repetition_penalty=1.1, stop=("\n",))
     turns = [[Turn("system", "S"), Turn("user", "U"), Turn("assistant", "A"), Turn("user", "V")]]
     with ChatServer("x") as server:
@@ -120,6 +120,7 @@ def test_what_is_sent(service: ChatService) -> None:
             {"role": "user", "content": "V"},
         ],
         "max_tokens": 4,
+        "temperature": 1.0,
     }
 
 
