@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from selkit.api.components import Component
+from selkit.api.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,16 @@ class Benchmark(BaseBenchmark):
     def response(self, sample: Mapping[str, Any]) -> str:
         """What the model answered in this record."""
         return str(sample["resps"][0][0])
+
+    def choice_of(self, response: str) -> int | None:
+        """Which choice a written response names, from 0; None where it names none, or two.
+
+        Raises:
+            UsageError: The benchmark compares likelihoods and reads no responses, as by default.
+        """
+        raise UsageError(
+            f"benchmark {self.label!r} compares likelihoods, which stored responses do not have: name a model"
+        )
 
     def check_row(self, row: Mapping[str, Any]) -> str:
         """What is wrong with a row beyond its columns, as a clause; empty where nothing is. The model is not asked."""

@@ -155,6 +155,8 @@ def _show(found: dict[str, Any]) -> None:
             console.result(f"{label}: {_judging(benchmark)}.")
         for remark in benchmark["remarks"]:
             console.result(f"{label}: {remark}.")
+    for clause in found["left_out"]:
+        console.result(f"left out: {clause}.")
     if "baseline" in found:
         lines = [
             [label, gap["metric"], f"{100 * gap['value']:+.1f}", _interval(gap), str(gap["n"])]

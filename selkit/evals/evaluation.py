@@ -87,7 +87,7 @@ def model_subject(ref: str, template: str | None = None, engine: Engine | None =
 
 def outputs_subject(path: Path, *, partial: bool = False) -> Subject:
     """Stored outputs. Raises DataError where the file is no good."""
-    outputs = read_outputs(path)
+    outputs = read_outputs(path, partial=partial)
     return Subject(str(path), outputs.digest, RAW, outputs, partial)
 
 
@@ -155,24 +155,27 @@ def evaluate(plan: Plan, subject: Subject, store: Store, *, threads: int) -> Eva
         DataError: Rows and outputs do not fit.
         MissingExtra: What a benchmark needs is not installed.
     """
-    items = {label: _items(job, subject, store, threads) for label, job in plan.jobs.items()}
+    found = {label: _items(job, subject, store, threads) for label, job in plan.jobs.items()}
+    items = {label: table for label, (table, _) in found.items()}
     metrics: dict[str, dict[str, Metric]] = {}
     remarks: dict[str, list[str]] = {}
     for benchmark in plan.benchmarks:
         metrics |= summaries(benchmark, items)
         for leaf in leaves(benchmark):
             said = leaf.remarks({m: metric.value for m, metric in metrics[leaf.label].items()})
-            remarks[leaf.label] = [*said, *_cut_remark(items[leaf.label])]
+            remarks[leaf.label] = [*said, *_cut_remark(items[leaf.label]), *found[leaf.label][1]]
     return Evaluation(subject, items, metrics, {label: said for label, said in remarks.items() if said})
 
 
-def _items(job: BenchmarkJob, subject: Subject, store: Store, threads: int) -> pa.Table:
+def _items(job: BenchmarkJob, subject: Subject, store: Store, threads: int) -> tuple[pa.Table, list[str]]:
+    """The items of a benchmark, and what a reader must know of the stored outputs behind them."""
     if subject.outputs is None:
         engine = subject.engine or engine_of()
         key = benchmark_key(job, subject.digest, subject.template, threads, engine)
-        return read_items(run_benchmark(job, key, subject.model, subject.template, store, engine.together))
+        return read_items(run_benchmark(job, key, subject.model, subject.template, store, engine.together)), []
     # Texts are scored in seconds, and what does not fit must be said each time: they do not go through the store.
-    return item_table(job.benchmark, benchmark_items(job, outputs_lm(subject.outputs, subject.partial)))
+    lm = outputs_lm(subject.outputs, subject.partial, job.benchmark)
+    return item_table(job.benchmark, benchmark_items(job, lm)), lm.remarks()
 
 
 def truncated(items: pa.Table) -> int:
@@ -192,9 +195,12 @@ def refuse_unused(plan: Plan, subject: Subject) -> None:
     Raises:
         DataError: There are some.
     """
-    whole = all(job.sample is None for job in plan.jobs.values())
-    if subject.outputs is not None and not subject.partial and whole:
+    if subject.outputs is not None and not subject.partial and _whole(plan):
         subject.outputs.refuse_unused()
+
+
+def _whole(plan: Plan) -> bool:
+    return all(job.sample is None for job in plan.jobs.values())
 
 
 def document(plan: Plan, evaluation: Evaluation) -> dict[str, Any]:
@@ -203,11 +209,17 @@ def document(plan: Plan, evaluation: Evaluation) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "selkit": __version__,
         "subject": subject_of(evaluation),
+        "left_out": _left_out(plan, evaluation.subject),
         "truncation": POLICY,
         "benchmarks": {
             one.label: _benchmark(one, plan, evaluation) for whole in plan.benchmarks for one in walk(whole)
         },
     }
+
+
+def _left_out(plan: Plan, subject: Subject) -> list[str]:
+    """Stored outputs that ``partial`` left aside, as clauses; those outside a draw are no matter."""
+    return subject.outputs.left_out() if subject.outputs and _whole(plan) else []
 
 
 def _benchmark(benchmark: BaseBenchmark, plan: Plan, evaluation: Evaluation) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selkit import __version__
-from selkit.api import Benchmark, BenchmarkItem, PromptTemplate, WorkFailed, task_yaml
+from selkit.api import Benchmark, BenchmarkItem, DataError, PromptTemplate, WorkFailed, task_yaml
 from selkit.api.tasks import FUNCTION
 from selkit.evals.data import check_rows, read_rows
 from selkit.evals.lm import as_lm
@@ -159,17 +159,21 @@ def item_table(benchmark: Benchmark, items: Sequence[BenchmarkItem]) -> pa.Table
 def benchmark_items(job: BenchmarkJob, lm: Any) -> list[BenchmarkItem]:
     """The scored items of a benchmark whose requests ``lm``, an lm-eval model, answers.
 
-    Rows that ``lm`` says are ``missing`` (by lm-eval's number) are left out.
+    Rows of which ``lm`` says that a question is ``missing`` (by lm-eval's number) are left out.
 
     Raises:
-        DataError: A row is not one that the benchmark can score; nothing is asked then.
+        DataError: A row is not one that the benchmark can score; nothing is asked then. Or no row is left.
     """
     job.benchmark.prepare(models_cache().parent)
     check_rows(job.benchmark, job.scored)
     samples = _samples(job, lm)
-    missing = getattr(lm, "missing", ())
-    items = job.benchmark.items([sample for sample in samples if sample["doc_id"] not in missing])
-    cut = _cut_items(samples, getattr(lm, "cut", ()), job.benchmark.records_per_row)
+    each = job.benchmark.records_per_row
+    missing = {number // each for number in getattr(lm, "missing", ())}
+    kept = [sample for sample in samples if sample["doc_id"] // each not in missing]
+    if not kept:
+        raise DataError(f"no row of benchmark {job.benchmark.label!r} has a response to each of its {each} questions")
+    items = job.benchmark.items(kept)
+    cut = _cut_items(samples, getattr(lm, "cut", ()), each)
     return [replace(item, truncated=True) if item.item in cut else item for item in items]
 
 

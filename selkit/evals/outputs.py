@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selkit.api import DataError, UsageError
+from selkit.api import Benchmark, DataError, UsageError
 from selkit.store import digest_file
 
 if TYPE_CHECKING:
@@ -29,12 +30,14 @@ class StoredOutputs:
         responses: Response by what it is joined by.
         by: 'id' or 'prompt'.
         used: What was asked for so far.
+        double: Ids or prompts that come twice with different responses, which stand for no row.
     """
 
     path: Path
     responses: Mapping[str, str]
     by: str
     used: set[str] = field(default_factory=set)
+    double: Sequence[str] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -61,11 +64,12 @@ class StoredOutputs:
         """
         if not lacking or (partial and len(lacking) < total):
             return
-        names = [prompt[:60] if self.by == "prompt" else name for name, prompt in lacking]
         hint = "" if len(lacking) == total else ": add them, or score the others with --partial"
-        raise DataError(
-            f"{self.path} has no response for {len(lacking)} of {total} rows, by {self.by} {shown(names)}{hint}"
-        )
+        raise DataError(f"{self.path} has no response for {len(lacking)} of {total} rows, {self.named(lacking)}{hint}")
+
+    def named(self, rows: Sequence[tuple[str, str]]) -> str:
+        """The first few of some rows, each given as its id and its prompt, by what the file is joined by."""
+        return f"by {self.by} {shown(prompt[:60] if self.by == 'prompt' else name for name, prompt in rows)}"
 
     def refuse_unused(self) -> None:
         """Refuses responses that nothing asked for. Raises DataError."""
@@ -75,14 +79,30 @@ class StoredOutputs:
                 "them out, or score the others with --partial"
             )
 
+    def left_out(self) -> list[str]:
+        """What stands for no row, as clauses."""
+        unused = self.unused
+        return [
+            *([f"{len(unused)} responses that no row asks for, by {self.by} {shown(unused)}"] if unused else []),
+            *(
+                [f"{len(self.double)} {self.by}s that come twice with different responses, {shown(self.double)}"]
+                if self.double
+                else []
+            ),
+        ]
+
     @property
     def unused(self) -> list[str]:
         """What no request asked for."""
         return sorted(set(self.responses) - self.used)
 
 
-def read_outputs(path: Path) -> StoredOutputs:
+def read_outputs(path: Path, *, partial: bool = False) -> StoredOutputs:
     """The responses of a JSON Lines file: ``{"id", "response"}`` or ``{"prompt", "response"}`` rows.
+
+    Args:
+        path: The file.
+        partial: Whether an id or prompt that comes twice with different responses is left out, and not refused.
 
     Raises:
         DataError: There is no such file, a row is malformed, or an id or prompt comes twice.
@@ -98,17 +118,26 @@ def read_outputs(path: Path) -> StoredOutputs:
         raise DataError(f"{path}: {len(lacking)} rows, the first of them row {lacking[0]}, have neither id nor prompt")
     names = [str(row[by]) for row in rows]
     twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise DataError(f"{path}: {len(twice)} {by}s come twice, {shown(twice)}: keep one response for each")
-    return StoredOutputs(path, dict(zip(names, (row["response"] for row in rows), strict=True)), by)
+    if twice and not partial:
+        raise DataError(
+            f"{path}: {len(twice)} {by}s come twice, {shown(twice)}: keep one response for each, or score the others "
+            "with --partial"
+        )
+    different = dict.fromkeys(zip(names, (row["response"] for row in rows), strict=True))
+    double = sorted(name for name, count in Counter(name for name, _ in different).items() if count > 1)
+    kept = {name: text for name, text in different if name not in double}
+    return StoredOutputs(path, kept, by, double=tuple(double))
 
 
-def outputs_lm(outputs: StoredOutputs, partial: bool) -> Any:
+def outputs_lm(outputs: StoredOutputs, partial: bool, benchmark: Benchmark) -> Any:
     """An lm-eval model that answers with stored outputs.
+
+    Its ``remarks()`` are clauses on what was left out and on what could not be read.
 
     Args:
         outputs: The outputs.
         partial: Whether rows without one are left out (``missing``), and not refused.
+        benchmark: Reads which choice an output names, where the task compares choices.
     """
     from lm_eval.api.model import LM
 
@@ -119,7 +148,9 @@ def outputs_lm(outputs: StoredOutputs, partial: bool) -> Any:
 
         def __init__(self) -> None:
             super().__init__()
-            self.missing: set[int | None] = set()
+            self.asked: set[int | None] = set()
+            self.missing: dict[int | None, tuple[str, str]] = {}
+            self.unread: set[int | None] = set()
 
         def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
             """The stored response to each request.
@@ -127,18 +158,46 @@ def outputs_lm(outputs: StoredOutputs, partial: bool) -> Any:
             Raises:
                 DataError: Some have none, and ``partial`` is not given.
             """
-            found = [outputs.find(request) for request in requests]
-            lacking = [request for request, text in zip(requests, found, strict=True) if text is None]
-            named = [(_ids(request)[0], request.args[0]) for request in lacking]
-            outputs.refuse_missing(named, len(requests), partial)
-            self.missing |= {request.doc_id for request in lacking}
-            return [text or "" for text in found]
+            return [text or "" for text in self._found(requests)]
 
         def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-            """Texts have no likelihoods. Raises UsageError."""
-            raise UsageError("this benchmark compares likelihoods, which stored responses do not have: name a model")
+            """0 for the choice that the stored response names, -1 for another one, NaN where it names none.
 
-        loglikelihood_rolling = loglikelihood
+            Raises:
+                UsageError: The benchmark reads no responses.
+                DataError: Some have none, and ``partial`` is not given; or none names a choice.
+            """
+            benchmark.choice_of("")  # whether it reads any is said before what is missing
+            named = [None if text is None else benchmark.choice_of(text) for text in self._found(requests)]
+            if all(one is None for one in named):
+                raise DataError(
+                    f"no response of {outputs.path} names a choice of {benchmark.label!r}: see what it asks"
+                )
+            numbers = {request.doc_id for request, one in zip(requests, named, strict=True) if one is None}
+            self.unread |= numbers - set(self.missing)
+            pairs = zip(requests, named, strict=True)
+            return [(math.nan if one is None else float(one == request.idx) - 1, False) for request, one in pairs]
+
+        def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
+            """Texts have no likelihoods. Raises UsageError."""
+            raise UsageError("this benchmark measures perplexity, which stored responses do not have")
+
+        def _found(self, requests: list[Instance]) -> list[str | None]:
+            found = [outputs.find(request) for request in requests]
+            self.asked |= {request.doc_id for request in requests}
+            lacking = [request for request, text in zip(requests, found, strict=True) if text is None]
+            self.missing |= {request.doc_id: (_ids(request)[0], request.args[0]) for request in lacking}
+            outputs.refuse_missing(list(self.missing.values()), len(self.asked), partial)
+            return found
+
+        def remarks(self) -> list[str]:
+            """What was left out, and what could not be read, as clauses."""
+            lacking, total = list(self.missing.values()), len(self.asked)
+            left = f"{len(lacking)} of {total} questions have no stored response and are left out"
+            return [
+                *([f"{left}, {outputs.named(lacking)}"] if lacking else []),
+                *([f"{len(self.unread)} of {total} responses name no choice and are not right"] if self.unread else []),
+            ]
 
     return OutputsLM()
 

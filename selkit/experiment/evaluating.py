@@ -162,6 +162,8 @@ def run_evaluation(job: EvalJob, store: Store, chat: ChatService) -> Done:
     own = {subject.name: {one.label: answers_of(one, subject, store) for one in job.testsets} for subject in _own(job)}
     finished = _evaluated(job, job.mine, store)
     found = document(job.plan, finished)
+    if any(testset.sample is not None for testset in job.testsets):
+        found["left_out"] = []  # responses outside a draw are no matter
     if job.other:
         baseline = _evaluated(job, job.other, store)
         found |= {"baseline": against_baseline(job.plan, finished, baseline)} if job.plan.jobs else {}

@@ -6,11 +6,13 @@ orders say together: whether both are right, whether they agree, how often the f
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup, BenchmarkItem, UsageError
+from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup, BenchmarkItem, UsageError, parse_output_ab
 from selkit_tasks.digests import declared
 
 ROWS = {"natural": 100, "neighbor": 134, "gptinst": 92, "gptout": 47, "manual": 46}
@@ -24,6 +26,9 @@ QUESTION = (
     "else.\n\n# Instruction:\n{input}\n\n# Output (a):\n{a}\n\n# Output (b):\n{b}\n\n# Which is better?"
 )
 """selkit's wording of the question."""
+
+_LETTER = re.compile(r"\W*(?:output\s*)?\(?([ab])\)?\W*?(?:\n|$)", re.IGNORECASE)
+"""A letter alone on the first line."""
 
 _CHOICES = ("Output (a)", "Output (b)")
 
@@ -89,6 +94,14 @@ class LlmBarSet(Benchmark):
         """One item a pair, from the records of its two orders."""
         return [pair_item(first, second) for first, second in zip(samples[::2], samples[1::2], strict=True)]
 
+    def choice_of(self, response: str) -> int | None:
+        """The output that a written answer takes: ``Output (a)``, ``(a)``, or that one ``is better``."""
+        verdict = parse_output_ab(response)
+        if verdict is not None:
+            return 0 if verdict == 1.0 else 1
+        letter = None if "Output (" in response else _LETTER.match(response)
+        return "ab".index(letter[1].lower()) if letter else None
+
     def check_row(self, row: Mapping[str, Any]) -> str:
         """The label says which output is better."""
         return "" if row["label"] in (1, 2) else f"the label is {row['label']!r}, and it must be 1 or 2"
@@ -150,18 +163,24 @@ def _questions(row: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def pair_item(first: Mapping[str, Any], second: Mapping[str, Any]) -> BenchmarkItem:
-    """The item of a pair from the records of its two orders, as it stands and swapped."""
+    """The item of a pair from the records of its two orders, as it stands and swapped.
+
+    An order whose log-odds are NaN has no answer that could be read: it is not right, and tells nothing of places.
+    """
     odds = [float(r["resps"][0][0][0]) - float(r["resps"][1][0][0]) for r in (first, second)]
-    taken = [0 if odd > 0 else 1 for odd in odds]  # the place that was taken; a tie is the second, as in argmin
+    # the place that was taken; a tie is the second, as in argmin
+    taken = [None if math.isnan(odd) else 0 if odd > 0 else 1 for odd in odds]
     golds = [int(record["doc"]["gold"]) for record in (first, second)]
     right = [place == gold for place, gold in zip(taken, golds, strict=True)]
-    towards_better = sum(odd if gold == 0 else -odd for odd, gold in zip(odds, golds, strict=True))
+    read = [odd if gold == 0 else -odd for odd, gold in zip(odds, golds, strict=True) if not math.isnan(odd)]
+    towards_better = sum(read)
     scores = {
         "acc": sum(right) / 2,
         "acc_both": float(all(right)),
-        "agreement": float(right[0] == right[1]),
-        "acc_debiased": 0.5 if towards_better == 0 else float(towards_better > 0),
-        "first_pos_rate": sum(place == 0 for place in taken) / 2,
+        "agreement": float(len(read) == 2 and right[0] == right[1]),
+        "acc_debiased": 0.0 if not read else 0.5 if towards_better == 0 else float(towards_better > 0),
+        "first_pos_rate": taken.count(0) / len(read) if read else 0.0,
     }
-    response = " / ".join(_CHOICES[place] for place in taken)
-    return BenchmarkItem(first["doc_hash"], first["doc"]["question"], response, scores)
+    response = " / ".join("unreadable" if place is None else _CHOICES[place] for place in taken)
+    weights = {} if len(read) == 2 else {"first_pos_rate": len(read) / 2}
+    return BenchmarkItem(first["doc_hash"], first["doc"]["question"], response, scores, weights)

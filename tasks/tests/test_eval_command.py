@@ -26,6 +26,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SELKIT_STORE", str(tmp_path / "store"))
     write("gsm8k/test.jsonl", [{"question": f"What is {i} + 1?", "answer": f"#### {i + 1}"} for i in range(12)])
     write("llmbar/natural.jsonl", QUESTIONS)
+    choices = {"text": ["one", "two"], "label": ["A", "B"]}
+    for split in ("test", "train"):
+        write(f"arc_easy/{split}.jsonl", [{"id": "a", "question": "Which?", "choices": choices, "answerKey": "A"}])
     return tmp_path
 
 
@@ -111,9 +114,26 @@ def test_partial_scores_what_is_there(folder: Path) -> None:
     """The rows that have an output, extras left aside."""
     rows = [json.loads(line) for line in outputs(wrong=3).read_text("utf-8").splitlines()]
     write("outputs.jsonl", [*rows[2:], {"id": "99", "response": "x"}])
-    metric = found("-b", "gsm8k", "--responses", "outputs.jsonl", "--partial", "--data", ".")["benchmarks"]["gsm8k"]
+    document = found("-b", "gsm8k", "--responses", "outputs.jsonl", "--partial", "--data", ".")
+    metric = document["benchmarks"]["gsm8k"]
     assert metric["metrics"]["exact_match"]["n"] == 10
     assert metric["metrics"]["exact_match"]["value"] == 0.9
+    assert metric["remarks"] == ["2 of 12 questions have no stored response and are left out, by id '0', '1'"]
+    assert document["left_out"] == ["1 responses that no row asks for, by id '99'"]
+
+
+def test_partial_leaves_out_what_two_responses_contradict(folder: Path) -> None:
+    """An id with two responses stands for no row; one that comes twice with the same response stands for its row."""
+    rows = [json.loads(line) for line in outputs(wrong=3).read_text("utf-8").splitlines()]
+    write("outputs.jsonl", [*rows, rows[4], {"id": 5, "response": "No."}])
+    document = found("-b", "gsm8k", "--responses", "outputs.jsonl", "--partial", "--data", ".")
+    assert document["benchmarks"]["gsm8k"]["metrics"]["exact_match"] == {
+        "value": pytest.approx(8 / 11),
+        "se": pytest.approx((8 / 11 * 3 / 11 / 10) ** 0.5),
+        "n": 11,
+    }
+    assert document["left_out"] == ["1 ids that come twice with different responses, '5'"]
+    assert "left out: 1 ids" in run("-b", "gsm8k", "--responses", "outputs.jsonl", "--partial", "--data", ".").stdout
 
 
 def test_a_sample_is_drawn_by_the_seed(folder: Path) -> None:
@@ -179,6 +199,50 @@ def test_a_model_that_always_takes_the_first_is_shown_as_bound_to_the_place(fold
     assert shown.stdout.splitlines()[-1] == f"llmbar_natural: {remark}."
 
 
+def answers(*texts: str) -> Path:
+    """Responses to LLMBar's questions by their number: those of a pair stand side by side."""
+    return write("answers.jsonl", [{"id": i, "response": text} for i, text in enumerate(texts)])
+
+
+def test_stored_answers_to_llmbar_are_read(folder: Path) -> None:
+    """Always "(a)" is bound to the place; the better output in both orders is right, by id and by prompt."""
+    words = ("-b", "llmbar_set", "--responses", "answers.jsonl", "--data", ".", "-o", "out")
+    answers(*["(a)"] * 12)
+    always = found(*words)["benchmarks"]["llmbar_natural"]
+    values = {name: metric["value"] for name, metric in always["metrics"].items()}
+    assert values == {"acc": 0.5, "acc_both": 0.0, "agreement": 0.0, "acc_debiased": 0.5, "first_pos_rate": 1.0}
+    assert always["metrics"]["acc"] == {"value": 0.5, "se": 0.0, "n": 6}
+    assert "takes the first output in 100% of the questions" in always["remarks"][0]
+    better = [letter for row in QUESTIONS for letter in ("ab" if row["label"] == 1 else "ba")]
+    answers(*[f"Output ({letter}) is better." for letter in better])
+    right = found(*words)["benchmarks"]["llmbar_natural"]
+    assert {right["metrics"][name]["value"] for name in ("acc", "acc_both", "agreement", "acc_debiased")} == {1.0}
+    assert right["remarks"] == []
+
+
+def test_an_answer_that_names_no_output_is_not_right(folder: Path) -> None:
+    """It is counted, it takes no place, and its pair is not in agreement; half a pair is no pair with --partial."""
+    words = ("-b", "llmbar_set", "--responses", "answers.jsonl", "--data", ".")
+    better = [letter for row in QUESTIONS for letter in ("ab" if row["label"] == 1 else "ba")]
+    answers("Who knows?", *[f"({letter})" for letter in better[1:]])
+    benchmark = found(*words)["benchmarks"]["llmbar_natural"]
+    values = {name: metric["value"] for name, metric in benchmark["metrics"].items()}
+    assert values["acc"] == pytest.approx(11 / 12)
+    assert values["acc_both"] == values["agreement"] == pytest.approx(5 / 6)
+    assert values["first_pos_rate"] == pytest.approx(better[1:].count("a") / 11)
+    assert benchmark["remarks"] == ["1 of 12 responses name no choice and are not right"]
+    answers(*[f"({letter})" for letter in better[:-1]])
+    assert found(*words, "--partial")["benchmarks"]["llmbar_natural"]["metrics"]["acc"] == {
+        "value": 1.0,
+        "se": 0.0,
+        "n": 5,
+    }
+    answers(*["Neither."] * 12)
+    refused = run(*words)
+    assert refused.exit_code != 0
+    assert "names a choice" in str(refused.exception)
+
+
 def test_no_index_of_tasks_is_built(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """lm-eval's index of fourteen thousand tasks takes many seconds: every manager that is made leaves it out."""
     from lm_eval.tasks import TaskManager
@@ -205,7 +269,8 @@ def test_no_index_of_tasks_is_built(folder: Path, monkeypatch: pytest.MonkeyPatc
         (("-b", "gsm8k"), 2, "name either a MODEL or stored outputs"),
         (("-b", "mmlu", "--responses", "outputs.jsonl", "--data", "."), 4, "mmlu/abstract_algebra/test.jsonl"),
         (("-b", "gsm8k", "--responses", "nowhere.jsonl", "--data", "."), 4, "there is no file nowhere.jsonl"),
-        (("-b", "llmbar_set", "--responses", "outputs.jsonl", "--data", "."), 2, "compares likelihoods"),
+        (("-b", "arc_easy", "--responses", "outputs.jsonl", "--data", "."), 2, "compares likelihoods"),
+        (("-b", "llmbar_set", "--responses", "outputs.jsonl", "--data", "."), 4, "names a choice"),
         (("no/model", "-b", "gsm8k", "--data", "."), 4, "no/model"),
         (("tiny:bytes", "-b", "gsm8k", "--data", ".", "--template", "chat"), 2, "no chat template"),
         (("tiny:bytes", "-b", "gsm8k", "--data", ".", "--sample", "0"), 2, "--sample is a number of rows"),
