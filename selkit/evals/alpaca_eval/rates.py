@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -118,7 +118,7 @@ def win_rates(annotations: Annotations, settings: RateSettings, assets: LcAssets
     left_out = {name: Counter(row.reason for row in annotations.left_out if row.model == name) for name in models}
     if settings.mode == "direct":
         gamma = _joint(models) if settings.difficulty == "joint" else dict.fromkeys(models)
-        found = {name: _direct(rows, gamma[name], settings) for name, rows in models.items()}
+        found = {name: _direct(name, rows, gamma[name], settings) for name, rows in models.items()}
     else:
         if assets is None:
             raise UsageError("the official mode needs AlpacaEval's assets: read them with read_assets")
@@ -153,13 +153,13 @@ def _official(name: str, rows: Sequence[Annotation], assets: LcAssets, settings:
     arrays = _arrays(rows)
     data = Comparisons(arrays.preference, arrays.gap, _looked_up(name, rows, assets), arrays.groups)
     found = official_win_rate(data, assets, bootstraps=settings.bootstraps, seed=settings.seed)
-    return found if name not in baselines else _against_itself(found)
+    return replace(_against_itself(found), theta=None) if name in baselines else found
 
 
 def _against_itself(found: LengthControlled) -> LengthControlled:
-    """AlpacaEval sets the rate of the baseline itself to 50."""
-    known = asdict(found) | {"lc_win_rate": 50.0, "lc_se": None, "lc_low": None, "lc_high": None, "theta": None}
-    return LengthControlled(**known | {"reason": "the model is the baseline, which makes it 50 by construction"})
+    """AlpacaEval sets the rate of the baseline itself to 50, whatever a judge said of it."""
+    known = replace(found, lc_win_rate=50.0, lc_se=None, lc_low=None, lc_high=None, identified=True)
+    return replace(known, reason="the model is the baseline, which makes it 50 by construction")
 
 
 def _looked_up(name: str, rows: Sequence[Annotation], assets: LcAssets) -> Floats:
@@ -178,9 +178,9 @@ def _looked_up(name: str, rows: Sequence[Annotation], assets: LcAssets) -> Float
     return np.array([assets.difficulty[row.index] for row in rows if row.index is not None])
 
 
-def _direct(rows: Sequence[Annotation], gamma: Floats | None, settings: RateSettings) -> LengthControlled:
+def _direct(name: str, rows: Sequence[Annotation], gamma: Floats | None, settings: RateSettings) -> LengthControlled:
     arrays = _arrays(rows)
-    return direct_win_rate(
+    found = direct_win_rate(
         arrays.preference,
         arrays.length,
         arrays.baseline_length,
@@ -189,6 +189,7 @@ def _direct(rows: Sequence[Annotation], gamma: Floats | None, settings: RateSett
         bootstraps=settings.bootstraps,
         seed=settings.seed,
     )
+    return _against_itself(found) if {row.baseline for row in rows} == {name} else found
 
 
 def _joint(models: Mapping[str, Sequence[Annotation]]) -> dict[str, Floats]:

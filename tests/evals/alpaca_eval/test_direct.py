@@ -53,6 +53,24 @@ def test_a_model_against_itself_gets_50(world: Any, direct: Callable[..., Any]) 
     assert one["identified"]
 
 
+@pytest.mark.parametrize("more", ["", " and some more words"])
+def test_whatever_the_judge_said_of_a_model_against_itself(world: Any, direct: Callable[..., Any], more: str) -> None:
+    """A judge that likes one place better, or a second sample that is always longer: 50, as in official mode."""
+    rows = [
+        {
+            "index": row["index"],
+            "generator_2": "base",
+            "output_2": row["output"] + more,
+            "preference": 1.0 if k % 3 else 2.0,
+        }
+        for k, row in enumerate(world.eval_set)
+    ]
+    (one,) = direct(world.write("noisy.jsonl", rows), options=("--eval-set", world.write_eval_set())).models
+    assert one["win_rate"] < 40
+    assert (one["lc_win_rate"], one["lc_se"], one["lc_ci"], one["identified"]) == (50, None, None, True)
+    assert "by construction" in one["reason"]
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_handful_of_rows(world: Any, direct: Callable[..., Any], count: int) -> None:
     """Rates of one, two and three comparisons are finite or null, never NaN."""
