@@ -31,6 +31,7 @@ class StoredOutputs:
         by: 'id' or 'prompt'.
         used: What was asked for so far.
         double: Ids or prompts that come twice with different responses, which stand for no row.
+        numbered: The benchmark of each id that was taken for the number of a row.
     """
 
     path: Path
@@ -38,15 +39,30 @@ class StoredOutputs:
     by: str
     used: set[str] = field(default_factory=set)
     double: Sequence[str] = ()
+    numbered: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def digest(self) -> str:
         """Digest of the file."""
         return digest_file(self.path)
 
-    def find(self, request: Instance) -> str | None:
-        """The response to a request; None where there is none."""
-        return self.response(_ids(request), request.args[0])
+    def find(self, request: Instance, label: str) -> str | None:
+        """The response to a request of a benchmark; None where there is none.
+
+        Raises:
+            DataError: It goes by the number of a row, and has been taken for a row of another benchmark.
+        """
+        number = str(request.doc_id)
+        names = _ids(request)
+        found = self.response([*names, f"{label}/{number}"] if names == [number] else names, request.args[0])
+        if found is not None and self.by == "id" and names == [number] and number in self.responses:
+            other = self.numbered.setdefault(number, label)
+            if other != label:
+                raise DataError(
+                    f"{self.path}: id {number!r} is the number of a row of {other} and of {label}: write it as "
+                    f"{label}/{number}, and so all others, or give prompts in place of ids"
+                )
+        return found
 
     def response(self, ids: Sequence[str], prompt: str) -> str | None:
         """The response to a prompt, by what the file is joined by; None where there is none."""
@@ -183,7 +199,7 @@ def outputs_lm(outputs: StoredOutputs, partial: bool, benchmark: Benchmark) -> A
             raise UsageError("this benchmark measures perplexity, which stored responses do not have")
 
         def _found(self, requests: list[Instance]) -> list[str | None]:
-            found = [outputs.find(request) for request in requests]
+            found = [outputs.find(request, benchmark.label) for request in requests]
             self.asked |= {request.doc_id for request in requests}
             lacking = [request for request, text in zip(requests, found, strict=True) if text is None]
             self.missing |= {request.doc_id: (_ids(request)[0], request.args[0]) for request in lacking}

@@ -110,6 +110,20 @@ def test_outputs_that_do_not_fit_are_counted_and_named(folder: Path, change: Any
     assert message in capsys.readouterr().err
 
 
+def test_numbers_of_rows_stand_for_those_of_one_benchmark(folder: Path, capsys: Any) -> None:
+    """Two benchmarks both have a row 0: a bare number would stand for both, so the benchmark is named before it."""
+    outputs(wrong=3)
+    words = ["-b", "gsm8k", "-b", "llmbar_set", "--data", ".", "--responses"]
+    write("bare.jsonl", [{"id": i, "response": "(a)"} for i in range(12)])
+    assert main(["eval", *words, "bare.jsonl"]) == 4
+    assert "'0' is the number of a row of gsm8k and of llmbar_natural: write it as" in capsys.readouterr().err
+    rows = [{"id": f"gsm8k/{i}", "response": f"The answer is {i + 1}."} for i in range(12)]
+    write("named.jsonl", [*rows, *({"id": f"llmbar_natural/{i}", "response": "(a)"} for i in range(12))])
+    metrics = {name: one["metrics"] for name, one in found(*words, "named.jsonl")["benchmarks"].items()}
+    assert metrics["gsm8k"]["exact_match"]["value"] == 1.0
+    assert metrics["llmbar_natural"]["acc"]["value"] == 0.5
+
+
 def test_partial_scores_what_is_there(folder: Path) -> None:
     """The rows that have an output, extras left aside."""
     rows = [json.loads(line) for line in outputs(wrong=3).read_text("utf-8").splitlines()]
