@@ -27,8 +27,9 @@ def find_data(benchmark: Benchmark, data: Path | None = None) -> dict[str, Path]
 
     Args:
         benchmark: The benchmark.
-        data: The folder that holds its files under their names, or the one file of a benchmark of one split. By default
-            they are looked for among the shared data, then among what was prefetched.
+        data: The folder that holds its files under their names, itself or in its ``benchmarks/``; or the one file of a
+            benchmark of one split. By default they are looked for among the shared data, then among what was
+            prefetched.
 
     Raises:
         DataError: One is missing, and the sentence names the file that would serve; or its rows are not those of the
@@ -136,7 +137,8 @@ def load_splits(splits: Mapping[str, str], **_: Any) -> dict[str, Any]:
 
 def _places(benchmark: Benchmark, name: str, data: Path | None) -> list[Path]:
     if data is not None:  # what was named and is not there is not replaced by something else
-        return [data, data / name] if len(benchmark.splits) == 1 else [data / name]
+        inside = [data / name, data / "benchmarks" / name]
+        return [data, *inside] if len(benchmark.splits) == 1 else inside
     shared = os.environ.get("SELKIT_SHARED_DATA")
     return [*([Path(shared) / "benchmarks" / name] if shared else []), fetched_folder() / name]
 

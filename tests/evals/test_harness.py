@@ -231,13 +231,14 @@ def test_texts_and_functions_survive_the_yaml(text: str, tmp_path: Path) -> None
 
 
 def test_data_is_found_by_name_or_among_the_shared_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file, a folder that holds it under its name, or the shared data; what was named goes first."""
+    """A file, a folder that holds it (itself or as benchmarks), or the shared data; what was named goes first."""
     own = write_rows(tmp_path / "own" / "riddles" / "rows.jsonl", ROWS[:2])
     shared = write_rows(tmp_path / "shared" / "benchmarks" / "riddles" / "rows.jsonl")
     monkeypatch.setenv("SELKIT_SHARED_DATA", str(tmp_path / "shared"))
     assert find_data(Riddles()) == {"test": shared}
     assert find_data(Riddles(), own) == {"test": own}
     assert find_data(Riddles(), tmp_path / "own") == {"test": own}
+    assert find_data(Riddles(), tmp_path / "shared") == {"test": shared}
     with pytest.raises(DataError, match="elsewhere"):
         find_data(Riddles(), tmp_path / "elsewhere")
 
