@@ -243,7 +243,7 @@ def test_the_preference_is_that_of_the_log_probabilities(serve: Serve) -> None:
     found = place.run("-p", "template=alpaca-eval", "-o", "out").facts
     body = place.server.calls[0].body
     assert (body["max_tokens"], body["logprobs"], body["top_logprobs"]) == (1, True, 5)
-    assert "temperature" not in body  # the API's own default is 1
+    assert body["temperature"] == 1  # said, since vLLM would take the model's own
     assert found["outcomes"] == {"malformed": 4, "ok": 4}
     stored = passes(place.folder)
     assert stored["r0", "first"]["preference"] == pytest.approx(1 / (1 + 2.718281828459045**-0.5))
