@@ -35,8 +35,9 @@ class Scorer(BaseSelector):
 
     Attributes:
         higher_is_better: Whether large scores are chosen first.
-        independent: Whether a row's score depends on that row alone. After an interruption the host then hands over
-            only the rows that have no score yet.
+        independent: Whether a row's score depends on that row and the context alone, not on the rows handed over with
+            it. After an interruption the host then hands over only the rows that have no score yet, with the same
+            context (whose trainings, stored scores and embeddings are those of the whole pool).
         by_length: Whether the host hands the rows over sorted by length, longest first, so that a model's batches of
             neighbours carry little padding.
         code_version: Stands in for the digest of the component's source in the key of stored scores, for authors who

@@ -59,9 +59,7 @@ def tracks_progress(subject: SelectorSubject) -> None:
 def killed_pass_resumes(subject: SelectorSubject) -> None:
     """Scores of a pass that was killed half-way and taken up again are those of one that was not."""
     whole = dict(zip(subject.pool.ids, subject.scores(), strict=True))
-    later = subject.pool.without(subject.pool.ids[: len(subject.pool) // 2])
-    alone = zip(later.ids, subject.scores(pool=later), strict=True)
-    changed = [i for i, score in alone if not same_score(score, whole[i])]
+    changed = [i for i, score in subject.directly(_second_half).items() if not same_score(score, whole[i])]
     expect(
         not changed,
         f"{len(changed)} rows have another score when the rows before them are missing, e.g. {changed[:1]}: "
@@ -82,6 +80,12 @@ SCORER_CHECKS: tuple[Check[Any], ...] = (
     killed_pass_resumes,
 )
 """Checks that apply to scorers alone."""
+
+
+def _second_half(component: BaseSelector, pool: Pool, ctx: Context) -> dict[str, RowScore]:
+    """What a pass says that is taken up again half-way: the context is that of the whole pool, as the host's is."""
+    later = pool.without(pool.ids[: len(pool) // 2])
+    return dict(zip(later.ids, scored(component, later, ctx), strict=True))
 
 
 def _after_a_kill(subject: SelectorSubject) -> dict[str, float]:
