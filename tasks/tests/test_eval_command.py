@@ -238,12 +238,12 @@ def test_an_answer_that_names_no_output_is_not_right(folder: Path) -> None:
     """It is counted, it takes no place, and its pair is not in agreement; half a pair is no pair with --partial."""
     words = ("-b", "llmbar_set", "--responses", "answers.jsonl", "--data", ".")
     better = [letter for row in QUESTIONS for letter in ("ab" if row["label"] == 1 else "ba")]
-    answers("Who knows?", *[f"({letter})" for letter in better[1:]])
+    answers("(a)", "Who knows?", *[f"({letter})" for letter in better[2:]])  # (b) would be right
     benchmark = found(*words)["benchmarks"]["llmbar_natural"]
     values = {name: metric["value"] for name, metric in benchmark["metrics"].items()}
     assert values["acc"] == pytest.approx(11 / 12)
     assert values["acc_both"] == values["agreement"] == pytest.approx(5 / 6)
-    assert values["first_pos_rate"] == pytest.approx(better[1:].count("a") / 11)
+    assert values["first_pos_rate"] == pytest.approx(6 / 11)
     assert benchmark["remarks"] == ["1 of 12 responses name no choice and are not right"]
     answers(*[f"({letter})" for letter in better[:-1]])
     assert found(*words, "--partial")["benchmarks"]["llmbar_natural"]["metrics"]["acc"] == {
