@@ -93,7 +93,8 @@ def test_a_tiny_model_from_rows_to_items(prompts: Path, rows: list, tmp_path: Pa
     model = load_model("tiny:bytes?context=4096&layers=1")
     job = BenchmarkJob(build("benchmark", "ifeval", {}), {"train": prompts}, sample=4, max_new_tokens=6)
     items = run(job, model, Store(tmp_path / "store"))
-    assert list(items[0]) == ["item", "prompt", "response", "cluster", *PROMPT_METRICS, *INSTRUCTION_METRICS, *WEIGHTS]
+    metrics = [*PROMPT_METRICS, *INSTRUCTION_METRICS, *WEIGHTS]
+    assert list(items[0]) == ["item", "prompt", "response", "cluster", "truncated", *metrics]
     drawn = [[row["prompt"] for row in rows].index(item["prompt"]) for item in items]
     assert len(set(drawn)) == 4
     assert max(drawn) > 100
