@@ -14,6 +14,7 @@ from selkit import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("selkit.cli.run", "Run an experiment: select, train, answer, judge, compare, report."),
+    "report": ("selkit.cli.report", "Write the reports of finished runs: HTML, Markdown, JSON."),
     "init": ("selkit.cli.init", "Write a commented experiment spec for your own pool."),
     "pool": ("selkit.cli.pool", "Look at a pool, or write it in selkit's own columns."),
     "select": ("selkit.cli.select", "Choose rows of a pool with a selector, within a budget."),

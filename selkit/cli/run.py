@@ -49,7 +49,7 @@ def command(spec: str | None, output: str | None, store: str | None, as_json: bo
         )
         for line in [*document["sentences"], *document["claims"]]:
             console.result(line.rstrip(".") + ".")
-        console.result(f"report: {folder / 'report' / 'report.md'}")
+        console.result(f"report: {folder / 'report' / 'report.html'}")
     if failures := document["failures"]:
         raise WorkFailed(
             f"{len(failures)} cells failed, the first is {failures[0]['cell']} ({failures[0]['error']}): the others "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -107,12 +106,3 @@ def _file(cell: Cell, label: str, ending: str) -> str:
 def _write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_text(path, "".join(f"{canonical_json(row)}\n" for row in rows))
-
-
-def read_document(folder: Path) -> dict[str, Any]:
-    """report.json of a finished run."""
-    path = folder / "report" / "report.json"
-    if not path.is_file():
-        raise DataError(f"{folder} holds no finished run: run `selkit run ... -o {folder}` first")
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return document

@@ -1,0 +1,7 @@
+"""report.html: one self-contained page that shows what report.json and the items of a run hold."""
+
+from __future__ import annotations
+
+from selkit.report.html.page import html_page
+
+__all__ = ["html_page"]

@@ -1,0 +1,67 @@
+"""What the experiment says, first in sentences, then as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from selkit.report.html.elements import Markup, join, tag
+from selkit.report.html.tables import html_table, note
+from selkit.report.tables import VERDICT_COLUMNS, verdict_rows
+
+MARKS = {
+    "BEATS": "\N{BLACK UP-POINTING TRIANGLE}",
+    "WORSE": "\N{BLACK DOWN-POINTING TRIANGLE}",
+    "EQUIVALENT": "\N{IDENTICAL TO}",
+    "NOT_WORSE": "\N{GREATER-THAN OR EQUAL TO}",
+    "INCONCLUSIVE": "?",
+    "UNDERPOWERED": "\N{WHITE CIRCLE}",
+    "INCOMPLETE": "\N{HORIZONTAL ELLIPSIS}",
+}
+"""A sign for every verdict word, so that none is told by its colour alone."""
+
+
+def badge(word: str) -> Markup:
+    """A verdict word with its sign."""
+    sign = tag("span", MARKS.get(word, ""), aria_hidden="true")
+    return tag("span", sign, " ", word.replace("_", " "), class_=f"badge {word.lower()}")
+
+
+def verdicts(document: Mapping[str, Any]) -> Markup:
+    """The sentences, and what cannot be claimed."""
+    words = [row["verdict"] for row in document["verdicts"]]
+    lines = [
+        tag("li", badge(word), " ", tag("span", f"{sentence}."))
+        for word, sentence in zip(words, document["sentences"], strict=True)
+    ]
+    claims = [tag("li", claim) for claim in document["claims"]]
+    return join(
+        tag("ul", lines, class_="sentences") if lines else tag("p", "There is nothing to compare with the control."),
+        [tag("h3", "What this experiment cannot claim"), tag("ul", claims)] if claims else None,
+    )
+
+
+def failures(document: Mapping[str, Any]) -> Markup:
+    """Cells without a result, with the reason."""
+    if not document["failures"]:
+        return Markup()
+    lines = [tag("li", tag("b", row["cell"]), ": ", row["error"]) for row in document["failures"]]
+    said = "The same command tries these again; until they are there, what they touch is INCOMPLETE."
+    return join(tag("ul", lines), note(said))
+
+
+def verdict_table(document: Mapping[str, Any]) -> Markup:
+    """Every verdict with its numbers."""
+    if not document["verdicts"]:
+        return Markup()
+    place = VERDICT_COLUMNS.index("verdict")
+    rows = [[*row[:place], badge(row[place]), *row[place + 1 :]] for row in verdict_rows(document["verdicts"])]
+    return join(
+        html_table(VERDICT_COLUMNS, rows),
+        note(
+            "Effects are differences in points of 100 from the control. The 95% interval is unadjusted; the "
+            "simultaneous one holds for all comparisons of the family at once. 'Detectable' is the difference that "
+            "would be found with a power of 80%. An arm with borrowed variance had one run: how much its runs would "
+            "differ is taken from the other arms."
+        ),
+    )

@@ -1,0 +1,36 @@
+"""Tables and notes of the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from selkit.report.html.elements import Markup, tag
+
+_NUMBER = re.compile(r"[+\-<]?[\d.,]+%?( to [+\-]?[\d.,]+%?)?")
+
+
+def html_table(columns: Sequence[str], rows: Iterable[Sequence[str | Markup]]) -> Markup:
+    """A table that scrolls sideways where the screen is narrow; columns of numbers are set to the right."""
+    body = [list(row) for row in rows]
+    right = ["n" if _numeric([row[place] for row in body]) else None for place in range(len(columns))]
+    head = [tag("th", name, scope="col", class_=numeric) for name, numeric in zip(columns, right, strict=True)]
+    lines = [
+        tag("tr", [tag("td", cell, class_=numeric) for cell, numeric in zip(row, right, strict=True)]) for row in body
+    ]
+    return scrolling(tag("table", tag("thead", tag("tr", head)), tag("tbody", lines)))
+
+
+def scrolling(content: Markup) -> Markup:
+    """Wide content in a frame of its own, which the keyboard can scroll, too."""
+    return tag("div", content, class_="wide", tabindex="0")
+
+
+def note(text: str) -> Markup:
+    """How to read what stands above."""
+    return tag("p", text, class_="how")
+
+
+def _numeric(cells: Sequence[str]) -> bool:
+    filled = [cell for cell in cells if cell]
+    return bool(filled) and all(not isinstance(cell, Markup) and _NUMBER.fullmatch(cell) for cell in filled)
