@@ -19,10 +19,23 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Error numbers that mean: no more bytes go there (disk full, quota used up, file size limit)."""
 
 
+_digests: dict[tuple[str, int, int], str] = {}
+
+
 def digest_file(path: str | Path) -> str:
     """SHA-256 of a file's bytes, 64 hex digits; reads it in blocks."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_unchanged(path: str | Path) -> str:
+    """As :func:`digest_file`, computed once per process as long as the file's size and time of change stay the same."""
+    real = os.path.realpath(path)
+    stat = os.stat(real)
+    key = (real, stat.st_size, stat.st_mtime_ns)
+    if key not in _digests:
+        _digests[key] = digest_file(real)
+    return _digests[key]
 
 
 def digest_text(text: str) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +22,11 @@ from selkit.api import Benchmark, BenchmarkItem, DataError, PromptTemplate, Work
 from selkit.api.tasks import FUNCTION
 from selkit.evals.data import check_rows, read_rows
 from selkit.evals.lm import as_lm
+from selkit.files import digest_unchanged
 from selkit.models import models_cache
 from selkit.models.engines import Engine, TextModel, engine_of
 from selkit.plugins import check_requirements, provenance
-from selkit.store import Artifact, Draft, Key, Store, digest_file
+from selkit.store import Artifact, Draft, Key, Store, package_version
 
 if TYPE_CHECKING:
     from lm_eval.api.task import Task
@@ -87,7 +87,7 @@ def benchmark_key(
     engine = engine or engine_of("hf")
     packages = {name: _version(name) for name in sorted({"lm_eval", *job.benchmark.requires})}
     versions = {"selkit": __version__, "bridge": str(_BRIDGE)} | packages | engine.versions
-    data = {f"data:{split}": digest_file(path) for split, path in job.data.items()}
+    data = {f"data:{split}": digest_unchanged(path) for split, path in job.data.items()}
     inputs = {"weights": weights, "template": template.digest, **data}
     made_by = provenance(job.benchmark) | versions
     conditions = engine.conditions(threads) | ({} if engine.name == "hf" else {"engine": engine.name})
@@ -243,10 +243,8 @@ def _chosen(job: BenchmarkJob, records: int) -> list[int]:
 
 
 def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # an engine of another kind may do without, and some modules are no package
-        return "absent"
+    # an engine of another kind may do without, and some modules are no package
+    return package_version(package) or "absent"
 
 
 @contextmanager

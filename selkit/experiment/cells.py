@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from selkit.models.conversations import AnsweredTurns, answer_turns
 from selkit.models.engines import EngineName, TextModel, engine_of
 from selkit.models.generate import answer_rows
 from selkit.pools import TestSet, load_pool
-from selkit.store import Artifact, Draft, Key, Store, atomic_write_text, canonical_json, read_jsonl
+from selkit.store import Artifact, Draft, Key, Store, atomic_write_text, canonical_json, package_version, read_jsonl
 from selkit.train import Recipe, TrainReport, train
 
 RESPONSES = "responses.jsonl"
@@ -237,4 +236,4 @@ def _weights(job: CellJob, training: TrainingJob, store: Store) -> Artifact:
 
 
 def _versions(*packages: str) -> dict[str, str]:
-    return {"selkit": __version__, **{package: version(package) for package in packages}}
+    return {"selkit": __version__, **{package: package_version(package) or "absent" for package in packages}}

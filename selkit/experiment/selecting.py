@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from selkit.api import Pool
@@ -45,15 +46,15 @@ def choose_all(experiment: Experiment) -> dict[Cell, Chosen]:
     chosen: dict[Cell, Chosen] = {}
     for cell in experiment.cells:
         if cell.arm == ANCHOR:
-            chosen[cell] = _choose(experiment, experiment.arm(ANCHOR), cell, Arms())
+            chosen[cell] = _choose(experiment, experiment.arm(ANCHOR), cell, Arms)
     for wave in waves(experiment.arms):
         for arm in wave:
             for cell in (c for c in experiment.cells if c.arm == arm.name):
-                chosen[cell] = _choose(experiment, arm, cell, _others(experiment, cell, chosen))
+                chosen[cell] = _choose(experiment, arm, cell, partial(others_of, experiment, cell, chosen))
     return {cell: chosen[cell] for cell in experiment.cells}
 
 
-def _others(experiment: Experiment, cell: Cell, chosen: Mapping[Cell, Chosen]) -> Arms:
+def others_of(experiment: Experiment, cell: Cell, chosen: Mapping[Cell, Chosen]) -> Arms:
     """What the other arms chose: the methods at the largest budget, and every arm at the cell's own."""
     arms = {arm.name: arm for arm in experiment.arms}
     peers = {c: s for c, s in chosen.items() if c.pool == cell.pool and c.arm not in (ANCHOR, cell.arm)}
@@ -67,10 +68,10 @@ def _others(experiment: Experiment, cell: Cell, chosen: Mapping[Cell, Chosen]) -
     return Arms(chosen=union, named=named)
 
 
-def _choose(experiment: Experiment, arm: Arm, cell: Cell, others: Arms) -> Chosen:
+def _choose(experiment: Experiment, arm: Arm, cell: Cell, others: Callable[[], Arms]) -> Chosen:
     pool = experiment.pools[cell.pool]
     training = ComponentTraining(experiment.store)
-    key = _key(arm, cell, pool, others if arm.selector.after_others else Arms(), training)
+    key = selection_key(arm, cell, pool, others() if arm.selector.after_others else Arms(), training)
 
     def make(draft: Draft) -> None:
         result = select(
@@ -80,17 +81,18 @@ def _choose(experiment: Experiment, arm: Arm, cell: Cell, others: Arms) -> Chose
             seed=cell.seed,
             store=experiment.store,
             base_model=experiment.spec.model,
-            arms=others,
+            arms=others(),
             training=training,
             chat=experiment.chat,
             max_failed=experiment.spec.max_failed,
         )
         _write(draft, result)
 
-    return _read(cell, experiment.store.obtain(key, make))
+    return read_choice(cell, experiment.store.obtain(key, make))
 
 
-def _key(arm: Arm, cell: Cell, pool: Pool, others: Arms, training: ComponentTraining) -> Key:
+def selection_key(arm: Arm, cell: Cell, pool: Pool, others: Arms, training: ComponentTraining) -> Key:
+    """What the selection of a cell depends on; ``others`` are empty for a selector that looks at no other arm."""
     selector = arm.selector
     inputs = {"pool": pool.fingerprint, **component_inputs(selector, training)}
     for kind, group in (("chosen", others.chosen), ("named", others.named)):
@@ -108,7 +110,8 @@ def _write(draft: Draft, result: SelectionResult) -> None:
     draft.record(selected=len(result.ids), scores=list(result.spent))
 
 
-def _read(cell: Cell, artifact: Artifact) -> Chosen:
+def read_choice(cell: Cell, artifact: Artifact) -> Chosen:
+    """The stored selection of a cell."""
     document = json.loads(artifact.file(CHOICE).read_text(encoding="utf-8"))
     rows = artifact.file(ROWS)
     return Chosen(cell, tuple(document["ids"]), document["facts"], rows, document["fingerprint"], artifact.digest)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from selkit.api import (
@@ -29,6 +28,7 @@ from selkit.models.passes import CPU, GPU
 from selkit.models.refs import check_model, resolve
 from selkit.models.templates import prompt_template
 from selkit.models.vllm_engine import CPU_TOGETHER, GPU_TOGETHER
+from selkit.store import package_version
 
 if TYPE_CHECKING:
     from selkit.models.client import ChatService
@@ -234,7 +234,4 @@ def _conditions(device: str, threads: int) -> dict[str, Any]:
 
 
 def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "absent"
+    return package_version(package) or "absent"

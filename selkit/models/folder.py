@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from selkit.api import DataError
-from selkit.files import digest_file
+from selkit.files import digest_unchanged
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -37,7 +36,7 @@ class ModelFolder:
         """64 hex digits over the names and bytes of the weights, the configuration and the tokenizer."""
         total = hashlib.sha256()
         for path in model_files(self.path):
-            total.update(f"{path.relative_to(self.path).as_posix()}\0{_digest(path)}\n".encode())
+            total.update(f"{path.relative_to(self.path).as_posix()}\0{digest_unchanged(path)}\n".encode())
         return total.hexdigest()
 
 
@@ -103,16 +102,3 @@ def _check_weights(path: Path, ref: str) -> None:
         raise DataError(f"model {ref!r}: {path} is not a safetensors file; copy the model again") from error
     if not ends or 8 + length + max(ends) > size:
         raise DataError(f"model {ref!r}: {path} is cut short; copy the model again")
-
-
-_digests: dict[tuple[str, int, int], str] = {}
-
-
-def _digest(path: Path) -> str:
-    """SHA-256 of a file, computed once per process as long as its size and time of change stay the same."""
-    real = os.path.realpath(path)
-    stat = os.stat(real)
-    key = (real, stat.st_size, stat.st_mtime_ns)
-    if key not in _digests:
-        _digests[key] = digest_file(real)
-    return _digests[key]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -52,7 +53,12 @@ class TinyModel:
     @property
     def vocabulary_digest(self) -> str:
         """Digest of the tokenizer, which is built from the words that this version of selkit knows."""
-        return hashlib.sha256(build_tokenizer(self.vocab).to_str().encode()).hexdigest()
+        return _vocabulary_digest(self.vocab)
+
+
+@lru_cache
+def _vocabulary_digest(vocab: str) -> str:
+    return hashlib.sha256(build_tokenizer(vocab).to_str().encode()).hexdigest()
 
 
 def parse(text: str) -> TinyModel:

@@ -13,6 +13,7 @@ from typing import Any
 
 from selkit import __version__
 from selkit.api import Component
+from selkit.files import digest_unchanged
 from selkit.plugins.manager import manager
 from selkit.plugins.parameters import nested_components
 from selkit.plugins.records import HOST
@@ -68,7 +69,7 @@ def _unit_digest(unit: str, cls: type) -> str:
         return hashlib.sha256(_source(cls).encode()).hexdigest()
     digest = hashlib.sha256()
     for name, path in files:
-        digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        digest.update(f"{name}\0{digest_unchanged(path)}\n".encode())
     return digest.hexdigest()
 
 

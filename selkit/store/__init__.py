@@ -16,6 +16,7 @@ from selkit.store.ledger import LedgerRow, totals
 from selkit.store.measure import measured_since
 from selkit.store.secret import redact, redact_text
 from selkit.store.store import Store
+from selkit.store.versions import package_version
 
 __all__ = [
     "Artifact",
@@ -35,6 +36,7 @@ __all__ = [
     "digest_text",
     "iter_jsonl",
     "measured_since",
+    "package_version",
     "read_jsonl",
     "redact",
     "redact_text",
