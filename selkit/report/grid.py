@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from selkit.report.tables import interval, number, percent, signed, text
+from selkit.report.tables import interval, number, p_value, percent, signed, text
 from selkit.stats import COMPOSITE
 
 Rows = Sequence[Mapping[str, Any]]
@@ -73,9 +73,9 @@ def _flips(rows: Rows) -> GridTable:
             f"{row['better']} of {row['recipes']}",
             percent(row["share"]),
             percent(row["chance_share"]),
-            f"{row['q']:.1f} ({row['q_df']} df, p {_p(row['q_p'])})",
+            f"{row['q']:.1f} ({row['q_df']} df, p {p_value(row['q_p'])})",
             percent(row["i2"]),
-            _p(row["interaction_p_holm"]),
+            p_value(row["interaction_p_holm"]),
             "yes" if row["flips"] else "no",
         ]
         for row in rows
@@ -106,7 +106,7 @@ def _pooled(rows: Rows) -> GridTable:
             f"{row['better']} of {row['places']}",
             signed(row["effect"]),
             interval(row["ci_low"], row["ci_high"]),
-            _p(row["p"]),
+            p_value(row["p"]),
             number(row["tau"], 1),
             interval(row["predicted_low"], row["predicted_high"]),
             percent(row["chance_better"]),
@@ -184,7 +184,7 @@ def _tau(row: Mapping[str, Any]) -> list[str]:
         str(row["points"]),
         number(row["tau"], 2),
         _shares(row["ci_low"], row["ci_high"]),
-        _p(row["p"]),
+        p_value(row["p"]),
         number(row["detectable"], 2),
         ", ".join(number(row[name], 1) for name in ("mde_first", "mde_second") if row[name] is not None),
     ]
@@ -192,9 +192,3 @@ def _tau(row: Mapping[str, Any]) -> list[str]:
 
 def _shares(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{low:.2f} to {high:.2f}"
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return ""
-    return "<0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,10 +1,11 @@
-"""The parts of report.md on the judges: what they said, whether they can be fooled, and what is missing."""
+"""The parts of the reports on the judges: what they said, whether they can be fooled, and what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from selkit.report.grid import GridTable
 from selkit.report.tables import number, percent, table, text
 
 
@@ -12,6 +13,13 @@ def judges(document: Mapping[str, Any]) -> str:
     """Every judge's outcomes and biases, and how canaries did; empty without judges."""
     if not document["judges"]:
         return ""
+    one = judge_table(document)
+    parts = [f"## {one.title}", table(one.columns, one.rows), *_served(document), _canaries(document)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def judge_table(document: Mapping[str, Any]) -> GridTable:
+    """Every judge's outcomes and biases, and whether canaries fooled it."""
     columns = [
         *("test set", "judge", "passes", "outcomes", "first position wins", "contradictions between orders", "canaries")
     ]
@@ -27,8 +35,7 @@ def judges(document: Mapping[str, Any]) -> str:
         ]
         for row in document["judges"]
     ]
-    parts = ["## Judges", table(columns, rows), _served(document), _canaries(document)]
-    return "\n\n".join(part for part in parts if part)
+    return GridTable("Judges", columns, rows, "")
 
 
 def missing(document: Mapping[str, Any]) -> str:
@@ -36,9 +43,17 @@ def missing(document: Mapping[str, Any]) -> str:
     rows = document["missing"]
     if not rows:
         return ""
-    head = "## What the judges did not say"
+    one = missing_table(document)
+    return "\n\n".join(
+        part for part in (f"## {one.title}", table(one.columns, one.rows) if one.rows else "", one.note) if part
+    )
+
+
+def missing_table(document: Mapping[str, Any]) -> GridTable:
+    """How every arm's passes ended; no rows where there is nothing to tell."""
+    title, rows = "What the judges did not say", document["missing"]
     if all(set(row["outcomes"]) <= {"ok"} and not row["verdict_like"] for row in rows):
-        return f"{head}\n\nEvery pass gave a verdict, and no response holds what looks like one."
+        return GridTable(title, [], [], "Every pass gave a verdict, and no response holds what looks like one.")
     columns = ["pool", "budget", "test set", "arm", "no verdict", "passes", "win rate", "bounds", "verdict-like"]
     lines = [
         [
@@ -60,10 +75,16 @@ def missing(document: Mapping[str, Any]) -> str:
         "like a judge's verdict or an order to a judge. The flag 'judge missingness' stands at verdicts where over 2% "
         "of the comparisons of the arm or of its control have none, or the two shares differ by more than chance."
     )
-    return f"{head}\n\n{table(columns, lines)}\n\n{explanation}"
+    return GridTable(title, columns, lines, explanation)
 
 
 def _canaries(document: Mapping[str, Any]) -> str:
+    one = canary_table(document)
+    return f"{table(one.columns, one.rows)}\n\n{one.note}" if one.rows else ""
+
+
+def canary_table(document: Mapping[str, Any]) -> GridTable:
+    """How often every canary won; no rows where none was tried."""
     rows = [
         [
             row["testset"],
@@ -78,25 +99,26 @@ def _canaries(document: Mapping[str, Any]) -> str:
         if row["canaries"]
         for canary in row["canaries"]["canaries"]
     ]
-    if not rows:
-        return ""
     columns = ["test set", "judge", "canary", "passes won", "win rate", "95% interval", "no verdict"]
     explanation = (
         "Canaries are answers that nobody should like, set against the anchor's. A judge that lets one win more than "
         "5% of its passes is unfit: what it says of the arms may follow from the form of their answers."
     )
-    return f"{table(columns, rows)}\n\n{explanation}"
+    return GridTable("Canaries", columns, rows, explanation)
 
 
-def _served(document: Mapping[str, Any]) -> str:
-    """Judges that were not one model in one state all along."""
-    lines = [
-        f"- {row['judge']} on {row['testset']} was not one model in one state: {_outcomes(row['served'])}. Judge some "
+def _served(document: Mapping[str, Any]) -> list[str]:
+    return ["\n".join(f"- {line}" for line in served(document))]
+
+
+def served(document: Mapping[str, Any]) -> list[str]:
+    """A sentence on every judge that was not one model in one state all along."""
+    return [
+        f"{row['judge']} on {row['testset']} was not one model in one state: {_outcomes(row['served'])}. Judge some "
         "comparisons again to see how far the verdicts differ."
         for row in document["judges"]
         if len(row["served"]) > 1
     ]
-    return "\n".join(lines)
 
 
 def _fitness(report: Mapping[str, Any] | None) -> str:

@@ -35,7 +35,7 @@ def verdict_rows(verdicts: Iterable[Mapping[str, Any]]) -> list[list[str]]:
             signed(row["effect"]),
             interval(row["ci_low"], row["ci_high"]),
             interval(row["simultaneous_low"], row["simultaneous_high"]),
-            number(row["p_holm"], 3),
+            p_value(row["p_holm"]),
             f"{row['runs']} vs {row['control_runs']}",
             str(row["items"]),
             number(row["mde"], 1),
@@ -59,6 +59,13 @@ def text(value: Any) -> str:
 def number(value: float | None, digits: int) -> str:
     """A number with a fixed count of decimals; nothing for None."""
     return "" if value is None else f"{value:.{digits}f}"
+
+
+def p_value(value: float | None) -> str:
+    """A p value with three decimals; nothing for None."""
+    if value is None:
+        return ""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def signed(value: float | None) -> str:

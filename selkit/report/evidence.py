@@ -1,0 +1,128 @@
+"""Tables of what stands behind the verdicts: win rates, every run's score, selections, training. Rows of text."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from selkit.report.grid import GridTable
+from selkit.report.tables import number, percent, text
+
+
+def win_rates(document: Mapping[str, Any]) -> GridTable:
+    """Win rates against the anchor."""
+    note = (
+        "Win rates in percent against the anchor, both orders averaged, all runs of an arm pooled. The "
+        "length-controlled rate is the model's estimate at equal length; where fewer than 5% of the answers are on the "
+        "other side of the anchor's length, these data cannot give it."
+    )
+    return GridTable("Win rates", _RATES, list(map(_rate, document["win_rates"])), note)
+
+
+def direct(document: Mapping[str, Any]) -> GridTable:
+    """Win rates against the control's own runs, where the spec asked for them."""
+    control = document["spec"]["control"]
+    note = (
+        f"Win rates in percent against the runs of {control} themselves, as in 'Chasing Random'. "
+        "They are shown and give no verdict: the same control runs stand behind every one of them."
+    )
+    return GridTable(f"Directly against {control}", _RATES, list(map(_rate, document["direct"])), note)
+
+
+def run_scores(document: Mapping[str, Any]) -> GridTable:
+    """The mean score of every run."""
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for row in document["scores"]:
+        place = (row["pool"], text(row["budget"]), row["benchmark"], row["arm"])
+        groups[place].append(f"{100 * row['score']:.1f}")
+    rows = [[*place, ", ".join(scores)] for place, scores in groups.items()]
+    return GridTable("Mean score of every run", ["pool", "budget", "on", "arm", "runs (points of 100)"], rows, "")
+
+
+def selections(document: Mapping[str, Any]) -> GridTable:
+    """Every selection with what is to be known of it."""
+    columns = ["pool", "budget", "arm", "run", "rows", "mean words", "notes"]
+    rows = [
+        [
+            row["pool"],
+            text(row["budget"]),
+            row["arm"],
+            str(row["run"]),
+            str(row["rows"]),
+            number(row["mean_words"], 1),
+            "; ".join(_facts(row["facts"])),
+        ]
+        for row in document["selections"]
+    ]
+    return GridTable("Selections", columns, rows, "")
+
+
+def training(document: Mapping[str, Any]) -> GridTable:
+    """Every training."""
+    columns = [
+        *("pool", "budget", "arm", "run", "trained", "cut off", "dropped", "supervised tokens", "steps", "final loss")
+    ]
+    rows = [
+        [
+            row["pool"],
+            text(row["budget"]),
+            row["arm"],
+            str(row["run"]),
+            f"{row['n_trained']} of {row['n_selected']}",
+            str(row["n_truncated"]),
+            str(row["n_dropped"]),
+            str(row["supervised_tokens"]),
+            str(row["steps"]),
+            number(row["final_loss"], 3),
+        ]
+        for row in document["training"]
+    ]
+    return GridTable("Training", columns, rows, "")
+
+
+def settings(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was set, as name and value."""
+    spec, recipe = document["spec"], document["recipe"]
+    shown = {k: v for k, v in recipe.items() if v not in (None, "", [], {})}
+    margins = ", ".join(f"{name} {points:g}" for name, points in document["rules"]["margins"].items())
+    return [
+        ("model", str(spec["model"])),
+        ("recipe", ", ".join(f"{k} {v}" for k, v in shown.items())),
+        ("control", f"{spec['control']}; alpha {spec['alpha']}; selkit {document['selkit']}"),
+        ("margins, in points", f"{margins or 'none'}; declared under {document['rules']['digest'][:12]}"),
+    ]
+
+
+_RATES = [
+    *("pool", "budget", "test set", "arm", "win rate", "length-controlled", "95% interval", "overlap", "words"),
+]
+
+
+def _rate(row: Mapping[str, Any]) -> list[str]:
+    return [
+        row["pool"],
+        text(row["budget"]),
+        row["testset"],
+        row["arm"],
+        number(row["win_rate"], 1),
+        number(row["lc_win_rate"], 1) if row["identified"] else "not identified",
+        f"{row['lc_low']:.1f} to {row['lc_high']:.1f}" if row["lc_low"] is not None else "",
+        percent(row["overlap"]),
+        number(row["words"], 1),
+    ]
+
+
+def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
+    if facts.get("shortfall"):
+        yield facts["shortfall"]
+    for name in ("excluded", "failed"):
+        for reason, count in (facts.get(name) or {}).items():
+            yield f"{count} {name}: {reason}"
+    for name in ("truncated", "ties_at_cut", "unmatched", "topped_up"):
+        if facts.get(name):
+            yield f"{name.replace('_', ' ')}: {facts[name]}"
+    if len(facts.get("filter_passes") or ()) > 1:  # of DEITA, where the first threshold kept too few rows
+        yield f"similarity threshold raised to {facts['similarity_threshold']:g}"
+    if "rows_changed_by_diversity" in facts:  # of CaR, where none is news too
+        yield f"rows changed by diversity: {facts['rows_changed_by_diversity']}"
