@@ -9,6 +9,7 @@ from selkit.evals.harness import (
     item_table,
     read_items,
     run_benchmark,
+    scored_rows,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "members",
     "read_items",
     "run_benchmark",
+    "scored_rows",
 ]

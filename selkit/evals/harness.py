@@ -133,6 +133,12 @@ def read_items(artifact: Artifact) -> pa.Table:
     return pq.read_table(artifact.file(ITEMS))
 
 
+def scored_rows(job: BenchmarkJob) -> dict[int, dict[str, Any]]:
+    """The rows that count, by their number in the file."""
+    rows = read_rows(job.scored)
+    return {number: rows[number] for number in _drawn(job, len(rows))}
+
+
 def item_table(benchmark: Benchmark, items: Sequence[BenchmarkItem]) -> pa.Table:
     """Columns item (a hash of the row), prompt, response, cluster, truncated, and per metric its score, with
     ``weight:METRIC`` where items count differently; in the order of the data."""
@@ -233,13 +239,17 @@ def _load_task(config: dict[str, Any]) -> Task:
 
 
 def _chosen(job: BenchmarkJob, records: int) -> list[int]:
-    """The records that count, in their order: a part of the rows is drawn by a fixed seed, the same for every model."""
+    """The records that count, in their order."""
     each = job.benchmark.records_per_row
-    rows = records // each
+    return [each * row + number for row in _drawn(job, records // each) for number in range(each)]
+
+
+def _drawn(job: BenchmarkJob, rows: int) -> list[int]:
+    """The rows that count, in their order: a part is drawn by a fixed seed, the same for every model."""
     if job.sample is None or job.sample >= rows:
-        return list(range(records))
+        return list(range(rows))
     drawn = np.random.default_rng(job.seed).choice(rows, size=job.sample, replace=False)
-    return [each * row + number for row in sorted(drawn.tolist()) for number in range(each)]
+    return sorted(drawn.tolist())
 
 
 def _version(package: str) -> str:
