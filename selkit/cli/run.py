@@ -3,20 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from selkit.cli import options
+
+if TYPE_CHECKING:
+    from selkit.experiment.executors import ExecutorName
 
 
 @click.command("run")
 @click.argument("spec", required=False, metavar="[FILE]")
 @options.output("Folder for report/, scores.parquet and the per-item data; default runs/NAME.")
 @options.store
+@click.option(
+    "--executor",
+    type=click.Choice(("local", "ray", "slurm")),
+    default="local",
+    show_default=True,
+    help="Where cells are done: processes of this machine, a Ray cluster, or Slurm jobs.",
+)
+@click.option("--ray-address", metavar="HOST:PORT", help="The Ray cluster; by default the one that runs here.")
+@click.option(
+    "-x",
+    "--executor-option",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option of the executor: train.gpus=1 of ray, partition=gpu of slurm ...; repeat for more.",
+)
 @options.as_json
 @options.dry_run
 @options.verbosity
-def command(spec: str | None, output: str | None, store: str | None, as_json: bool, dry_run: bool) -> None:
+def command(
+    spec: str | None,
+    output: str | None,
+    store: str | None,
+    executor: ExecutorName,
+    ray_address: str | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+    dry_run: bool,
+) -> None:
     """Run the experiment in FILE: select, train, answer, judge, compare, report.
 
     Without FILE the embedded quickstart runs: a planted pool and a small Llama, in a few minutes. The same command
@@ -27,20 +56,25 @@ def command(spec: str | None, output: str | None, store: str | None, as_json: bo
     from selkit.api import WorkFailed
     from selkit.console import get_console
     from selkit.experiment import PLAN_COLUMNS, load_spec, plan, quickstart_spec, run_experiment
+    from selkit.experiment.executors import make_executor, parse_options
+    from selkit.experiment.jobs import resources
     from selkit.report import VERDICT_COLUMNS, verdict_rows
     from selkit.store import Store
 
     console = get_console()
     loaded = load_spec(Path(spec)) if spec else quickstart_spec()
     where = Store(None if store is None else Path(store))
+    folder = Path(output) if output else Path("runs") / loaded.name
+    chosen = make_executor(
+        executor, parse_options(assignments), resources=resources(loaded), folder=folder, ray_address=ray_address
+    )
     if dry_run:
         planned = plan(loaded, where)
         console.table(loaded.name, PLAN_COLUMNS, planned.rows())
         for claim in planned.experiment.notes:
             console.note(claim)
         return
-    folder = Path(output) if output else Path("runs") / loaded.name
-    document = run_experiment(loaded, folder, store=where)
+    document = run_experiment(loaded, folder, store=where, executor=chosen)
     if as_json:
         console.result(json.dumps(document, indent=2, ensure_ascii=False))
     else:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from selkit.evals import BenchmarkJob
 from selkit.experiment.cells import CellJob, TrainingJob, is_done
+from selkit.experiment.executors.local import default_workers
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.rules import rules_of
 from selkit.experiment.selecting import Chosen, choose_all
 from selkit.experiment.setup import Experiment, prepare
 from selkit.experiment.spec import Spec
-from selkit.experiment.workers import default_workers
 from selkit.store import Store
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ import pyarrow.parquet as pq
 from selkit.api import DataError, WorkFailed
 from selkit.console import get_console
 from selkit.experiment.document import document_of
+from selkit.experiment.executors import Executor, LocalExecutor
 from selkit.experiment.jobs import Plan, plan, resources
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.rules import declare
 from selkit.experiment.scores import Outcome, collect, score_table
 from selkit.experiment.spec import Spec
-from selkit.experiment.workers import run_cells
 from selkit.judge import pass_row
 from selkit.report import write_report
 from selkit.store import Store, atomic_write_text, canonical_json
@@ -26,11 +27,20 @@ from selkit.store import Store, atomic_write_text, canonical_json
 SCORES_FILE = "scores.parquet"
 
 
-def run_experiment(spec: Spec, output: Path, *, store: Store | None = None) -> dict[str, Any]:
+def run_experiment(
+    spec: Spec, output: Path, *, store: Store | None = None, executor: Executor | None = None
+) -> dict[str, Any]:
     """Runs what is not stored yet, and writes the report to ``output``; returns report.json's content.
 
     Cells that failed stand under ``failures`` with the reason, and what they touch is INCOMPLETE: the others are
     stored, and the same call tries the failed ones again.
+
+    Args:
+        spec: The experiment.
+        output: Folder for the report and the per-item data.
+        store: Where results are kept, by default the user's store.
+        executor: Where cells are done, by default in processes of this machine. It changes nothing in the report but
+            what is measured.
 
     Raises:
         WorkFailed: No cell ended well, so that there is nothing to report.
@@ -38,10 +48,12 @@ def run_experiment(spec: Spec, output: Path, *, store: Store | None = None) -> d
     """
     started = time.time()
     store = store or Store()
+    executor = executor or LocalExecutor(*resources(spec))
     _check_output(output)
-    planned = plan(spec, store)
-    declare(planned.experiment, store)
-    failed = _run_missing(planned, spec)
+    with executor.open(spec, store):
+        planned = plan(spec, store)
+        declare(planned.experiment, store)
+        failed = _run_missing(planned, executor)
     with planned.experiment.chat:
         outcome = collect(planned, failed)
     table = score_table(planned.experiment, outcome)
@@ -52,21 +64,20 @@ def run_experiment(spec: Spec, output: Path, *, store: Store | None = None) -> d
     return document
 
 
-def _run_missing(planned: Plan, spec: Spec) -> dict[str, str]:
+def _run_missing(planned: Plan, executor: Executor) -> dict[str, str]:
     """Does the jobs that are not finished; returns the reason of every one that failed, by its label."""
     missing = planned.missing
     console = get_console()
     if planned.done:
         console.note(f"{len(planned.done)} of {len(planned.jobs) + len(planned.anchors)} cells are stored already")
     # Two cells may need the same training (a deterministic choice under one seed): the store makes it once.
-    workers, threads = resources(spec)
-    outcomes = run_cells(missing, min(workers, len(missing)), threads) if missing else iter(())
     failed: dict[str, str] = {}
-    # The jobs are tracked, not the outcomes: an outcome that has come is done.
-    for _, ended in zip(console.track(missing, description="cells"), outcomes, strict=True):
-        if ended.error is not None:
-            failed[ended.label] = ended.error
-            console.error(f"cell {ended.label} failed: {ended.error}")
+    with closing(executor.run(missing)) as outcomes:
+        # The jobs are tracked, not the outcomes: an outcome that has come is done.
+        for _, ended in zip(console.track(missing, description="cells"), outcomes, strict=True):
+            if ended.error is not None:
+                failed[ended.label] = ended.error
+                console.error(f"cell {ended.label} failed: {ended.error}")
     if failed and all(job.label in failed for job in planned.jobs.values()):
         label, error = next(iter(failed.items()))
         raise WorkFailed(f"every cell failed, the first is {label}: {error}; the same command tries them again")

@@ -236,7 +236,7 @@ def test_a_bad_anchor_is_refused_before_any_model_loads(
 @pytest.mark.slow
 def test_long_cells_are_not_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """The stages that workers begin are told on stderr, and stdout stays empty."""
-    monkeypatch.setattr("selkit.experiment.workers._SAY_SECONDS", 0.0)
+    monkeypatch.setattr("selkit.experiment.executors.local._SAY_SECONDS", 0.0)
     spec = parse_spec({**SPEC, "selectors": ["random"], "runs": {"random": 1}})
     run_experiment(spec, tmp_path / "out", store=Store(tmp_path / "store"))
     told = capsys.readouterr()

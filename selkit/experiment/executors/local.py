@@ -1,4 +1,4 @@
-"""Runs cells in worker processes: each loads torch once, and a worker never outlives the command."""
+"""Cells in worker processes of this machine: each loads torch once, and a worker never outlives the command."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
 from typing import TypeAlias
 
-from selkit.api import SelkitError
 from selkit.console import get_console
-from selkit.experiment.cells import CellJob, run_cell
+from selkit.experiment.cells import CellJob
+from selkit.experiment.executors.base import CellOutcome, attempt, prepare_process
+from selkit.experiment.spec import Spec
+from selkit.store import Store
 
 _WATCH_SECONDS = 1.0
 _SAY_SECONDS = 10.0
@@ -26,36 +29,63 @@ Stages: TypeAlias = "SimpleQueue[tuple[str, str]]"
 _stages: Stages | None = None  # of a worker process
 
 
-@dataclass(frozen=True, slots=True)
-class CellOutcome:
-    """How a cell ended; ``error`` is the sentence of what went wrong, None where nothing did."""
-
-    label: str
-    error: str | None = None
-
-
 def default_workers() -> tuple[int, int]:
     """Workers and threads of each: on a CPU one thread a cell, since small models gain little from more."""
     cores = os.cpu_count() or 1
     return max(1, cores), 1
 
 
-def run_cells(jobs: Sequence[CellJob], workers: int, threads: int) -> Iterator[CellOutcome]:
-    """Does the cells, ``workers`` at a time; yields each as it ends. A cell that fails stops no other.
+@dataclass(frozen=True)
+class LocalExecutor:
+    """Runs cells on this machine, ``workers`` at a time, each on ``threads`` threads of the processor."""
 
-    Raises:
-        SelkitError: A worker was killed (memory?), so that the rest cannot go on.
-    """
+    workers: int
+    threads: int
+
+    def open(self, spec: Spec, store: Store) -> AbstractContextManager[None]:
+        """Needs nothing: workers start with the first cell."""
+        return nullcontext()
+
+    def run(self, jobs: Sequence[CellJob]) -> Generator[CellOutcome, None, None]:
+        """Does the cells; where a worker is killed, goes on with half of the workers.
+
+        A cell whose worker is killed while no other runs has failed: it is what takes the memory.
+        """
+        left = {job.label: job for job in jobs}
+        workers = min(self.workers, len(left))
+        while left:
+            try:
+                for outcome in _run(list(left.values()), workers, self.threads):
+                    del left[outcome.label]
+                    yield outcome
+            except BrokenProcessPool:
+                if workers == 1:
+                    killed = left.pop(next(iter(left)))
+                    yield CellOutcome(killed.label, "its worker process was killed, perhaps for want of memory")
+                else:
+                    workers //= 2
+                    get_console().note(
+                        "a worker process was killed, perhaps for want of memory: "
+                        f"going on with {workers} {'worker' if workers == 1 else 'workers'}"
+                    )
+
+
+def _run(jobs: Sequence[CellJob], workers: int, threads: int) -> Iterator[CellOutcome]:
     context = multiprocessing.get_context("spawn")
     stages: Stages = context.SimpleQueue()
     initial = (threads, os.getpid(), get_console().verbose, stages)
     executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=initial)
     running = _Running(stages)
     running.start()
+    broken: BrokenProcessPool | None = None
     try:
-        futures = {executor.submit(_do, job): job.label for job in jobs}
-        for future in as_completed(futures):
-            yield _outcome(future, futures[future])
+        for future in as_completed([executor.submit(_do, job) for job in jobs]):
+            try:
+                yield future.result()
+            except BrokenProcessPool as error:  # what ended before that may come after it
+                broken = error
+        if broken:
+            raise broken
     except BaseException:
         for process in list((executor._processes or {}).values()):
             process.terminate()
@@ -90,31 +120,15 @@ class _Running(threading.Thread):
                 get_console().note(": ".join(message))
 
 
-def _do(job: CellJob) -> str:
-    return run_cell(job, begin=lambda stage: _stages.put((job.label, stage)) if _stages else None)
-
-
-def _outcome(future: Future[str], label: str) -> CellOutcome:
-    try:
-        future.result()
-    except BrokenProcessPool as error:
-        raise SelkitError(
-            "a worker process was killed, perhaps for want of memory: run the same command again, with fewer workers"
-        ) from error
-    except Exception as error:  # a cell's failure is a result: reported with its reason, and the others go on
-        return CellOutcome(label, f"{type(error).__name__}: {error}")
-    return CellOutcome(label)
+def _do(job: CellJob) -> CellOutcome:
+    return attempt(job, begin=lambda stage: _stages.put((job.label, stage)) if _stages else None)
 
 
 def _start_worker(threads: int, parent: int, verbose: int, stages: Stages) -> None:
-    """Limits the threads of this process before torch loads, and ends it when the command is gone."""
+    """Makes this process ready, and ends it when the command is gone."""
     global _stages
     _stages = stages
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    # Cells side by side would write over each other's progress; the command itself counts finished cells.
-    get_console().quiet = not verbose
+    prepare_process(threads, verbose)
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 

@@ -1,0 +1,54 @@
+"""What every executor shares: the protocol, how a cell ended, and how a process is made ready to do one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from selkit.console import get_console
+from selkit.experiment.cells import CellJob, run_cell
+from selkit.experiment.spec import Spec
+from selkit.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class CellOutcome:
+    """How a cell ended; ``error`` is the sentence of what went wrong, None where nothing did."""
+
+    label: str
+    error: str | None = None
+
+
+class Executor(Protocol):
+    """Where cells are done. What they leave is in the store, so that losing an executor loses nothing finished."""
+
+    def open(self, spec: Spec, store: Store) -> AbstractContextManager[None]:
+        """Holds whatever the executor needs for the block.
+
+        Raises:
+            SelkitError: It cannot work: an extra is missing, the cluster cannot be reached, no machine has enough.
+        """
+
+    def run(self, jobs: Sequence[CellJob]) -> Generator[CellOutcome, None, None]:
+        """Does the cells, several at a time; yields each as it ends. A cell that fails stops no other."""
+
+
+def attempt(job: CellJob, begin: Callable[[str], None] = lambda stage: None) -> CellOutcome:
+    """Does a cell in this process; its failure is a result with its reason."""
+    try:
+        run_cell(job, begin)
+    except Exception as error:  # the others go on, and the same command tries this one again
+        return CellOutcome(job.label, f"{type(error).__name__}: {error}")
+    return CellOutcome(job.label)
+
+
+def prepare_process(threads: int, verbose: int) -> None:
+    """Limits the threads of this process, before torch loads, and its talk."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    # Cells side by side would write over each other's progress; the command itself counts finished cells.
+    get_console().quiet = not verbose

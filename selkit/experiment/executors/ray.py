@@ -1,0 +1,303 @@
+"""Cells as tasks of a Ray cluster that is there already.
+
+Ray queues the tasks, places them by the CPUs and GPUs they need, keeps workers for the next task, and does a task
+again whose node died. What a cell leaves is in the store, on a file system that every node shares: a task that is done
+again finds the finished stages there. A cell's own failure is a result and is never tried again by Ray.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from selkit import __version__
+from selkit.api import DataError, MissingExtra, SelkitError
+from selkit.console import get_console
+from selkit.experiment.cells import CellJob
+from selkit.experiment.executors.base import CellOutcome, attempt, prepare_process
+from selkit.experiment.executors.options import number, refuse_unknown
+from selkit.experiment.spec import Spec
+from selkit.store import Store
+
+CONNECT_SECONDS = 3.0
+"""How long an address may take to answer."""
+
+PROBE_SECONDS = 60.0
+"""How long a node may take to start a worker that says what it has."""
+
+_PACKAGES = ("torch", "transformers", "trl")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one task takes of a node; None where the spec (CPUs) or the cluster (GPUs) decides."""
+
+    cpus: float | None = None
+    gpus: float | None = None
+
+    def settled(self, cpus: float, gpus: float) -> Needs:
+        """With these in place of what is None."""
+        return Needs(cpus if self.cpus is None else self.cpus, gpus if self.gpus is None else self.gpus)
+
+    def fits(self, node: Mapping[str, float]) -> bool:
+        """Whether a node with these resources has as much."""
+        return node.get("CPU", 0) >= (self.cpus or 0) and node.get("GPU", 0) >= (self.gpus or 0)
+
+    @property
+    def text(self) -> str:
+        """For messages: '4 CPUs and 1 GPU'."""
+        return f"{self.cpus or 0:g} CPUs and {self.gpus or 0:g} GPUs"
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """Options of the executor, ``-x KEY=VALUE``.
+
+    Args:
+        train: What training takes (``train.cpus``, ``train.gpus``); by default the threads and processes of the spec,
+            and one GPU per process where the cluster has GPUs.
+        answer: What answering test sets and benchmarks takes; by default the threads of the spec, and one GPU where
+            the cluster has GPUs.
+        retries: How often a cell is done again whose node or worker died.
+    """
+
+    train: Needs = field(default_factory=Needs)
+    answer: Needs = field(default_factory=Needs)
+    retries: int = 3
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> RayOptions:
+        """From a mapping of 'train.cpus', 'train.gpus', 'answer.cpus', 'answer.gpus' and 'retries'.
+
+        Raises:
+            UsageError: An option is unknown or no number.
+        """
+        stages = [f"{stage}.{kind}" for stage in ("train", "answer") for kind in ("cpus", "gpus")]
+        refuse_unknown(options, [*stages, "retries"], "ray")
+        given = {key: number(options, key, 0) for key in stages if key in options}
+        train, answer = (Needs(given.get(f"{s}.cpus"), given.get(f"{s}.gpus")) for s in ("train", "answer"))
+        return cls(train, answer, int(number(options, "retries", 3)))
+
+
+@dataclass
+class RayExecutor:
+    """Runs cells on an existing Ray cluster.
+
+    Args:
+        options: Resources and retries.
+        address: As ``ray.init`` takes it: HOST:PORT, 'auto' for the cluster of this machine, or 'local' for a new one.
+    """
+
+    options: RayOptions
+    address: str = "auto"
+
+    @contextmanager
+    def open(self, spec: Spec, store: Store) -> Iterator[None]:
+        """Connects, and checks that nodes have what the cells need, this selkit, and the store.
+
+        Raises:
+            MissingExtra: ray is not installed.
+            DataError: The cluster cannot be reached, or no node can do the cells.
+        """
+        with connected(self.address):
+            threads = spec.threads or 1
+            gpus = float(any(node.get("GPU") for node in _nodes().values()))
+            train = self.options.train.settled(threads * spec.processes, gpus * spec.processes)
+            self.options = replace(self.options, train=train, answer=self.options.answer.settled(threads, gpus))
+            check_cluster([train, self.options.answer], store)
+            yield
+
+    def run(self, jobs: Sequence[CellJob]) -> Generator[CellOutcome, None, None]:
+        """Does the cells as tasks: one each, or two where training takes other resources than answering."""
+        import ray
+
+        tasks = {self._submit(job): job for job in jobs}
+        left = list(tasks)
+        try:
+            while left:
+                ended, left = ray.wait(left, timeout=None)
+                for task in ended:
+                    yield _outcome(task, tasks[task].label)
+        finally:
+            for task in left:
+                with suppress(Exception):  # the cluster may be gone
+                    ray.cancel(task, force=True)
+
+    def _submit(self, job: CellJob) -> Any:
+        verbose = get_console().verbose
+        train, answer = self.options.train, self.options.answer
+        if job.training is None or train == answer:
+            return self._remote(_cell, answer if job.training is None else train, job).remote(job, verbose)
+        trained = replace(job, prompts=(), benchmarks=(), keep=True)
+        return self._remote(_cell, answer, job).remote(
+            job, verbose, self._remote(_cell, train, job).remote(trained, verbose)
+        )
+
+    def _remote(self, function: Any, needs: Needs, job: CellJob) -> Any:
+        import ray
+
+        return ray.remote(
+            num_cpus=needs.cpus,
+            num_gpus=needs.gpus,
+            max_retries=self.options.retries,
+            retry_exceptions=False,
+        )(function).options(name=job.label)
+
+
+def _cell(job: CellJob, verbose: int, before: CellOutcome | None = None) -> CellOutcome:
+    """What a task does. ``before`` is the outcome of the task that this one waits for."""
+    if before is not None and before.error is not None:
+        return before
+    prepare_process(job.threads, verbose)
+    return attempt(job)
+
+
+def _outcome(task: Any, label: str) -> CellOutcome:
+    import ray
+
+    try:
+        outcome: CellOutcome = ray.get(task)
+    except Exception as error:  # node and worker deaths beyond the retries, want of memory: Ray has a class for each
+        return CellOutcome(label, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    return outcome
+
+
+@contextmanager
+def connected(address: str) -> Iterator[None]:
+    """A connection to the cluster; one that the process has already is used and left open.
+
+    Raises:
+        MissingExtra: ray is not installed.
+        DataError: No cluster answers at the address.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtra.of("the executor ray", "ray") from error
+    if ray.is_initialized():
+        yield
+        return
+    _check_answers(address)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        ray.init(address=address, logging_level="ERROR", log_to_driver=get_console().verbose > 0)
+    except Exception as error:  # Ray says this with several classes
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        which = "no Ray cluster was found" if address == "auto" else f"the Ray cluster {address} cannot be reached"
+        raise DataError(
+            f"{which} ({said}): start one with `ray start`, or name its address with --ray-address"
+        ) from error
+    with suppress(ValueError):  # outside the main thread
+        for number_, handler in before.items():
+            signal.signal(number_, handler)  # Ray's own would end the command with a code of its own
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Refuses an address at which nobody listens; Ray itself would try for a minute and then end the process."""
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", "auto")
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise DataError(
+            f"the Ray cluster {address} cannot be reached ({error.strerror or error}): start it, or name another with "
+            "--ray-address"
+        ) from error
+
+
+def check_cluster(needs: Sequence[Needs], store: Store) -> None:
+    """Makes sure that some node can do every task, and that those which can have this selkit and this store.
+
+    Raises:
+        DataError: They have not; Ray would wait for ever for a node that is large enough.
+    """
+    nodes = _nodes()
+    for need in needs:
+        if not any(need.fits(node) for node in nodes.values()):
+            largest = max(nodes.values(), key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)), default={})
+            have = Needs(largest.get("CPU", 0), largest.get("GPU", 0)).text
+            raise DataError(
+                f"no node of the Ray cluster has {need.text}, the largest has {have}: ask for less with "
+                "-x train.cpus, train.gpus, answer.cpus and answer.gpus, or add a node"
+            )
+    store.check_writable()
+    probe = store.layout.temporary
+    able = [name for name, node in nodes.items() if any(need.fits(node) for need in needs)]
+    for name, found in _probed(able, probe).items():
+        if (problem := misfit(found, installed(probe))) is not None:
+            raise DataError(f"the node {name} of the Ray cluster {problem}")
+
+
+def installed(folder: Path) -> dict[str, str | None]:
+    """Versions of what cells depend on, and whether ``folder`` can be seen: of this process's machine."""
+    found: dict[str, str | None] = {"selkit": __version__, "folder": "seen" if folder.is_dir() else None}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def misfit(there: Mapping[str, str | None], here: Mapping[str, str | None]) -> str | None:
+    """Why results of a node would not be found again, as the end of a sentence; None where they would."""
+    if there["folder"] is None:
+        return "does not see the store: put it on a file system that all nodes share, and name it with --store"
+    for package, known in here.items():
+        if there[package] != known:
+            return (
+                f"has {package} {there[package] or 'not installed'}, and this machine {known or 'none'}: "
+                "install the same versions everywhere, since results are stored by them"
+            )
+    return None
+
+
+def _probed(nodes: Sequence[str], folder: Path) -> dict[str, dict[str, str | None]]:
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    ids = {_name(node): node["NodeID"] for node in ray.nodes() if node["Alive"]}
+    probe = ray.remote(num_cpus=0, max_retries=0)(installed)
+    tasks = {
+        name: probe.options(scheduling_strategy=NodeAffinitySchedulingStrategy(ids[name], soft=False)).remote(folder)
+        for name in nodes
+        if name in ids
+    }
+    found = {}
+    for name, task in tasks.items():
+        try:
+            found[name] = ray.get(task, timeout=PROBE_SECONDS)
+        except Exception as error:
+            said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise DataError(
+                f"the node {name} of the Ray cluster cannot run selkit ({said}): install it there"
+            ) from error
+    return found
+
+
+def _nodes() -> dict[str, dict[str, float]]:
+    """Resources of every node that is alive, by its name."""
+    import ray
+
+    found = {_name(node): dict(node["Resources"]) for node in ray.nodes() if node["Alive"]}
+    if not found:
+        raise SelkitError("the Ray cluster has no node that is alive: look at `ray status`")
+    return found
+
+
+def _name(node: Mapping[str, Any]) -> str:
+    return f"{node['NodeManagerHostname']} ({node['NodeID'][:8]})"
