@@ -77,18 +77,18 @@ def test_a_killed_process_loses_what_was_under_way_alone(store: Store, settings:
 
 def test_an_interrupted_process_waits_for_what_is_under_way(store: Store, settings: Any) -> None:
     """Ctrl-C once: nothing more is sent, the answers under way are stored, and nothing is asked twice."""
-    with ChatServer(lambda call: completion(echo(call), delay=0.5)) as server:
-        process = start(store, server, 100)
+    with ChatServer(lambda call: completion(echo(call), delay=0.3)) as server:
+        process = start(store, server, 40)
         wait_for(lambda: len(server.calls) >= CONCURRENCY + 2)
         process.send_signal(signal.SIGINT)
         error = process.communicate(timeout=30)[1]
         assert "KeyboardInterrupt" in error
         sent = len(server.calls)
-        assert sent < 100
+        assert sent < 40
         with ChatService(store) as service:
-            replies = ask(service, server, [str(i) for i in range(100)])
+            replies = ask(service, server, [str(i) for i in range(40)])
         assert sum(reply.cached for reply in replies) == sent
-        assert len(server.calls) == 100
+        assert len(server.calls) == 40
 
 
 @pytest.mark.slow
