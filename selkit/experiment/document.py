@@ -15,6 +15,7 @@ import pyarrow as pa
 from selkit import __version__
 from selkit.api import MissingExtra
 from selkit.experiment.cells import cell_keys, training_record
+from selkit.experiment.contamination import contamination
 from selkit.experiment.evidence import flags_of, judges_of, missing_of, unfit_claims
 from selkit.experiment.jobs import Plan
 from selkit.experiment.judging import Judged, judging_account
@@ -58,6 +59,7 @@ def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float
         "missing": missing,
         "selections": [_selection(experiment, planned.chosen[cell]) for cell in jobs],
         "overlap": _overlap(planned.chosen),
+        "contamination": contaminated(experiment, {cell: planned.chosen[cell] for cell in jobs}),
         "training": [_trained(cell, record.to_json()) for cell, record in training.items()],
         "keys": [*keys, rules["key"]],
         "measured": _measured(experiment, [*keys, judging_account(experiment)], training, started),
@@ -181,6 +183,11 @@ def _selection(experiment: Experiment, choice: Chosen) -> dict[str, Any]:
         "key": choice.key,
         "facts": dict(choice.facts),
     }
+
+
+def contaminated(experiment: Experiment, chosen: Mapping[Cell, Chosen]) -> dict[str, Any]:
+    """The test-set contamination of every selection, see :func:`selkit.experiment.contamination.contamination`."""
+    return contamination(experiment, [(_place(cell), choice.ids) for cell, choice in chosen.items()])
 
 
 def _overlap(chosen: Mapping[Cell, Chosen]) -> list[dict[str, Any]]:

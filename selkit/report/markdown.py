@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from selkit.report.contamination import contamination_section
 from selkit.report.evidence import direct, run_scores, selections, settings, training, win_rates
 from selkit.report.grid import GridTable, grid_tables
 from selkit.report.judging import judges, missing
@@ -25,6 +26,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         _part(run_scores(document)),
         _part(selections(document)),
         _overlap(document),
+        _contamination(document),
         _part(training(document)),
         judges(document),
         missing(document),
@@ -82,6 +84,13 @@ def _direct(document: Mapping[str, Any]) -> str:
 def _part(one: GridTable) -> str:
     note = f"\n\n{one.note}" if one.note else ""
     return f"## {one.title}\n\n{table(one.columns, one.rows)}{note}"
+
+
+def _contamination(document: Mapping[str, Any]) -> str:
+    found = contamination_section(document)
+    if found is None:
+        return ""
+    return _part(found) if found.rows else f"## {found.title}\n\n{found.note}"
 
 
 def _overlap(document: Mapping[str, Any]) -> str:
