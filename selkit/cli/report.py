@@ -29,7 +29,7 @@ def command(runs: tuple[str, ...], output: str | None, as_json: bool) -> None:
     documents = {run: read_document(run) for run in folders}  # every run is there before anything is written
     written = []
     for run, document in documents.items():
-        files = write_report(document, folders[run])
+        files = write_report(document, folders[run], run)
         written.append({"run": str(run), "name": document["name"], "files": [str(path) for path in files]})
     if as_json:
         console.result(json.dumps({"schema_version": 1, "reports": written}, indent=2, ensure_ascii=False))

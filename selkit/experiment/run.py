@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,13 @@ from selkit.api import DataError, WorkFailed
 from selkit.console import get_console
 from selkit.experiment.document import document_of
 from selkit.experiment.executors import Executor, LocalExecutor
+from selkit.experiment.itemfiles import write_items
 from selkit.experiment.jobs import Plan, plan, resources
-from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.rules import declare
-from selkit.experiment.scores import Outcome, collect, score_table
+from selkit.experiment.scores import collect, score_table
 from selkit.experiment.spec import Spec
-from selkit.judge import pass_row
 from selkit.report import write_report
-from selkit.store import Store, atomic_write_text, canonical_json
+from selkit.store import Store
 
 SCORES_FILE = "scores.parquet"
 
@@ -59,8 +56,8 @@ def run_experiment(
     table = score_table(planned.experiment, outcome)
     document = document_of(planned, outcome, table, started)
     pq.write_table(table, output / SCORES_FILE)
-    _write_items(output, outcome)
-    write_report(document, output / "report")
+    write_items(output, planned.experiment, outcome)
+    write_report(document, output / "report", output)
     return document
 
 
@@ -89,31 +86,3 @@ def _check_output(output: Path) -> None:
         (output / "report").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{output} cannot be written ({error.strerror}): choose another folder with -o") from error
-
-
-def _write_items(output: Path, outcome: Outcome) -> None:
-    """The per-item data: answers, passes and benchmark items, one file per cell and endpoint."""
-    for name in ("responses", "passes", "benchmarks"):
-        shutil.rmtree(output / name, ignore_errors=True)
-    for (cell, label), rows in outcome.responses.items():
-        _write_lines(output / "responses" / _file(cell, label, "jsonl"), rows)
-    for judged in [*outcome.judged, *outcome.direct]:
-        rows = [pass_row(judged.judge.name, judgement) for judgement in judged.passes]
-        against = "" if judged.opponent == ANCHOR else f"/{judged.opponent}"
-        _write_lines(output / "passes" / _file(judged.cell, judged.endpoint + against, "jsonl"), rows)
-    for (cell, endpoint), scored in outcome.benchmarks.items():
-        for one in scored:
-            name = endpoint if len(scored) == 1 else f"{endpoint}/{one.benchmark.label}"
-            path = output / "benchmarks" / _file(cell, name, "parquet")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(one.items, path)
-
-
-def _file(cell: Cell, label: str, ending: str) -> str:
-    name = f"{cell.label}/{label}".replace("/", "_").replace("%", "pct").replace(" ", "-")
-    return f"{name}.{ending}"
-
-
-def _write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write_text(path, "".join(f"{canonical_json(row)}\n" for row in rows))

@@ -10,7 +10,7 @@ from typing import Any
 
 from selkit.api import DataError, UsageError
 from selkit.report.grid import GridTable, grid_tables
-from selkit.report.html import html_page
+from selkit.report.html import html_page, read_items
 from selkit.report.markdown import markdown
 from selkit.report.tables import VERDICT_COLUMNS, verdict_rows
 from selkit.store import atomic_write_text
@@ -28,11 +28,21 @@ __all__ = [
 ]
 
 
-def write_report(document: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Writes report.html, report.md and report.json to ``folder``, and returns where they are."""
+def write_report(document: Mapping[str, Any], folder: Path, run: Path) -> list[Path]:
+    """Writes report.html, report.md and report.json to ``folder``, and returns where they are.
+
+    Args:
+        document: What report.json holds.
+        folder: Where to write; it is made.
+        run: The folder of the run, which holds its items.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     data = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    content = {"report.html": html_page(document), "report.md": markdown(document), "report.json": f"{data}\n"}
+    content = {
+        "report.html": html_page(document, read_items(run)),
+        "report.md": markdown(document),
+        "report.json": f"{data}\n",
+    }
     for name, text in content.items():
         atomic_write_text(folder / name, text)
     return [folder / name for name in content]

@@ -122,19 +122,16 @@ def _pooled(rows: Rows) -> GridTable:
 
 
 def _agreement(rows: Rows) -> GridTable:
-    columns = ["pool", "budget", "benchmarks", *_TAU]
-    lines = [
-        [text(row["pool"]), text(row["budget"]), f"{row['first']} and {row['second']}", *_tau(row)] for row in rows
-    ]
+    columns = [*_GROUND, "benchmarks", *_TAU]
+    lines = [[*_ground(row), f"{row['first']} and {row['second']}", *_tau(row)] for row in rows]
     return GridTable("Do the benchmarks agree?", columns, lines, _TAU_NOTE.format("benchmarks", "benchmark"))
 
 
 def _recipe_agreement(rows: Rows) -> GridTable:
-    columns = ["pool", "budget", "on", "recipes", *_TAU]
+    columns = [*_GROUND, "on", "recipes", *_TAU]
     lines = [
         [
-            text(row["pool"]),
-            text(row["budget"]),
+            *_ground(row),
             text(row["benchmark"]),
             f"{row['first']} and {row['second']}" + (" (LoRA against full)" if row["lora"] else ""),
             *_tau(row),
@@ -147,8 +144,7 @@ def _recipe_agreement(rows: Rows) -> GridTable:
 def _signal(rows: Rows) -> GridTable:
     lines = [
         [
-            text(row["pool"]),
-            text(row["budget"]),
+            *_ground(row),
             row["benchmark"],
             number(row["signal"], 1),
             number(row["noise"], 2),
@@ -157,7 +153,7 @@ def _signal(rows: Rows) -> GridTable:
         ]
         for row in rows
     ]
-    columns = ["pool", "budget", "on", "signal", "noise", "ratio", "informative here"]
+    columns = [*_GROUND, "on", "signal", "noise", "ratio", "informative here"]
     note = (
         "Signal: best selector less worst, in points of 100. Noise: standard deviation between the control's runs. "
         "Under 2 a benchmark tells the selectors apart hardly better than random's own runs."
@@ -165,7 +161,8 @@ def _signal(rows: Rows) -> GridTable:
     return GridTable("Signal to noise", columns, lines, note)
 
 
-_PLACE = ["pool", "budget", "on", "arm"]
+_GROUND = ["pool", "budget", "model"]
+_PLACE = [*_GROUND, "on", "arm"]
 _TAU = ["arms", "tau", "95% interval", "p", "detectable tau", "detectable effects"]
 _TAU_NOTE = (
     "Kendall's tau over the arms' differences from the control: 1 where both {0} order the arms alike, -1 where they "
@@ -176,7 +173,11 @@ _TAU_NOTE = (
 
 
 def _where(row: Mapping[str, Any]) -> Iterator[str]:
-    yield from (text(row["pool"]), text(row["budget"]), row["benchmark"], row["arm"])
+    yield from (*_ground(row), row["benchmark"], row["arm"])
+
+
+def _ground(row: Mapping[str, Any]) -> list[str]:
+    return [text(row[name]) for name in _GROUND]
 
 
 def _tau(row: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from selkit.report.html.items import Items, read_items
 from selkit.report.html.page import html_page
 
-__all__ = ["html_page"]
+__all__ = ["Items", "html_page", "read_items"]

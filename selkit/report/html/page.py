@@ -10,12 +10,14 @@ from importlib import resources
 from typing import Any
 
 from selkit.report.html.elements import Markup, join, tag
+from selkit.report.html.items import Items
+from selkit.report.html.pack import packed
 from selkit.report.html.sections import Section, sections
 
 
-def html_page(document: Mapping[str, Any]) -> str:
-    """report.html of a document as report.json holds it."""
-    shown = [section for section in sections(document) if section.body]
+def html_page(document: Mapping[str, Any], items: Items | None = None) -> str:
+    """report.html of a document as report.json holds it, and of the items of its run."""
+    shown = [section for section in sections(document, items) if section.body]
     style, script = asset("report.css"), asset("report.js")
     head = tag(
         "head",
@@ -29,7 +31,9 @@ def html_page(document: Mapping[str, Any]) -> str:
         tag("link", rel="icon", href="data:,"),  # else a browser would ask the server for one
         tag("style", Markup(style)),
     )
-    body = tag("body", _header(document, shown), tag("main", map_sections(shown)), tag("script", Markup(script)))
+    data = packed(items) if items and items.items else None
+    main = tag("main", map_sections(shown))
+    body = tag("body", _header(document, shown), main, data, tag("script", Markup(script)))
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
