@@ -10,12 +10,15 @@ if TYPE_CHECKING:
     from selkit.stats.counts import CountRow
 
 
+PLACE = ("pool", "budget", "model", "recipe")
+
+
 def verdict_table(rows: Sequence[VerdictRow], *, exploratory: bool = False) -> tuple[list[str], list[list[str]]]:
     """Headings and cells of the table; places that no row names are left out.
 
     ``exploratory`` shows Benjamini and Hochberg's p in place of the simultaneous interval.
     """
-    places = [name for name in ("pool", "budget", "recipe") if any(getattr(row, name) is not None for row in rows)]
+    places = [name for name in PLACE if any(getattr(row, name) is not None for row in rows)]
     recipes = ["recipes"] if any(row.recipes > 1 for row in rows) else []
     middle = "BH p" if exploratory else "simultaneous"
     headings = ["arm", "benchmark", *places, *recipes, "difference", "95% interval", middle, "Holm p", "runs", "items"]

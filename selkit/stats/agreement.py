@@ -28,7 +28,10 @@ DRAWS = 1000
 _MOST = 2e8  # comparisons of pairs of arms that the bootstrap may make, so that it ends within seconds
 
 Point = tuple[Any, ...]
-"""What is ordered: (arm, pool, budget)."""
+"""What is ordered: (arm, pool, budget, model)."""
+
+Ground = tuple[Any, Any, Any]
+"""(pool, budget, model), each None where there are several."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class AgreementRow:
     Attributes:
         over: 'benchmark' or 'recipe': what ``first`` and ``second`` are.
         benchmark: Between recipes, the benchmark on which the arms are compared.
-        pool: The pool; None where arms of several pools are ordered together. Likewise ``budget``.
+        pool: The pool; None where arms of several pools are ordered together. Likewise ``budget`` and ``model``.
         lora: One of the two recipes trains adapters and the other all weights, judging by their names.
         points: Arms (in places) that are ordered.
         tau: Kendall's tau-b; ``p`` its two-sided p value, exact where there are no ties.
@@ -55,6 +58,7 @@ class AgreementRow:
     benchmark: str | None
     pool: Any
     budget: Any
+    model: Any
     lora: bool
     points: int
     tau: float | None
@@ -71,7 +75,7 @@ class AgreementRow:
 
 
 def benchmark_rows(found: Sequence[Draft], alpha: float) -> list[AgreementRow]:
-    """Every pair of benchmarks: in each pool and budget, and where there are several, over all of them together.
+    """Every pair of benchmarks: in each pool, budget and model, and where there are several, over all of them together.
 
     Raises:
         MissingExtra: scipy is not installed.
@@ -84,7 +88,7 @@ def benchmark_rows(found: Sequence[Draft], alpha: float) -> list[AgreementRow]:
 
 
 def between_recipes(groups: Sequence[Sequence[Draft]], alpha: float) -> list[AgreementRow]:
-    """Every pair of recipes on every endpoint, over all pools and budgets together.
+    """Every pair of recipes on every endpoint, over all pools, budgets and models together.
 
     Raises:
         MissingExtra: scipy is not installed.
@@ -94,9 +98,7 @@ def between_recipes(groups: Sequence[Sequence[Draft]], alpha: float) -> list[Agr
         by_endpoint[draft.endpoint.name].append(draft)
     rows: list[AgreementRow] = []
     for name, group in by_endpoint.items():
-        pools, budgets = (sorted({draft.block.place[axis] for draft in group}, key=str) for axis in (0, 1))
-        place = pools[0] if len(pools) == 1 else None, budgets[0] if len(budgets) == 1 else None
-        rows += _pairs("recipe", group, lambda draft: str(draft.block.place[2]), place, name, alpha)
+        rows += _pairs("recipe", group, lambda draft: str(draft.block.place.recipe), _common(group), name, alpha)
     return rows
 
 
@@ -107,27 +109,34 @@ def _usable(found: Sequence[Draft]) -> list[Draft]:
     return [draft for draft in there if draft.control.arm == first]
 
 
-def _places(found: Sequence[Draft]) -> Iterator[tuple[tuple[Any, Any], list[Draft]]]:
-    groups: dict[tuple[Any, Any], list[Draft]] = defaultdict(list)
+def _places(found: Sequence[Draft]) -> Iterator[tuple[Ground, list[Draft]]]:
+    groups: dict[Ground, list[Draft]] = defaultdict(list)
     for draft in found:
-        groups[draft.block.place[0], draft.block.place[1]].append(draft)
+        groups[draft.block.place.ground].append(draft)
     if len(groups) > 1:
-        yield (None, None), list(found)
+        yield _common(found), list(found)
     yield from groups.items()
+
+
+def _common(found: Sequence[Draft]) -> Ground:
+    """Pool, budget and model of the comparisons, each None where they have several."""
+    axes = zip(*(draft.block.place.ground for draft in found), strict=True)
+    pool, budget, model = (values[0] if len(set(values)) == 1 else None for values in axes)
+    return pool, budget, model
 
 
 def _pairs(
     over: str,
     group: Sequence[Draft],
     measure: Callable[[Draft], str],
-    place: tuple[Any, Any],
+    place: Ground,
     benchmark: str | None,
     alpha: float,
 ) -> list[AgreementRow]:
     """A row for every pair of measures that at least three arms have in common."""
     table: dict[str, dict[Point, Draft]] = defaultdict(dict)
     for draft in group:
-        table[measure(draft)][draft.arm.arm, *draft.block.place[:2]] = draft
+        table[measure(draft)][draft.arm.arm, *draft.block.place.ground] = draft
     rows = []
     for first, second in combinations(sorted(table), 2):
         points = [point for point in table[first] if point in table[second]]
@@ -142,7 +151,7 @@ def _row(
     first: str,
     second: str,
     both: Sequence[Sequence[Draft]],
-    place: tuple[Any, Any],
+    place: Ground,
     benchmark: str | None,
     alpha: float,
 ) -> AgreementRow:
@@ -158,6 +167,7 @@ def _row(
         benchmark=benchmark,
         pool=place[0],
         budget=place[1],
+        model=place[2],
         lora=lora,
         points=len(effects[0]),
         tau=tau,
@@ -235,7 +245,7 @@ def _resampled(draft: Draft, rng: np.random.Generator, drawn: dict[Hashable, NDA
     means = []
     for side in (draft.arm, draft.control):
         # A run of one number is one draw on both measures, so the draw is remembered by arm and place.
-        key = (side.arm, *draft.block.place[:2], len(side.runs))
+        key = (side.arm, *draft.block.place.ground, len(side.runs))
         if key not in drawn:
             drawn[key] = rng.integers(0, len(side.runs), (draws, len(side.runs)))
         centre, k = side.scores.mean(), len(side.runs)

@@ -98,14 +98,15 @@ def _row(draft: Draft, rules: Rules, family: str, size: int, numbers: Mapping[st
     flags = draft.flags
     if word in (Word.BEATS, Word.WORSE) and abs(effect) + numbers["ci"] < margin / 100:
         flags += (Flag.BELOW_MARGIN,)
-    pool, budget, recipe = draft.block.place
+    place = draft.block.place
     return VerdictRow(
         arm=draft.arm.arm,
         control=draft.control.arm,
         benchmark=draft.endpoint.name,
-        pool=pool,
-        budget=budget,
-        recipe=recipe,
+        pool=place.pool,
+        budget=place.budget,
+        model=place.model,
+        recipe=place.recipe,
         recipes=len(draft.block.cells),
         recipes_alike=_alike(draft),
         effect=_points(effect),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,19 @@ from numpy.typing import NDArray
 from selkit.api.errors import DataError
 from selkit.stats.table import PLACE, ScoreTable, combined
 
-Place = tuple[Any, ...]
-"""(pool, budget, recipe); None where the table does not say."""
+
+class Place(NamedTuple):
+    """Where arms ran; None where the table does not say."""
+
+    pool: Any
+    budget: Any
+    model: Any
+    recipe: Any
+
+    @property
+    def ground(self) -> tuple[Any, Any, Any]:
+        """The place without its recipe: what one verdict is about."""
+        return self.pool, self.budget, self.model
 
 
 @dataclass(frozen=True)
@@ -52,10 +63,10 @@ class Cell:
     """All that was measured in one place.
 
     Attributes:
-        place: Pool, budget and recipe.
+        place: Pool, budget, base model and recipe.
         matrices: The scores by benchmark.
         runs: The runs that any of the matrices has, by arm.
-        visiting: The arms that stand in several pools or budgets with the same runs, because theirs is null.
+        visiting: The arms that stand in several pools, budgets or models with the same runs, because theirs is null.
     """
 
     place: Place
@@ -66,7 +77,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Block:
-    """The cells of one pool and budget, one per recipe: what one verdict is about.
+    """The cells of one pool, budget and base model, one per recipe: what one verdict is about.
 
     Attributes:
         cells: The cells, in the order of the recipes.
@@ -79,14 +90,14 @@ class Block:
 
     @property
     def place(self) -> Place:
-        """Pool, budget, and the recipe where there is one only."""
-        pool, budget, recipe = self.cells[0].place
-        return pool, budget, recipe if len(self.cells) == 1 else None
+        """Pool, budget, model, and the recipe where there is one only."""
+        place = self.cells[0].place
+        return place if len(self.cells) == 1 else place._replace(recipe=None)
 
     @property
     def recipes(self) -> tuple[Any, ...]:
         """The recipes, in order."""
-        return tuple(cell.place[2] for cell in self.cells)
+        return tuple(cell.place.recipe for cell in self.cells)
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -95,10 +106,10 @@ class Block:
 
 
 def blocks(found: Sequence[Cell]) -> list[Block]:
-    """The cells of :func:`cells` brought together by pool and budget, in their order."""
-    groups: dict[Place, list[Cell]] = {}
+    """The cells of :func:`cells` brought together by pool, budget and model, in their order."""
+    groups: dict[tuple[Any, ...], list[Cell]] = {}
     for cell in found:
-        groups.setdefault(cell.place[:2], []).append(cell)
+        groups.setdefault(cell.place.ground, []).append(cell)
     return [block_of(group) for group in groups.values()]
 
 
@@ -122,9 +133,9 @@ def _units(runs: Sequence[tuple[Any, ...]]) -> list[dict[Any, Any]]:
 
 
 def cells(table: ScoreTable, *, intersect: bool = False) -> list[Cell]:
-    """The cells of a table, in the order of pool, budget and recipe.
+    """The cells of a table, in the order of pool, budget, model and recipe.
 
-    Rows whose pool, budget or recipe is null belong to every cell that agrees with them otherwise.
+    Rows whose pool, budget, model or recipe is null belong to every cell that agrees with them otherwise.
 
     Args:
         table: The scores.
@@ -163,9 +174,9 @@ def _cell(
     table: ScoreTable, place: tuple[int, ...], parts: Mapping[tuple[int, ...], NDArray[np.int64]], intersect: bool
 ) -> Cell:
     rows = np.concatenate(list(parts.values()))
-    guests = [table.codes["arm"][own] for other, own in parts.items() if other[:2] != place[:2]]
+    guests = [table.codes["arm"][own] for other, own in parts.items() if other[:-1] != place[:-1]]
     visiting = frozenset(table.names["arm"][code] for codes in guests for code in np.unique(codes))
-    names = tuple(table.names[name][code] if code >= 0 else None for name, code in zip(PLACE, place, strict=True))
+    names = Place(*(table.names[name][code] if code >= 0 else None for name, code in zip(PLACE, place, strict=True)))
     matrices = [_matrix(table, rows[chosen], names, intersect) for chosen in _groups(table.codes["benchmark"][rows])]
     runs: dict[str, set[Any]] = {}
     for matrix in matrices:
@@ -187,7 +198,7 @@ def _matrix(table: ScoreTable, rows: NDArray[np.int64], place: Place, intersect:
     if absent.sum() != scores.size - len(rows):
         raise DataError(
             f"some arm has scores on {benchmark!r} both for {_where(place)} and for everywhere: "
-            "give its pool, budget and recipe in all of its rows or in none"
+            "give its pool, budget, model and recipe in all of its rows or in none"
         )
     keep = ~absent.any(axis=0)
     if not keep.all() and not intersect:

@@ -27,6 +27,7 @@ class RecipeRow:
     benchmark: str
     pool: Any
     budget: Any
+    model: Any
     recipe: Any
     effect: float
     ci_low: float | None
@@ -63,6 +64,7 @@ class FlipRow:
     benchmark: str
     pool: Any
     budget: Any
+    model: Any
     recipes: int
     better: int
     worse: int
@@ -107,7 +109,7 @@ def recipe_rows(groups: Sequence[Sequence[Draft]]) -> list[RecipeRow]:
 
 
 def _recipe_row(draft: Draft, estimate: Estimate) -> RecipeRow:
-    pool, budget, recipe = draft.block.place
+    place = draft.block.place
     effect, half = float(estimate.effect), float(inference.half_width(estimate.se, estimate.df, 0.95))
     p = float(inference.p_value(estimate.effect, estimate.se, estimate.df))
     known = np.isfinite(half)
@@ -115,9 +117,10 @@ def _recipe_row(draft: Draft, estimate: Estimate) -> RecipeRow:
         arm=draft.arm.arm,
         control=draft.control.arm,
         benchmark=draft.endpoint.name,
-        pool=pool,
-        budget=budget,
-        recipe=recipe,
+        pool=place.pool,
+        budget=place.budget,
+        model=place.model,
+        recipe=place.recipe,
         effect=100 * effect,
         ci_low=100 * (effect - half) if known else None,
         ci_high=100 * (effect + half) if known else None,
@@ -164,6 +167,7 @@ def _flip_row(group: Sequence[Draft]) -> FlipRow | None:
         benchmark=first.benchmark,
         pool=first.pool,
         budget=first.budget,
+        model=first.model,
         recipes=len(group),
         better=int((effects > 0).sum()),
         worse=int((effects < 0).sum()),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from selkit.stats import inference
+from selkit.stats.cells import Place
 from selkit.stats.drafts import Draft
 from selkit.stats.flips import apart, shared
 from selkit.stats.heterogeneity import combined_effects
@@ -110,7 +111,7 @@ class PooledRow:
 
     Attributes:
         over: What varies between the places: 'pools', 'budgets' or 'pools and budgets'.
-        pool: The pool where it does not vary; likewise ``budget``.
+        pool: The pool where it does not vary; likewise ``budget``. ``model`` is the base model.
         places: How many places there are, ``better`` in how many of them the arm is above the control.
         effect: Mean difference with its 95% interval and p value; None where the places agree exactly, which says
             nothing on how sure the mean is.
@@ -125,6 +126,7 @@ class PooledRow:
     over: str
     pool: Any
     budget: Any
+    model: Any
     places: int
     better: int
     effect: float
@@ -146,7 +148,7 @@ class PooledRow:
 
 
 def pooled_rows(found: Sequence[Draft]) -> list[PooledRow]:
-    """Every arm and endpoint over pools, over budgets, and over both, as far as there are two or more.
+    """Every arm, endpoint and base model over pools, over budgets, and over both, as far as there are two or more.
 
     An arm that stands in several places with the same runs (an untrained model) says nothing about new places and is
     left out, as are places where its difference has no known variance.
@@ -154,10 +156,10 @@ def pooled_rows(found: Sequence[Draft]) -> list[PooledRow]:
     Raises:
         MissingExtra: statsmodels is not installed.
     """
-    groups: dict[tuple[str, str, str], list[Draft]] = defaultdict(list)
+    groups: dict[tuple[Any, ...], list[Draft]] = defaultdict(list)
     for draft in found:
         if _usable(draft):
-            groups[draft.arm.arm, draft.control.arm, draft.endpoint.name].append(draft)
+            groups[draft.arm.arm, draft.control.arm, draft.endpoint.name, draft.block.place.model].append(draft)
     return [row for group in groups.values() for over, part in _axes(group).items() for row in _rows(over, part)]
 
 
@@ -169,21 +171,21 @@ def _usable(draft: Draft) -> bool:
 
 def _axes(group: Sequence[Draft]) -> dict[str, list[list[Draft]]]:
     """The draft of one arm by what varies between them."""
-    pools = {draft.block.place[0] for draft in group}
-    budgets = {draft.block.place[1] for draft in group}
+    pools = {draft.block.place.pool for draft in group}
+    budgets = {draft.block.place.budget for draft in group}
     if len(pools) > 1 and len(budgets) > 1:
         return {
             "pools and budgets": [list(group)],
-            "pools": _split(group, 1),
-            "budgets": _split(group, 0),
+            "pools": _split(group, "budget"),
+            "budgets": _split(group, "pool"),
         }
     return {"pools" if len(pools) > 1 else "budgets": [list(group)]} if len(group) > 1 else {}
 
 
-def _split(group: Sequence[Draft], axis: int) -> list[list[Draft]]:
+def _split(group: Sequence[Draft], axis: str) -> list[list[Draft]]:
     parts: dict[Any, list[Draft]] = defaultdict(list)
     for draft in group:
-        parts[draft.block.place[axis]].append(draft)
+        parts[getattr(draft.block.place, axis)].append(draft)
     return [part for part in parts.values() if len(part) > 1]
 
 
@@ -228,5 +230,6 @@ def _row(over: str, group: Sequence[Draft]) -> PooledRow | None:
     )
 
 
-def _place(over: str, place: tuple[Any, ...]) -> Mapping[str, Any]:
-    return {"pool": None if "pools" in over else place[0], "budget": None if "budgets" in over else place[1]}
+def _place(over: str, place: Place) -> Mapping[str, Any]:
+    pool, budget = (None if "pools" in over else place.pool), (None if "budgets" in over else place.budget)
+    return {"pool": pool, "budget": budget, "model": place.model}

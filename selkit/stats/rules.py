@@ -43,13 +43,15 @@ class Gap:
     pool: Any = None
     budget: Any = None
     recipe: Any = None
+    model: Any = None
 
     def touches(self, block: Block, benchmarks: Collection[str]) -> bool:
-        """Whether the gap is in this pool, budget and any of the recipes, and in one of these benchmarks."""
-        pool, budget, _ = block.place
+        """Whether the gap is in this pool, budget, model and any of the recipes, and in one of these benchmarks."""
+        place = block.place
         return (
-            self.pool in (None, pool)
-            and self.budget in (None, budget)
+            self.pool in (None, place.pool)
+            and self.budget in (None, place.budget)
+            and self.model in (None, place.model)
             and (self.recipe is None or self.recipe in block.recipes)
             and (self.benchmark is None or self.benchmark in benchmarks)
         )

@@ -29,6 +29,7 @@ class SignalRow:
     benchmark: str
     pool: Any
     budget: Any
+    model: Any
     selectors: int
     signal: float
     noise: float | None
@@ -49,20 +50,22 @@ def signal_rows(found: Sequence[Draft], rules: Rules) -> list[SignalRow]:
     groups: dict[tuple[Any, ...], list[Draft]] = defaultdict(list)
     for draft in found:
         if draft.control.arm == rules.control and draft.arm.runs and draft.control.runs:
-            groups[(draft.endpoint.name, *draft.block.place[:2])].append(draft)
-    return [_row(name, pool, budget, group) for (name, pool, budget), group in groups.items() if len(group) > 1]
+            groups[(draft.endpoint.name, *draft.block.place.ground)].append(draft)
+    return [_row(group) for group in groups.values() if len(group) > 1]
 
 
-def _row(benchmark: str, pool: Any, budget: Any, group: Sequence[Draft]) -> SignalRow:
+def _row(group: Sequence[Draft]) -> SignalRow:
+    place = group[0].block.place
     means = [float(draft.arm.scores.mean()) for draft in group]
     control = group[0].control.scores
     noise = float(control.std(ddof=1)) if len(control) > 1 else None
     signal = max(means) - min(means)
     ratio = signal / noise if noise is not None and noise > 1e-12 else None
     return SignalRow(
-        benchmark=benchmark,
-        pool=pool,
-        budget=budget,
+        benchmark=group[0].endpoint.name,
+        pool=place.pool,
+        budget=place.budget,
+        model=place.model,
         selectors=len(group),
         signal=100 * signal,
         noise=None if noise is None else 100 * noise,

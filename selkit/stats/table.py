@@ -17,11 +17,11 @@ from selkit.api.errors import DataError
 REQUIRED = ("arm", "run", "item", "benchmark", "score")
 """Columns that a score table must have."""
 
-OPTIONAL = ("cluster", "recipe", "pool", "budget")
+OPTIONAL = ("cluster", "recipe", "pool", "budget", "model")
 """Columns that it may have; a column that is absent is all null."""
 
 COLUMNS = REQUIRED + OPTIONAL
-PLACE = ("pool", "budget", "recipe")
+PLACE = ("pool", "budget", "model", "recipe")
 """The columns that say where an arm ran. A null stands for everywhere: an untrained model belongs to every budget."""
 
 _KEYS = tuple(name for name in COLUMNS if name not in ("score", "cluster"))

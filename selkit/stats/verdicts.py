@@ -62,7 +62,7 @@ class VerdictRow:
         arm: The arm.
         control: What it is compared with.
         benchmark: The benchmark, or 'composite'.
-        pool: The pool, where the table names one; likewise ``budget`` and ``recipe``.
+        pool: The pool, where the table names one; likewise ``budget``, ``model`` (the base model) and ``recipe``.
         recipes: Recipes over which the effect is the mean; with several, ``recipe`` is None and ``recipes_alike``
             counts those under which the arm stands on the same side of the control.
         effect: The arm's mean score less the control's.
@@ -89,6 +89,7 @@ class VerdictRow:
     benchmark: str
     pool: Any
     budget: Any
+    model: Any
     recipe: Any
     recipes: int
     recipes_alike: int | None
@@ -165,7 +166,8 @@ def _where(row: VerdictRow) -> str:
     pool = "" if row.pool is None else f" on {row.pool}"
     budget = "" if row.budget is None else f" at {_number(row.budget)}"
     recipe = "" if row.recipe is None else f" with recipe {row.recipe}"
-    return pool + budget + recipe
+    model = "" if row.model is None else f" from {row.model}"
+    return pool + budget + model + recipe
 
 
 def _measure(row: VerdictRow) -> str:
