@@ -50,7 +50,8 @@ def sft_config(recipe: Recipe, plan: BatchPlan, settings: LoopSettings) -> SFTCo
     from trl import SFTConfig
 
     cpu = settings.device == "cpu"
-    half = not cpu and recipe.precision != "float32"
+    numbers = arithmetic(recipe, settings.device)
+    half = numbers["bf16"] is True
     warm = recipe.scheduler == "constant" and recipe.warmup > 0
     return SFTConfig(
         output_dir=str(settings.folder),
@@ -72,8 +73,7 @@ def sft_config(recipe: Recipe, plan: BatchPlan, settings: LoopSettings) -> SFTCo
         completion_only_loss=True,
         neftune_noise_alpha=recipe.neftune_alpha,
         gradient_checkpointing=recipe.gradient_checkpointing,
-        bf16=half,
-        tf32=True if half else None,
+        **numbers,
         use_cpu=cpu and settings.deepspeed is None,  # accelerate's way of naming the CPU knows no DeepSpeed
         deepspeed=deepspeed_config(settings.deepspeed, half) if settings.deepspeed else None,
         accelerator_config={"use_configured_state": True} if settings.ranks.launched else None,
@@ -88,6 +88,25 @@ def sft_config(recipe: Recipe, plan: BatchPlan, settings: LoopSettings) -> SFTCo
         save_total_limit=2,
         dataloader_pin_memory=not cpu,
     )
+
+
+def arithmetic(recipe: Recipe, device: str, capable: bool | None = None) -> dict[str, bool | None]:
+    """Which numbers training computes with, in TRL's words: bf16 with tf32 on a GPU, float32 on a CPU.
+
+    Args:
+        recipe: The recipe; its precision 'float32' holds on a GPU too.
+        device: 'cpu' or 'cuda'.
+        capable: Whether the GPU computes in bf16; by default torch is asked. One that does not takes float32.
+    """
+    half = device != "cpu" and recipe.precision != "float32" and (gpu_has_bf16() if capable is None else capable)
+    return {"bf16": half, "tf32": True if half else None}
+
+
+def gpu_has_bf16() -> bool:
+    """Whether the GPU computes in bf16 by itself (from NVIDIA's Ampere on), which is also where tf32 is."""
+    import torch
+
+    return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def load_weights(folder: Path, recipe: Recipe) -> Any:

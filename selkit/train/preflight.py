@@ -12,6 +12,7 @@ from typing import Any
 from selkit.api import DataError, MissingExtra, Pool, PromptTemplate, UsageError
 from selkit.models import check_model, default_device, load_tokenizer, resolve
 from selkit.train.batches import plan_batches
+from selkit.train.loop import gpu_has_bf16
 from selkit.train.machine import check_machine
 from selkit.train.recipes import Recipe
 from selkit.train.turns import training_pairs
@@ -129,6 +130,10 @@ def _check_device(recipe: Recipe, device: str) -> None:
 
     if not torch.cuda.is_available():
         raise UsageError(f"device {device!r} was asked for, and torch finds no GPU here: leave --device out")
+    if recipe.precision == "bf16" and not gpu_has_bf16():
+        raise UsageError(
+            f"recipe {recipe.name!r} asks for bf16, which this GPU does not compute in: set precision: auto"
+        )
 
 
 def _check_lora(recipe: Recipe, folder: Path, ref: str) -> None:

@@ -12,6 +12,7 @@ from selkit.api import DataError, Pool, UsageError, WorkFailed
 from selkit.console import get_console
 from selkit.files import full_disk, is_full
 from selkit.models import ModelFolder, default_device, resolve
+from selkit.train.apart import refuse_mixed_rows
 from selkit.train.batches import BatchPlan, TooLarge, plan_batches, rows_that_fit
 from selkit.train.job import Finished, Job, Options
 from selkit.train.launch import launch
@@ -226,7 +227,9 @@ def _attempt(job: Job, plan: BatchPlan, checkpoint: Path | None, folder: Path, h
     )
     with own_randomness(options.seed):
         config = sft_config(recipe, plan, settings)  # before the weights: DeepSpeed spreads them as they load
-        trainer = make_trainer(load_weights(job.folder.path, recipe), job.tokenizer, job.prepared, recipe, config)
+        model = load_weights(job.folder.path, recipe)
+        refuse_mixed_rows(model, recipe, whole=not (options.deepspeed or "").startswith("zero-3"))
+        trainer = make_trainer(model, job.tokenizer, job.prepared, recipe, config)
         sequences = len(trainer.train_dataset)
         sampler = deal_evenly(trainer, plan, options.seed) if plan.devices > 1 else None
         interval = options.checkpoint_seconds if options.checkpoints else None

@@ -80,6 +80,19 @@ def test_what_model_or_machine_lacks_is_refused(
         check_training(model, rows, recipe(**changes), device=device)
 
 
+def test_a_gpu_without_bf16_is_told(
+    model: str, rows: Pool, recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recipe that insists on bf16 is refused on a GPU of before 2020; 'auto' takes float32 there."""
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    with pytest.raises(UsageError, match="bf16, which this GPU does not compute in: set precision: auto"):
+        check_training(model, rows, recipe(precision="bf16"), device="cuda")
+    check_training(model, rows, recipe(), device="cuda")
+
+
 def test_layers_that_exist_are_accepted(model: str, rows: Pool, recipe: Callable[..., Recipe]) -> None:
     """Names of layers, or all of them."""
     check_training(model, rows, recipe(lora={"targets": ["q_proj", "up_proj"]}))

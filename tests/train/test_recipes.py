@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from selkit.api import UsageError
 from selkit.train import RECIPES, Lora, Recipe, load_recipe
+from selkit.train.loop import arithmetic
 
 PRINTED = {
     "chasing-random-1": (2e-5, "linear", 128, 512, 3, 0.03, 0.0),
@@ -41,6 +42,35 @@ def test_presets_have_the_values_that_the_papers_print(name: str) -> None:
         recipe.weight_decay,
     )
     assert found == PRINTED[name]
+
+
+def test_every_recipe_of_the_papers_is_there_with_its_source() -> None:
+    """All that are named, each with a sentence on where its values come from; only selkit's own have none of a paper."""
+    moon = [f"moon-{number:02d}" for number in range(1, 17)]
+    chasing = ["chasing-random-1", "chasing-random-2", "chasing-random-3", "chasing-random-4-lora"]
+    named = [*chasing, "lima", "shen-alpaca", "shen-dolly", "shen-wizardlm", *moon, "car"]
+    assert [name for name in named if name not in RECIPES] == []
+    assert all(", '" in RECIPES[name].source for name in named)
+    assert RECIPES["chasing-random-4-lora"].lora is not None and "lora" in RECIPES["chasing-random-4-lora"].inferred
+    assert [name for name in named if RECIPES[name].lora is not None] == ["chasing-random-4-lora"]
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "capable", "bf16", "tf32"),
+    [
+        ("auto", "cpu", True, False, None),
+        ("auto", "cuda", True, True, True),
+        ("auto", "cuda", False, False, None),
+        ("float32", "cuda", True, False, None),
+        ("bf16", "cuda", True, True, True),
+    ],
+)
+def test_the_numbers_that_training_computes_with(
+    precision: str, device: str, capable: bool, bf16: bool, tf32: bool | None
+) -> None:
+    """bf16 with tf32 on a GPU that has them, float32 on a CPU and where the recipe says so."""
+    recipe = load_recipe({"preset": "lima", "precision": precision})
+    assert arithmetic(recipe, device, capable) == {"bf16": bf16, "tf32": tf32}
 
 
 def test_lima_decays_to_a_tenth_with_its_own_betas() -> None:

@@ -181,6 +181,29 @@ def test_computing_activations_twice_changes_nothing(model: str, rows: Pool, rec
     assert [loss for _, loss in twice.loss_curve] == pytest.approx([loss for _, loss in once.loss_curve], rel=1e-5)
 
 
+def test_neftune_adds_its_noise(model: str, rows: Pool, recipe: Make, tmp_path: Path) -> None:
+    """Uniform up to alpha / sqrt(length x width) on every number of the embeddings, and none once training is over.
+
+    Source: N. Jain et al., 'NEFTune: Noisy Embeddings Improve Instruction Finetuning', 2023, algorithm 1.
+    """
+    trainer = trainer_for(model, rows, recipe(neftune_alpha=5.0, batch_size=12, max_steps=1), tmp_path)
+    embedding, seen = trainer.model.get_input_embeddings(), []
+    embedding.register_forward_pre_hook(lambda layer, args: seen.append([args[0].clone(), layer.weight.clone()]))
+    first = trainer.model.model.layers[0]
+    first.register_forward_pre_hook(lambda layer, args, kwargs: seen[-1].append(args[0].clone()), with_kwargs=True)
+    trainer.train()
+    ids, weight, hidden = seen[0]
+    noise = (hidden - weight[ids]).detach()
+    bound = 5.0 / math.sqrt(hidden.shape[1] * hidden.shape[2])
+    assert float(noise.abs().max()) == pytest.approx(bound, rel=0.01)
+    assert float(noise.abs().max()) <= bound * (1 + 1e-4)
+    assert float(noise.std()) == pytest.approx(bound / math.sqrt(3), rel=0.02)
+    trainer.model.eval()
+    with torch.no_grad():
+        trainer.model(input_ids=ids)
+    assert torch.equal(seen[-1][2], trainer.model.get_input_embeddings().weight[ids])
+
+
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_attention_is_the_one_asked_for(model: str, rows: Pool, recipe: Make, tmp_path: Path, attention: str) -> None:
     """The kind of attention arrives in the model."""
