@@ -106,7 +106,7 @@ def gpu_has_bf16() -> bool:
     """Whether the GPU computes in bf16 by itself (from NVIDIA's Ampere on), which is also where tf32 is."""
     import torch
 
-    return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def load_weights(folder: Path, recipe: Recipe) -> Any:

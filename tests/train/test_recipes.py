@@ -45,13 +45,14 @@ def test_presets_have_the_values_that_the_papers_print(name: str) -> None:
 
 
 def test_every_recipe_of_the_papers_is_there_with_its_source() -> None:
-    """All that are named, each with a sentence on where its values come from; only selkit's own have none of a paper."""
+    """All that are named, each with the paper that its values come from."""
     moon = [f"moon-{number:02d}" for number in range(1, 17)]
     chasing = ["chasing-random-1", "chasing-random-2", "chasing-random-3", "chasing-random-4-lora"]
     named = [*chasing, "lima", "shen-alpaca", "shen-dolly", "shen-wizardlm", *moon, "car"]
     assert [name for name in named if name not in RECIPES] == []
     assert all(", '" in RECIPES[name].source for name in named)
-    assert RECIPES["chasing-random-4-lora"].lora is not None and "lora" in RECIPES["chasing-random-4-lora"].inferred
+    assert RECIPES["chasing-random-4-lora"].lora is not None
+    assert "lora" in RECIPES["chasing-random-4-lora"].inferred
     assert [name for name in named if RECIPES[name].lora is not None] == ["chasing-random-4-lora"]
 
 
