@@ -118,7 +118,8 @@ class RayExecutor:
         """Does the cells as tasks: one each, or two where training takes other resources than answering."""
         import ray
 
-        tasks = {self._submit(job): job for job in jobs}
+        cell, how = ray.remote(max_retries=self.options.retries, retry_exceptions=False)(_cell), _How.here()
+        tasks = {self._submit(job, cell, how): job for job in jobs}
         left = list(tasks)
         try:
             while left:
@@ -130,32 +131,38 @@ class RayExecutor:
                 with suppress(Exception):  # the cluster may be gone
                     ray.cancel(task, force=True)
 
-    def _submit(self, job: CellJob) -> Any:
-        verbose = get_console().verbose
-        train, answer = self.options.train, self.options.answer
-        if job.training is None or train == answer:
-            return self._remote(_cell, answer if job.training is None else train, job).remote(job, verbose)
-        trained = replace(job, prompts=(), benchmarks=(), keep=True)
-        return self._remote(_cell, answer, job).remote(
-            job, verbose, self._remote(_cell, train, job).remote(trained, verbose)
+    def _submit(self, job: CellJob, cell: Any, how: _How) -> Any:
+        train, answer = (
+            cell.options(num_cpus=needs.cpus, num_gpus=needs.gpus, name=job.label)
+            for needs in (self.options.train, self.options.answer)
         )
-
-    def _remote(self, function: Any, needs: Needs, job: CellJob) -> Any:
-        import ray
-
-        return ray.remote(
-            num_cpus=needs.cpus,
-            num_gpus=needs.gpus,
-            max_retries=self.options.retries,
-            retry_exceptions=False,
-        )(function).options(name=job.label)
+        if job.training is None:
+            return answer.remote(job, how)
+        if self.options.train == self.options.answer:
+            return train.remote(job, how)
+        trained = replace(job, prompts=(), benchmarks=(), keep=True)
+        return answer.remote(job, how, train.remote(trained, how))
 
 
-def _cell(job: CellJob, verbose: int, before: CellOutcome | None = None) -> CellOutcome:
+@dataclass(frozen=True)
+class _How:
+    """What a task takes over from the command: how much is said, and selkit's own settings of the environment."""
+
+    verbose: int
+    environment: Mapping[str, str]
+
+    @classmethod
+    def here(cls) -> _How:
+        known = {k: v for k, v in os.environ.items() if k.startswith("SELKIT_") or k == "HF_HUB_OFFLINE"}
+        return cls(get_console().verbose, {k: v for k, v in known.items() if "KEY" not in k and "TOKEN" not in k})
+
+
+def _cell(job: CellJob, how: _How, before: CellOutcome | None = None) -> CellOutcome:
     """What a task does. ``before`` is the outcome of the task that this one waits for."""
     if before is not None and before.error is not None:
         return before
-    prepare_process(job.threads, verbose)
+    os.environ.update(how.environment)
+    prepare_process(job.threads, how.verbose)
     return attempt(job)
 
 

@@ -1,0 +1,125 @@
+"""Cells on a Ray cluster of two nodes (on this machine): the same report, and a node that dies costs only its cells."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ray")
+pytest.importorskip("trl")
+pytest.importorskip("sacrebleu")
+
+from selkit.api import DataError
+from selkit.experiment import parse_spec, plan, run_experiment
+from selkit.experiment.executors import RayExecutor, RayOptions
+from selkit.experiment.executors.ray import Needs
+from selkit.store import Store
+
+pytestmark = pytest.mark.slow
+
+SPEC = {
+    "name": "tiny",
+    "pools": [{"name": "planted", "source": {"name": "planted", "rows": 120}}],
+    "model": "tiny:words?hidden=32&layers=1",
+    "recipe": {"preset": "quickstart", "max_steps": 4, "batch_size": 8},
+    "selectors": ["random", "oracle"],
+    "budgets": [20],
+    "runs": {"random": 2, "oracle": 1},
+    "testsets": {"planted": {"prompts": 6, "max_new_tokens": 4}},
+    "workers": 2,
+    "threads": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head without processors."""
+    from ray.cluster_utils import Cluster
+
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    yield started
+    started.shutdown()
+
+
+@pytest.fixture
+def nodes(cluster: Any) -> Iterator[list[Any]]:
+    """Two nodes of one processor each; gone afterwards, even where a test has killed one."""
+    added = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    yield added
+    for node in added:
+        if node in cluster.worker_nodes:
+            cluster.remove_node(node)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The report of the same experiment on this machine, without what is measured."""
+    folder = tmp_path_factory.mktemp("local")
+    return {**run_experiment(parse_spec(SPEC), folder / "out", store=Store(folder / "store")), "measured": None}
+
+
+def started(store: Store) -> dict[str, float]:
+    """When every finished result was begun."""
+    return {artifact.digest: artifact.manifest["measured"]["started"] for artifact in store.artifacts()}
+
+
+def test_two_nodes_give_the_report_of_one_machine(
+    tmp_path: Path, cluster: Any, nodes: list[Any], local: dict[str, Any]
+) -> None:
+    """Training and answering as tasks of their own resources; the same command again does nothing."""
+    spec, store = parse_spec(SPEC), Store(tmp_path / "store")
+    executor = RayExecutor(RayOptions.of({"answer.cpus": 0.5}), cluster.address)
+    assert {**run_experiment(spec, tmp_path / "out", store=store, executor=executor), "measured": None} == local
+    assert not list(store.artifacts(stage="weights"))
+    before = started(store)
+    again = RayExecutor(RayOptions(), cluster.address)
+    assert {**run_experiment(spec, tmp_path / "out", store=store, executor=again), "measured": None} == local
+    assert started(store) == before
+
+
+def test_a_node_that_dies_costs_only_its_running_cells(
+    tmp_path: Path, cluster: Any, nodes: list[Any], local: dict[str, Any]
+) -> None:
+    """Scenario 54: what was finished when it died is not done again, its running cell is done elsewhere."""
+    spec, store = parse_spec(SPEC), Store(tmp_path / "store")
+    finished: dict[str, float] = {}
+
+    def kill() -> None:
+        while not any(store.artifacts(stage="responses")):
+            time.sleep(0.05)
+        finished.update(started(store))
+        cluster.remove_node(nodes[0], allow_graceful=False)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    document = run_experiment(spec, tmp_path / "out", store=store, executor=RayExecutor(RayOptions(), cluster.address))
+    killer.join()
+    assert {**document, "measured": None} == local
+    after = started(store)
+    assert finished
+    # The results of a cell that was on its way when it died may be there twice in time, never those that were finished.
+    assert {key: after[key] for key in finished} == finished
+    assert not plan(spec, store).missing
+
+
+def test_what_no_node_has_is_refused_at_once(tmp_path: Path, cluster: Any, nodes: list[Any]) -> None:
+    """Ray would wait for such a node for ever."""
+    executor = RayExecutor(RayOptions(train=Needs(gpus=3)), cluster.address)
+    begun = time.monotonic()
+    with pytest.raises(DataError, match="no node of the Ray cluster has 1 CPUs and 3 GPUs"):
+        run_experiment(parse_spec(SPEC), tmp_path / "out", store=Store(tmp_path / "store"), executor=executor)
+    assert time.monotonic() - begun < 10
+
+
+def test_a_cluster_that_is_not_there_is_said_within_seconds(tmp_path: Path) -> None:
+    """In one sentence; Ray itself would try for a minute and then end the process."""
+    executor = RayExecutor(RayOptions(), "127.0.0.1:9")
+    begun = time.monotonic()
+    with pytest.raises(DataError, match=r"127.0.0.1:9 cannot be reached .*: start it, or name another"):
+        run_experiment(parse_spec(SPEC), tmp_path / "out", store=Store(tmp_path / "store"), executor=executor)
+    assert time.monotonic() - begun < 5
