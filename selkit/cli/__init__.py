@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "judge": ("selkit.cli.judge", "Say which of two responses is better."),
     "eval": ("selkit.cli.eval", "Evaluate models, or what judges said of them."),
     "recipes": ("selkit.cli.recipes", "Show the training recipes that have a name."),
+    "doctor": ("selkit.cli.doctor", "Look at installation and machine: what is missing, and the remedy."),
     "plugins": ("selkit.cli.plugins", "What is installed, from which package, in what state."),
     "completion": ("selkit.cli.completion", "Print the script that completes commands in your shell."),
 }

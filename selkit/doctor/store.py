@@ -1,0 +1,143 @@
+"""The health of the store: can results be written, is there room, are the stored ones whole, is work left over."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from selkit.api.errors import DataError
+from selkit.doctor.finding import Finding
+from selkit.files import tree_bytes
+from selkit.store import Store
+from selkit.store.lease import Lease, leases
+from selkit.store.manifest import Damaged, read_manifest
+
+GIB = 2**30
+LITTLE_ROOM, NO_ROOM = 5 * GIB, GIB // 2
+"""Bytes free on the disk below which there is a note, and below which the check fails."""
+
+
+def store_findings(root: str | Path | None = None) -> Iterator[Finding]:
+    """Looks, and moves or removes nothing.
+
+    Args:
+        root: The store's folder; by default the one that every command uses.
+    """
+    store = Store(root)
+    yield _writable(store.root)
+    if room := _room(store.root):
+        yield room
+    if store.root.is_dir():
+        yield from _results(store)
+        yield from _left_over(store)
+
+
+def _nearest(path: Path) -> Path:
+    """``path``, or the nearest folder above it that exists."""
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _writable(root: Path) -> Finding:
+    """Tried with a file that has no name: permissions alone do not tell of file systems that only can be read."""
+    place = _nearest(root)
+    try:
+        with tempfile.TemporaryFile(dir=place) as probe:
+            probe.write(b"selkit")
+    except OSError as error:
+        text = f"{root} cannot be used: nothing can be written to {place} ({error.strerror})"
+        return Finding("store", "failed", text, "choose another folder with --store or SELKIT_STORE")
+    return Finding("store", "ok", f"{root} can be written to" + ("" if place == root else " (not made yet)"))
+
+
+def _room(root: Path) -> Finding | None:
+    try:
+        free = shutil.disk_usage(_nearest(root)).free
+    except OSError:
+        return None
+    text = f"{free / GIB:.1f} GiB free on its disk"
+    remedy = "free some, or put the store on another disk with SELKIT_STORE"
+    if free < NO_ROOM:
+        return Finding("store", "failed", text, remedy)
+    return (
+        Finding("store", "note", f"{text}, little for trained models", remedy)
+        if free < LITTLE_ROOM
+        else Finding("store", "ok", text)
+    )
+
+
+def _results(store: Store) -> Iterator[Finding]:
+    """Finished results by the size of their files, and those that were put aside earlier."""
+    damaged, newer, whole = [], [], 0
+    for digest in store.layout.digests():
+        try:
+            read_manifest(store.layout.object(digest))
+            whole += 1
+        except FileNotFoundError:
+            continue  # removed meanwhile
+        except Damaged as damage:
+            damaged.append(f"{digest[:12]}: {damage}")
+        except DataError:
+            newer.append(digest)
+    yield Finding("store", "ok", f"{_count(whole, 'result')} whole, by the size of their files")
+    if damaged:
+        yield Finding(
+            "store",
+            "failed",
+            f"{_count(len(damaged), 'damaged result')}, the first {damaged[0]}",
+            "run what needs them again: each is put aside and made anew; check the disk where this comes again",
+        )
+    if newer:
+        text = f"{_count(len(newer), 'result')} unreadable: written by a newer selkit, or their permissions forbid it"
+        yield Finding("store", "failed", text, "pip install --upgrade selkit-eval, or take another store")
+    aside = list(store.layout.corrupt.iterdir()) if store.layout.corrupt.is_dir() else []
+    if aside:
+        size = tree_bytes(store.layout.corrupt) / 2**20
+        text = f"{_count(len(aside), 'damaged result')} put aside earlier ({size:.0f} MiB)"
+        yield Finding("store", "note", text, f"look at {store.layout.corrupt}, then delete it")
+
+
+def _left_over(store: Store) -> Iterator[Finding]:
+    """Leases whose holder is gone, and work that was broken off."""
+    held: list[Lease] = []
+    stale: list[Lease] = []
+    for lease in leases(store.layout.leases):
+        (held if _is_held(lease) else stale).append(lease)
+    if held:
+        yield Finding(
+            "store", "ok", f"{_count(len(held), 'result')} being made now, such as {held[0].label or held[0].digest}"
+        )
+    if stale:
+        holder = stale[0].holder()
+        yield Finding(
+            "store",
+            "note",
+            f"{_count(len(stale), 'stale lease')}: the holder was killed, such as process {holder.get('pid')} on "
+            f"{holder.get('host')}, which made {stale[0].label or stale[0].digest[:12]}",
+            "they block nobody; run the same command again and it takes the work up",
+        )
+    partial = sum(1 for _ in store.layout.partials.iterdir()) if store.layout.partials.is_dir() else 0
+    if partial > len(held):
+        size = tree_bytes(store.layout.partials) / 2**20
+        text = f"{_count(partial, 'piece')} of work broken off or under way ({size:.0f} MiB)"
+        yield Finding("store", "note", text, "run the same commands again and they go on; selkit gc removes them")
+
+
+def _is_held(lease: Lease) -> bool:
+    """Whether a process of this machine holds it: the kernel frees the lock of one that has died."""
+    from filelock import FileLock, Timeout
+
+    if not lease.lock_path.exists():
+        return False
+    try:
+        with FileLock(lease.lock_path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
