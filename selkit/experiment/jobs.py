@@ -57,8 +57,8 @@ def plan(spec: Spec, store: Store) -> Plan:
     experiment = prepare(spec, store)
     rules_of(experiment)
     chosen = choose_all(experiment)
-    jobs = {cell: _cell_job(experiment, choice) for cell, choice in chosen.items()}
-    anchors = _anchor_jobs(experiment)
+    jobs = {cell: cell_job(experiment, choice) for cell, choice in chosen.items()}
+    anchors = anchor_jobs(experiment)
     done = frozenset(job.label for job in [*anchors.values(), *jobs.values()] if is_done(job, store))
     return Plan(experiment, chosen, jobs, anchors, done)
 
@@ -69,7 +69,8 @@ def resources(spec: Spec) -> tuple[int, int]:
     return spec.workers or max(1, workers // spec.processes), spec.threads or threads
 
 
-def _cell_job(experiment: Experiment, choice: Chosen) -> CellJob:
+def cell_job(experiment: Experiment, choice: Chosen) -> CellJob:
+    """The job of a cell on its selection."""
     cell, recipe, spec = choice.cell, experiment.recipe, experiment.spec
     turns = experiment.pools[cell.pool].turns
     return CellJob(
@@ -95,7 +96,7 @@ def _benchmarks(experiment: Experiment) -> tuple[BenchmarkJob, ...]:
     return tuple(jobs)
 
 
-def _anchor_jobs(experiment: Experiment) -> dict[str, CellJob]:
+def anchor_jobs(experiment: Experiment) -> dict[str, CellJob]:
     """One job per model that is an anchor: it answers the test sets that name it."""
     named = {judged.anchor.model: judged.anchor for judged in experiment.testsets if judged.anchor.kind == "model"}
     return {

@@ -27,7 +27,8 @@ Responses = Mapping[tuple[Cell, str], list[Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Judged:
-    """One cell judged on one test set by one judge against one opponent."""
+    """One cell judged on one test set by one judge against one opponent; ``key`` is that of the stored passes, None
+    while some are missing."""
 
     cell: Cell
     endpoint: str
@@ -36,6 +37,7 @@ class Judged:
     comparisons: tuple[Comparison, ...]
     passes: tuple[Judgement, ...]
     finished: bool = True
+    key: str | None = None
 
     @property
     def missing(self) -> str:
@@ -168,7 +170,8 @@ def _judge(
     for one in testset.judges:
         ctx = _context(experiment)
         passes, artifact = judge_pairs(one.judge, comparisons, ctx, experiment.store, orders=testset.spec.orders)
-        yield Judged(cell, one.endpoint, one.judge, name, comparisons, tuple(passes), artifact is not None)
+        key = None if artifact is None else artifact.digest
+        yield Judged(cell, one.endpoint, one.judge, name, comparisons, tuple(passes), key is not None, key)
 
 
 def _comparisons(

@@ -12,6 +12,7 @@ from selkit.api import Benchmark
 from selkit.evals import read_items
 from selkit.experiment.cells import answers, items
 from selkit.experiment.jobs import Plan
+from selkit.experiment.judged import Marks, marked
 from selkit.experiment.judging import Judged, Tried, judge_cell, judge_direct, random_anchor, try_canaries
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.setup import Experiment
@@ -83,6 +84,7 @@ def collect(planned: Plan, failed: Mapping[str, str]) -> Outcome:
 
 def _judge_all(planned: Plan, testset: JudgedSet, cells: Sequence[Cell], outcome: Outcome) -> None:
     experiment = planned.experiment
+    marks = Marks(testset, planned.jobs, planned.anchors, experiment.spec.control)
     tried = False
     for cell in cells:
         anchor = _anchor(planned, testset, cell, outcome)
@@ -92,9 +94,11 @@ def _judge_all(planned: Plan, testset: JudgedSet, cells: Sequence[Cell], outcome
             if not tried:  # whether a judge can be fooled is known before its verdicts
                 outcome.tried += try_canaries(experiment, testset, cell, outcome.responses, anchor)
                 tried = True
-            outcome.judged += judge_cell(experiment, testset, cell, outcome.responses, anchor)
+            judged = judge_cell(experiment, testset, cell, outcome.responses, anchor)
+            outcome.judged += marked(judged, marks, experiment.store)
         if testset.spec.direct and cell.arm != experiment.spec.control:
-            outcome.direct += judge_direct(experiment, testset, cell, outcome.responses)
+            direct = judge_direct(experiment, testset, cell, outcome.responses)
+            outcome.direct += marked(direct, marks, experiment.store)
 
 
 def _anchor(planned: Plan, testset: JudgedSet, cell: Cell, outcome: Outcome) -> Mapping[str, Response] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 REDACTED = "[secret]"
@@ -46,7 +47,12 @@ def redact_text(text: str) -> str:
 
 
 def _environment_secrets() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if _SECRET_VARIABLE.search(k) and len(v) >= _SHORTEST}
+    return {k: v for k in _secret_variables(tuple(os.environ)) if len(v := os.environ.get(k, "")) >= _SHORTEST}
+
+
+@lru_cache(maxsize=8)  # every key asks
+def _secret_variables(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if _SECRET_VARIABLE.search(name))
 
 
 def _redact(value: Any, name: str, secrets: tuple[str, ...]) -> Any:

@@ -1,4 +1,4 @@
-"""What tokens cost: a table that the user can edit."""
+"""What tokens and devices cost: one table that the user can edit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from selkit.models.client.endpoints import OPENAI_URL, Endpoint
-from selkit.models.client.settings import read_yaml, settings_file
+from selkit.models.client.settings import config_folder, read_yaml, settings_file
 
 PRICES_FILE = "prices.yaml"
 PRICES_VARIABLE = "SELKIT_PRICES"
@@ -40,18 +40,33 @@ class Price(BaseModel):
         return (input_tokens * max(self.input, self.cached_input or 0.0) + output_tokens * self.output) / _MILLION
 
 
+class DevicePrice(BaseModel):
+    """What an hour of one device costs, in dollars, and how many operations a second training gets out of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dollars_per_hour: float | None = Field(default=None, ge=0)
+    flops: float | None = Field(default=None, gt=0)
+
+    def dollars(self, seconds: float) -> float | None:
+        """What ``seconds`` of the device cost; None where nobody said its price."""
+        return None if self.dollars_per_hour is None else self.dollars_per_hour * seconds / 3600
+
+
 class PriceFile(BaseModel):
     """A file of prices: by model, or by ``ADDRESS#MODEL`` where only that address is meant.
 
     Attributes:
-        models: The prices.
+        models: The prices of tokens.
+        devices: Devices, by a part of the name that their driver gives them, or 'cpu'.
         read: The day on which they were read.
         source: Where.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    models: dict[str, Price]
+    models: dict[str, Price] = {}
+    devices: dict[str, DevicePrice] = {}
     read: date | None = None
     source: str = ""
 
@@ -79,10 +94,25 @@ class PriceTable:
         day = f" of {file.read.isoformat()}" if file.read else ""
         return f"{'own prices' if own else 'list prices'}{day}"
 
+    def device(self, name: str) -> DevicePrice:
+        """The entry of a device: the longest name that its own holds, each field the user's before the embedded one."""
+        own, embedded = (_entry(file.devices, name) for file in (self.own, self.embedded))
+        return DevicePrice(**(embedded.model_dump(exclude_none=True) | own.model_dump(exclude_none=True)))
+
+
+def _entry(devices: Mapping[str, DevicePrice], name: str) -> DevicePrice:
+    known = [one for one in devices if one.lower() in name.lower()]
+    return devices[max(known, key=len)] if known else DevicePrice()
+
+
+def prices_place() -> Path:
+    """The user's file of prices, which need not be there yet."""
+    return settings_file(PRICES_VARIABLE, PRICES_FILE) or config_folder() / PRICES_FILE
+
 
 def read_prices() -> PriceTable:
     """The prices of the file that $SELKIT_PRICES names, else of prices.yaml in the user's configuration folder, over
     those that selkit brings along. Raises UsageError where a file is not as it should be."""
     path = settings_file(PRICES_VARIABLE, PRICES_FILE)
-    own = PriceFile(models={}) if path is None else read_yaml(path, PriceFile)
+    own = PriceFile() if path is None else read_yaml(path, PriceFile)
     return PriceTable(own, read_yaml(Path(__file__).with_name(PRICES_FILE), PriceFile))

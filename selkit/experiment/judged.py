@@ -1,0 +1,109 @@
+"""A mark for what has been judged: it is found by the keys of two sets of answers, without reading them, so that a plan
+can tell what judges still have to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+
+from selkit.api import PairwiseJudge
+from selkit.experiment.cells import CellJob, responses_key
+from selkit.experiment.judging import Judged, opponents_of
+from selkit.experiment.plan import ANCHOR, Cell
+from selkit.experiment.testsets import JudgedSet
+from selkit.judge.engine import judging_key
+from selkit.store import Draft, Key, Store, canonical_json, digest_text
+
+JUDGEMENT = "judgement"
+"""The fact of a mark that names the stored passes."""
+
+_PLACE = tuple(one.name for one in fields(Cell) if one.name not in ("budget", "arm", "run"))
+
+
+class Marks:
+    """The keys of the marks of one test set.
+
+    Args:
+        testset: The test set with its judges and anchor.
+        jobs: Every cell's job.
+        anchors: The jobs of models that are anchors.
+        control: Name of the control.
+    """
+
+    def __init__(
+        self, testset: JudgedSet, jobs: Mapping[Cell, CellJob], anchors: Mapping[str, CellJob], control: str
+    ) -> None:
+        self._testset, self._cells, self._control = testset, list(jobs), control
+        every: dict[Cell | str, CellJob] = dict(jobs)
+        every |= {job.label: job for job in anchors.values()}
+        asked = {of: job for of, job in every.items() if testset.asked in job.prompts}
+        self._answers = {of: responses_key(job, testset.asked).digest for of, job in asked.items()}
+        self._judges = {id(one.judge): judging_key(one.judge, ()).digest for one in testset.judges}
+
+    def answers(self, of: Cell | str) -> str:
+        """Digest of the key of a job's answers."""
+        return self._answers[of]
+
+    def key(self, cell: Cell, judge: PairwiseJudge, opponent: str) -> Key:
+        """The key of the mark for a cell's answers under a judge, against the anchor or another opponent."""
+        inputs = {
+            "judge": self._judges[id(judge)],
+            "first": self._answers[cell],
+            "second": self._anchor(cell) if opponent == ANCHOR else self._direct(cell, opponent),
+            "testset": self._testset.asked.testset.digest,
+        }
+        return Key("judged", judge.name, inputs=inputs, conditions={"orders": self._testset.spec.orders})
+
+    def anchor(self, cell: Cell) -> Cell | str | None:
+        """Whose answers a cell is compared with; None where these are given, or there are none.
+
+        A cell without a budget stands beside every budget, and takes the anchor of the first.
+        """
+        anchor = self._testset.anchor
+        if anchor.kind == "model":
+            return f"anchor {anchor.model}"
+        runs = [one for one in self._cells if one.arm == ANCHOR and _beside(one, cell)]
+        own = [one for one in runs if cell.budget in (None, one.budget)]
+        return own[0] if own and anchor.kind == "random" else None
+
+    def opponents(self, cell: Cell) -> list[str]:
+        """Whom a cell meets beside the anchor, as :func:`selkit.experiment.judging.judge_direct` names them."""
+        runs: dict[int, dict[str, None]] = {one.run: {} for one in self._controls(cell)}
+        return [name for name, _ in opponents_of(self._testset.spec.direct or "", cell, runs)]
+
+    def _controls(self, cell: Cell) -> list[Cell]:
+        if cell.arm == self._control:
+            return []
+        runs = [one for one in self._cells if one.arm == self._control and _beside(one, cell)]
+        budget = runs[0].budget if cell.budget is None and runs else cell.budget
+        return [one for one in runs if one.budget == budget]
+
+    def _anchor(self, cell: Cell) -> str:
+        of = self.anchor(cell)
+        if of is not None:
+            return self._answers[of]
+        answers = self._testset.anchor.answers or {}
+        return digest_text(canonical_json({name: [one.prompt, one.response] for name, one in answers.items()}))
+
+    def _direct(self, cell: Cell, opponent: str) -> str:
+        return digest_text("\0".join([opponent, *(self._answers[one] for one in self._controls(cell))]))
+
+
+def _beside(one: Cell, cell: Cell) -> bool:
+    """Whether two cells differ in budget, arm and run at most."""
+    return all(getattr(one, name) == getattr(cell, name) for name in _PLACE)
+
+
+def marked(judged: Iterable[Judged], marks: Marks, store: Store) -> Iterator[Judged]:
+    """Hands on what was judged, with a mark in the store for all that is complete."""
+    for one in judged:
+        if one.key is not None:
+            _mark(store, marks.key(one.cell, one.judge, one.opponent), one.key)
+        yield one
+
+
+def _mark(store: Store, key: Key, judgement: str) -> None:
+    def make(draft: Draft) -> None:
+        draft.record(**{JUDGEMENT: judgement})
+
+    store.obtain(key, make)
