@@ -34,9 +34,8 @@ class Marks:
         self, testset: JudgedSet, jobs: Mapping[Cell, CellJob], anchors: Mapping[str, CellJob], control: str
     ) -> None:
         self._testset, self._cells, self._control = testset, list(jobs), control
-        every: dict[Cell | str, CellJob] = dict(jobs)
-        every |= {job.label: job for job in anchors.values()}
-        asked = {of: job for of, job in every.items() if testset.asked in job.prompts}
+        every: list[tuple[Cell | str, CellJob]] = [*jobs.items(), *((job.label, job) for job in anchors.values())]
+        asked = {of: job for of, job in every if testset.asked in job.prompts}
         self._answers = {of: responses_key(job, testset.asked).digest for of, job in asked.items()}
         self._judges = {id(one.judge): judging_key(one.judge, ()).digest for one in testset.judges}
 
