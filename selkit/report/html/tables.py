@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from selkit.report.html.elements import Markup, tag
+from selkit.report.grid import GridTable
+from selkit.report.html.elements import Markup, join, tag
+
+LONG = 28
+"""Characters of a cell above which it may be broken into lines."""
 
 _NUMBER = re.compile(r"[+\-<]?[\d.,]+%?( to [+\-]?[\d.,]+%?)?")
 
@@ -16,7 +20,8 @@ def html_table(columns: Sequence[str], rows: Iterable[Sequence[str | Markup]]) -
     right = ["n" if _numeric([row[place] for row in body]) else None for place in range(len(columns))]
     head = [tag("th", name, scope="col", class_=numeric) for name, numeric in zip(columns, right, strict=True)]
     lines = [
-        tag("tr", [tag("td", cell, class_=numeric) for cell, numeric in zip(row, right, strict=True)]) for row in body
+        tag("tr", [tag("td", cell, class_=numeric or _length(cell)) for cell, numeric in zip(row, right, strict=True)])
+        for row in body
     ]
     return scrolling(tag("table", tag("thead", tag("tr", head)), tag("tbody", lines)))
 
@@ -24,6 +29,17 @@ def html_table(columns: Sequence[str], rows: Iterable[Sequence[str | Markup]]) -
 def scrolling(content: Markup) -> Markup:
     """Wide content in a frame of its own, which the keyboard can scroll, too."""
     return tag("div", content, class_="wide", tabindex="0")
+
+
+def folded(title: str, content: Markup) -> Markup:
+    """Content that shows when its title is clicked, and in print."""
+    return tag("details", tag("summary", title), content)
+
+
+def shown(one: GridTable) -> Markup:
+    """A table with its note; nothing where it has neither rows nor a note."""
+    table = html_table(one.columns, one.rows) if one.rows else None
+    return join(table, note(one.note) if one.note else None)
 
 
 def note(text: str) -> Markup:
@@ -34,3 +50,7 @@ def note(text: str) -> Markup:
 def _numeric(cells: Sequence[str]) -> bool:
     filled = [cell for cell in cells if cell]
     return bool(filled) and all(not isinstance(cell, Markup) and _NUMBER.fullmatch(cell) for cell in filled)
+
+
+def _length(cell: str) -> str | None:
+    return "long" if len(cell) > LONG and not isinstance(cell, Markup) else "short"

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from selkit.report.html.elements import Markup
+from selkit.report import evidence, judging
+from selkit.report.grid import grid_tables
+from selkit.report.html.elements import Markup, join, tag
 from selkit.report.html.items import Items
+from selkit.report.html.sections import effects
 from selkit.report.html.sections.browser import browser
+from selkit.report.html.sections.curves import training_curves
+from selkit.report.html.sections.measured import measured, settings
+from selkit.report.html.sections.selections import contamination, diagnostics, overlap
 from selkit.report.html.sections.verdicts import failures, verdict_table, verdicts
+from selkit.report.html.tables import folded, note, shown
+
+Document = Mapping[str, Any]
 
 
 class Section(NamedTuple):
@@ -19,11 +28,70 @@ class Section(NamedTuple):
     body: Markup
 
 
-def sections(document: Mapping[str, Any], items: Items | None) -> list[Section]:
+def sections(document: Document, items: Items | None) -> list[Section]:
     """All sections of a document, also those that hold nothing."""
     return [
         Section("verdicts", "Verdicts", verdicts(document)),
         Section("failed", "Failed", failures(document)),
-        Section("table", "Verdict table", verdict_table(document)),
+        Section("grid", "The grid", effects.heat_map(document)),
+        Section(
+            "effects", "Effects", join(effects.forests(document), folded_if("Verdict table", verdict_table(document)))
+        ),
+        Section("recipes", "Recipes", effects.recipes(document)),
+        Section("budgets", "Budgets", effects.budgets(document)),
+        Section("runs", "Every run", effects.runs(document)),
+        *_grid(document),
+        Section("rates", "Win rates", _rates(document)),
+        Section("selections", "Selections", _selections(document)),
+        Section("training", "Training", _training(document)),
+        Section("judges", "Judges", _judges(document)),
         Section("items", "Items", browser(items)),
+        Section("settings", "Settings", settings(document)),
+        Section("measured", "Measured", measured(document)),
     ]
+
+
+def folded_if(title: str, content: Markup) -> Markup:
+    """Folded content; nothing where there is none."""
+    return folded(title, content) if content else Markup()
+
+
+def _grid(document: Document) -> list[Section]:
+    """What recipes, pools, budgets and benchmarks say together."""
+    tables = [one for one in grid_tables(document["grid"]) if one.rows]
+    return [Section(f"grid-{number}", one.title, shown(one)) for number, one in enumerate(tables)]
+
+
+def _rates(document: Document) -> Markup:
+    direct = evidence.direct(document)
+    return join(
+        shown(evidence.win_rates(document)) if document["win_rates"] else None,
+        [tag("h3", direct.title), shown(direct)] if document["direct"] else None,
+    )
+
+
+def _selections(document: Document) -> Markup:
+    return join(
+        folded_if("Every selection", shown(evidence.selections(document))),
+        overlap(document),
+        diagnostics(document),
+        contamination(document),
+    )
+
+
+def _training(document: Document) -> Markup:
+    if not document["training"]:
+        return Markup()
+    return join(training_curves(document), folded("Every training", shown(evidence.training(document))))
+
+
+def _judges(document: Document) -> Markup:
+    if not document["judges"]:
+        return Markup()
+    canaries, missing = judging.canary_table(document), judging.missing_table(document)
+    return join(
+        shown(judging.judge_table(document)),
+        [note(line) for line in judging.served(document)],
+        [tag("h3", canaries.title), shown(canaries)] if canaries.rows else None,
+        [tag("h3", missing.title), shown(missing)] if document["missing"] else None,
+    )

@@ -6,25 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from selkit.report.html.elements import Markup, join, tag
+from selkit.report.html.sections.words import badge
 from selkit.report.html.tables import html_table, note
 from selkit.report.tables import VERDICT_COLUMNS, verdict_rows
-
-MARKS = {
-    "BEATS": "\N{BLACK UP-POINTING TRIANGLE}",
-    "WORSE": "\N{BLACK DOWN-POINTING TRIANGLE}",
-    "EQUIVALENT": "\N{IDENTICAL TO}",
-    "NOT_WORSE": "\N{GREATER-THAN OR EQUAL TO}",
-    "INCONCLUSIVE": "?",
-    "UNDERPOWERED": "\N{WHITE CIRCLE}",
-    "INCOMPLETE": "\N{HORIZONTAL ELLIPSIS}",
-}
-"""A sign for every verdict word, so that none is told by its colour alone."""
-
-
-def badge(word: str) -> Markup:
-    """A verdict word with its sign."""
-    sign = tag("span", MARKS.get(word, ""), aria_hidden="true")
-    return tag("span", sign, " ", word.replace("_", " "), class_=f"badge {word.lower()}")
 
 
 def verdicts(document: Mapping[str, Any]) -> Markup:

@@ -1,0 +1,35 @@
+"""Settings, and all that depends on clock and machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from selkit.report import evidence
+from selkit.report.html.elements import Markup, join, tag
+from selkit.report.html.tables import html_table, note
+
+
+def settings(document: Mapping[str, Any]) -> Markup:
+    """What was set."""
+    return _pairs(evidence.settings(document))
+
+
+def measured(document: Mapping[str, Any]) -> Markup:
+    """Times, machine and quantities; nothing else of the page depends on them."""
+    found = document["measured"]
+    machine = ", ".join(f"{name} {value}" for name, value in found["machine"].items())
+    facts = [
+        ("this command", f"{found['wall_seconds']:,.0f} s, finished {found['finished']}"),
+        ("machine", machine),
+    ]
+    totals = [[name, f"{quantity:,.1f}"] for name, quantity in sorted(found["totals"].items())]
+    return join(
+        note("All that depends on clock and machine stands here; the rest of the page is the same for the same store."),
+        _pairs(facts),
+        html_table(["resource", "in all"], totals) if totals else None,
+    )
+
+
+def _pairs(pairs: list[tuple[str, str]]) -> Markup:
+    return tag("dl", [(tag("dt", name), tag("dd", value)) for name, value in pairs])
