@@ -162,6 +162,7 @@ def _judge_all(judge: PairwiseJudge, asked: Sequence[Comparison], draft: Draft, 
     passes = [done[c.id, c.order] for c in asked]
     if any(one.outcome in PASSING for one in passes):
         raise _Unfinished(passes)
+    draft.spend("judge_calls", float(sum(not c.equal for c in asked)), "measured")
     rows = (canonical_json(pass_row(judge.name, one)) for one in passes)
     atomic_write_text(draft.directory / PASSES, "".join(f"{row}\n" for row in rows))
 

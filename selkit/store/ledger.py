@@ -10,6 +10,9 @@ from typing import Any
 from selkit.store.jsonl import JsonlWriter, iter_jsonl
 from selkit.store.lease import Lease
 
+WALL = "wall_seconds"
+"""What every result has a row of, once it is entered."""
+
 
 @dataclass(frozen=True)
 class LedgerRow:
@@ -46,8 +49,8 @@ def totals(rows: Iterable[LedgerRow]) -> dict[str, float]:
 def rows_of(manifest: Mapping[str, Any]) -> list[LedgerRow]:
     """The ledger rows of a finished result: its own measurements, then what its maker said was spent."""
     stage, key, measured = manifest["stage"], manifest["key"], manifest["measured"]
-    names = ("wall_seconds", "cpu_seconds", "peak_memory_bytes")
-    rows = [LedgerRow(stage, key, name, measured[name], "measured") for name in names]
+    names = (WALL, "cpu_seconds", "gpu_seconds", "peak_memory_bytes", "peak_gpu_memory_bytes")
+    rows = [LedgerRow(stage, key, name, measured[name], "measured") for name in names if name in measured]
     return rows + [LedgerRow(stage, key, **spent) for spent in measured["spent"]]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from selkit import __version__
+from selkit.store.gpu import gpu_use
 
 
 class _Running(threading.local):
@@ -50,10 +51,11 @@ class Meter:
         """What the block took, as it stands in a manifest; times in seconds, memory in bytes.
 
         ``peak_memory_bytes`` is the most that the process ever held until the end of the block;
-        ``peak_memory_before_bytes`` is the same at its start, so that one sees whether the block raised it.
+        ``peak_memory_before_bytes`` is the same at its start, so that one sees whether the block raised it. Where the
+        process uses GPUs, ``gpu_seconds`` are the wall seconds for which it held them, times their number.
         """
         wall, cpu = _minus(_minus(self._end or _clock(), self._start), self._others)
-        return {**_report(self.started, wall, cpu), "peak_memory_before_bytes": self._peak_before}
+        return {**_report(self.started, wall, cpu), **_gpu(wall), "peak_memory_before_bytes": self._peak_before}
 
 
 def measured_since(started: float) -> dict[str, Any]:
@@ -74,6 +76,11 @@ def _report(started: float, wall: float, cpu: float) -> dict[str, Any]:
         "python": platform.python_version(),
         "selkit": __version__,
     }
+
+
+def _gpu(wall: float) -> dict[str, Any]:
+    used = gpu_use()
+    return {**used, "gpu_seconds": round(max(0.0, wall) * len(used["gpus"]), 6)} if used else {}
 
 
 @contextmanager

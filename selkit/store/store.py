@@ -29,7 +29,7 @@ from selkit.store.commit import commit
 from selkit.store.keys import Key
 from selkit.store.layout import Layout
 from selkit.store.lease import Lease
-from selkit.store.ledger import LedgerRow, append_rows, read_rows
+from selkit.store.ledger import WALL, LedgerRow, append_rows, read_rows
 from selkit.store.manifest import Damaged, read_manifest
 from selkit.store.measure import Meter, someone_elses
 
@@ -136,8 +136,9 @@ class Store:
         """What was spent, by stage and key: on everything ever made here, or on the results of ``keys``."""
         wanted = None if keys is None else {key.digest if isinstance(key, Key) else key for key in keys}
         rows = [row for row in self._ledger_rows() if wanted is None or row.key in wanted]
-        listed = {row.key for row in rows}
-        # a kill between the renaming and the entry in the ledger leaves the rows in the manifest alone
+        # a kill between the renaming and the entry in the ledger leaves the rows in the manifest alone; calls of
+        # endpoints are entered apart, and do not show that the result itself is
+        listed = {row.key for row in rows if row.resource == WALL}
         for digest in self.layout.digests() if wanted is None else sorted(wanted):
             if digest not in listed and (artifact := self.get(digest)):
                 rows += artifact.ledger

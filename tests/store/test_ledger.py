@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selkit.store import Draft, Key, LedgerRow, Store, totals
+from selkit.store.ledger import append_rows
 
 ROWS = st.builds(
     LedgerRow,
@@ -112,3 +113,15 @@ def test_rows_of_several_processes_do_not_mix(tmp_path: Path, start: Any) -> Non
     (tmp_path / "go").touch()
     assert [process.communicate() for process in processes] == [("", "")] * 3
     assert {row.key for row in Store(tmp_path).ledger()} == {f"{w}-{n}" for w in range(3) for n in range(40)}
+
+
+def test_calls_of_endpoints_do_not_hide_a_result_that_a_kill_kept_out_of_the_ledger(store: Store) -> None:
+    """A key with rows of chat alone still gets the rows of its manifest: its time, and what its maker spent."""
+    key = Key("scores", "alpagasus")
+    store.obtain(key, spend(("tokens", 7)))  # type: ignore[arg-type]
+    (store.root / "ledger.jsonl").unlink()
+    append_rows(store.root, [LedgerRow("chat", key.digest, "dollars", 0.5, "list prices")])
+    found = totals(store.ledger([key]))
+    assert (found["dollars"], found["tokens"]) == (0.5, 7)
+    assert found["wall_seconds"] > 0
+    assert totals(store.ledger()) == found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from selkit.store import Draft, Key, Store, measured_since
+from selkit.store import Draft, Key, Store, measured_since, totals
 
 
 def burn(seconds: float) -> None:
@@ -73,3 +75,24 @@ def test_a_command_measures_itself() -> None:
     assert measured["cpu_seconds"] > 0
     assert measured["machine"]["cores"] >= 1
     assert measured["started"].endswith("Z")
+
+
+def test_a_stage_that_uses_gpus_says_for_how_long_it_held_them(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wall seconds times the GPUs that torch has used, and the most memory held there; none of it without a GPU."""
+    held = {0: 5 * 10**9, 1: 0, 2: 10**9}
+    cuda = SimpleNamespace(
+        is_available=lambda: True,
+        is_initialized=lambda: True,
+        device_count=lambda: len(held),
+        max_memory_allocated=held.__getitem__,
+        get_device_name=lambda number: f"GPU {number}",
+    )
+    plain = store.obtain(Key("plain"), lambda draft: None)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    artifact = store.obtain(Key("stage"), lambda draft: time.sleep(0.05))
+    measured = artifact.manifest["measured"]
+    assert measured["gpus"] == ["GPU 0", "GPU 2"]
+    assert measured["gpu_seconds"] == pytest.approx(2 * measured["wall_seconds"], abs=1e-4)
+    rows = totals(artifact.ledger)
+    assert (rows["gpu_seconds"], rows["peak_gpu_memory_bytes"]) == (measured["gpu_seconds"], 6 * 10**9)
+    assert not {"gpus", "gpu_seconds"} & plain.manifest["measured"].keys()
