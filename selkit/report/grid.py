@@ -28,6 +28,7 @@ def grid_tables(tables: Mapping[str, Rows]) -> list[GridTable]:
     makers: dict[str, Callable[[Rows], GridTable]] = {
         "recipes": _recipes,
         "flips": _flips,
+        "adapters": _adapters,
         "pooled": _pooled,
         "agreement": _agreement,
         "recipe_agreement": _recipe_agreement,
@@ -96,6 +97,30 @@ def _flips(rows: Rows) -> GridTable:
         "is significant or two recipes have 95% intervals on opposite sides of 0."
     )
     return GridTable("Flips over recipes", columns, lines, note)
+
+
+def _adapters(rows: Rows) -> GridTable:
+    lines = [
+        [
+            *_where(row),
+            signed(row["lora_effect"]),
+            interval(row["lora_low"], row["lora_high"]),
+            signed(row["full_effect"]),
+            interval(row["full_low"], row["full_high"]),
+            signed(row["difference"]),
+            interval(row["ci_low"], row["ci_high"]),
+            p_value(row["p_holm"]),
+        ]
+        for row in rows
+    ]
+    ends = "95% interval"
+    columns = [*_PLACE, "LoRA", ends, "full", ends, "difference", ends, "Holm p"]
+    note = (
+        "The arm's difference from the control under recipes that train adapters and under those that train all "
+        "weights, and how far the two are apart (paired by run and item). A significant one says that adapters are no "
+        "cheap stand-in for full fine-tuning here."
+    )
+    return GridTable("LoRA against full fine-tuning", columns, lines, note)
 
 
 def _pooled(rows: Rows) -> GridTable:

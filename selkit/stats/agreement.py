@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from selkit.api.errors import MissingExtra
 from selkit.stats import inference
 from selkit.stats.drafts import Draft
+from selkit.stats.rules import Rules
 from selkit.stats.variance import Floats
 from selkit.stats.verdicts import COMPOSITE
 
@@ -42,7 +43,7 @@ class AgreementRow:
         over: 'benchmark' or 'recipe': what ``first`` and ``second`` are.
         benchmark: Between recipes, the benchmark on which the arms are compared.
         pool: The pool; None where arms of several pools are ordered together. Likewise ``budget`` and ``model``.
-        lora: One of the two recipes trains adapters and the other all weights, judging by their names.
+        lora: One of the two recipes trains adapters and the other all weights.
         points: Arms (in places) that are ordered.
         tau: Kendall's tau-b; ``p`` its two-sided p value, exact where there are no ties.
         ci_low: 95% interval from drawing the runs again, with ``ci_high``; None where some arm has one run. Draws add
@@ -74,7 +75,7 @@ class AgreementRow:
         return asdict(self)
 
 
-def benchmark_rows(found: Sequence[Draft], alpha: float) -> list[AgreementRow]:
+def benchmark_rows(found: Sequence[Draft], rules: Rules) -> list[AgreementRow]:
     """Every pair of benchmarks: in each pool, budget and model, and where there are several, over all of them together.
 
     Raises:
@@ -83,11 +84,11 @@ def benchmark_rows(found: Sequence[Draft], alpha: float) -> list[AgreementRow]:
     singles = [draft for draft in _usable(found) if draft.endpoint.name != COMPOSITE]
     rows: list[AgreementRow] = []
     for place, group in _places(singles):
-        rows += _pairs("benchmark", group, lambda draft: draft.endpoint.name, place, None, alpha)
+        rows += _pairs("benchmark", group, lambda draft: draft.endpoint.name, place, None, rules)
     return rows
 
 
-def between_recipes(groups: Sequence[Sequence[Draft]], alpha: float) -> list[AgreementRow]:
+def between_recipes(groups: Sequence[Sequence[Draft]], rules: Rules) -> list[AgreementRow]:
     """Every pair of recipes on every endpoint, over all pools, budgets and models together.
 
     Raises:
@@ -98,7 +99,7 @@ def between_recipes(groups: Sequence[Sequence[Draft]], alpha: float) -> list[Agr
         by_endpoint[draft.endpoint.name].append(draft)
     rows: list[AgreementRow] = []
     for name, group in by_endpoint.items():
-        rows += _pairs("recipe", group, lambda draft: str(draft.block.place.recipe), _common(group), name, alpha)
+        rows += _pairs("recipe", group, lambda draft: str(draft.block.place.recipe), _common(group), name, rules)
     return rows
 
 
@@ -131,7 +132,7 @@ def _pairs(
     measure: Callable[[Draft], str],
     place: Ground,
     benchmark: str | None,
-    alpha: float,
+    rules: Rules,
 ) -> list[AgreementRow]:
     """A row for every pair of measures that at least three arms have in common."""
     table: dict[str, dict[Point, Draft]] = defaultdict(dict)
@@ -142,7 +143,7 @@ def _pairs(
         points = [point for point in table[first] if point in table[second]]
         if len(points) >= MIN_POINTS:
             both = [[table[name][point] for point in points] for name in (first, second)]
-            rows.append(_row(over, first, second, both, place, benchmark, alpha))
+            rows.append(_row(over, first, second, both, place, benchmark, rules))
     return rows
 
 
@@ -153,13 +154,13 @@ def _row(
     both: Sequence[Sequence[Draft]],
     place: Ground,
     benchmark: str | None,
-    alpha: float,
+    rules: Rules,
 ) -> AgreementRow:
     effects = [np.array([draft.arm.scores.mean() - draft.control.scores.mean() for draft in side]) for side in both]
     tau, p = kendall(*effects)
     low, high = _interval(both, tau)
-    lora = over == "recipe" and ("lora" in first.lower()) != ("lora" in second.lower())
-    mde = [_median_mde(side, alpha) for side in both]
+    lora = over == "recipe" and rules.trains_adapters(first) != rules.trains_adapters(second)
+    mde = [_median_mde(side, rules.alpha) for side in both]
     return AgreementRow(
         over=over,
         first=first,
@@ -174,7 +175,7 @@ def _row(
         ci_low=low,
         ci_high=high,
         p=p,
-        detectable=detectable_tau(len(effects[0]), alpha),
+        detectable=detectable_tau(len(effects[0]), rules.alpha),
         mde_first=mde[0],
         mde_second=mde[1],
     )

@@ -38,6 +38,7 @@ class Matrix:
         scores: Shape (units, items).
         clusters: The cluster of each item as an integer, shape (items,); None where every item is its own.
         groups: The same as numbers that mean the same in every cell of the table, shape (items,).
+        items: The items as numbers that mean the same in every cell of the table, ascending, shape (items,).
         dropped: Items left out because some run lacks them.
     """
 
@@ -46,6 +47,7 @@ class Matrix:
     scores: NDArray[np.float64]
     clusters: NDArray[np.int64] | None
     groups: NDArray[np.int64]
+    items: NDArray[np.int64]
     dropped: int = 0
 
     def runs(self, arm: str) -> tuple[Any, ...]:
@@ -207,7 +209,7 @@ def _matrix(table: ScoreTable, rows: NDArray[np.int64], place: Place, intersect:
         raise DataError(f"no item of {benchmark!r} was scored in every run, so the arms have nothing in common")
     clusters = table.codes["cluster"][rows[first_of_item]][keep]
     groups = np.where(clusters < 0, len(table.names["cluster"]) + items[keep], clusters)
-    return Matrix(benchmark, units, scores[:, keep], _clusters(clusters), groups, int((~keep).sum()))
+    return Matrix(benchmark, units, scores[:, keep], _clusters(clusters), groups, items[keep], int((~keep).sum()))
 
 
 def _clusters(codes: NDArray[np.int64]) -> NDArray[np.int64] | None:

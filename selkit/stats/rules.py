@@ -75,6 +75,7 @@ class Rules:
         pairs: Further comparisons as (arm, control).
         gaps: Planned work that is missing.
         intersect: Keep only the items that all runs have, instead of refusing.
+        lora: The recipes that train adapters; by default those whose name holds 'lora'.
         items: 'fixed' makes the claim about exactly these items, and the interval leaves out their choice.
         variance: 'separate' lets every arm use its own run variance.
 
@@ -93,6 +94,7 @@ class Rules:
     pairs: Sequence[tuple[str, str]] = ()
     gaps: Sequence[Gap] = ()
     intersect: bool = False
+    lora: Collection[str] | None = None
     items: Literal["random", "fixed"] = "random"
     variance: Literal["pooled", "separate"] = "pooled"
 
@@ -106,6 +108,10 @@ class Rules:
     def margin(self, endpoint: str) -> float:
         """The margin of an endpoint, in points."""
         return self.margins.get(endpoint, self.default_margin)
+
+    def trains_adapters(self, recipe: Any) -> bool:
+        """Whether the recipe of this name trains adapters in place of all weights."""
+        return "lora" in str(recipe).lower() if self.lora is None else recipe in self.lora
 
     def endpoints(self, table: ScoreTable) -> list[Endpoint]:
         """The composite where there are weights, then every benchmark of the table."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from selkit.stats.adapters import AdapterRow, adapter_rows
 from selkit.stats.agreement import AgreementRow, benchmark_rows, between_recipes
 from selkit.stats.analysis import comparisons, verdict_rows
 from selkit.stats.cells import blocks, cells
@@ -25,6 +26,7 @@ class Study:
         verdicts: One row per arm, pool, budget and endpoint: the mean over the recipes.
         recipes: The same under each recipe, where there are several.
         flips: Which conclusions depend on the recipe.
+        adapters: Whether adapters say of an arm what full fine-tuning says, where there are recipes of both kinds.
         pooled: What to expect on a new pool or budget, where there are several.
         agreement: Whether benchmarks order the selectors alike, where there are several benchmarks and arms.
         recipe_agreement: Whether recipes do (adapters against full fine-tuning, for one).
@@ -34,6 +36,7 @@ class Study:
     verdicts: Sequence[VerdictRow]
     recipes: Sequence[RecipeRow] = ()
     flips: Sequence[FlipRow] = ()
+    adapters: Sequence[AdapterRow] = ()
     pooled: Sequence[PooledRow] = ()
     agreement: Sequence[AgreementRow] = ()
     recipe_agreement: Sequence[AgreementRow] = ()
@@ -44,6 +47,7 @@ class Study:
         found: dict[str, Sequence[Any]] = {
             "recipes": self.recipes,
             "flips": self.flips,
+            "adapters": self.adapters,
             "pooled": self.pooled,
             "agreement": self.agreement,
             "recipe_agreement": self.recipe_agreement,
@@ -74,8 +78,9 @@ def study(table: ScoreTable, rules: Rules) -> Study:
         verdicts=verdict_rows(found, rules),
         recipes=recipe_rows(by_recipe),
         flips=flip_rows(by_recipe, rules),
+        adapters=adapter_rows(grid, endpoints, rules),
         pooled=pooled_rows(found),
-        agreement=benchmark_rows(found, rules.alpha),
-        recipe_agreement=between_recipes(by_recipe, rules.alpha),
+        agreement=benchmark_rows(found, rules),
+        recipe_agreement=between_recipes(by_recipe, rules),
         signal=signal_rows(found, rules),
     )
