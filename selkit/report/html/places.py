@@ -34,16 +34,16 @@ def place(row: Row) -> Place:
 
 
 def by_place(rows: Iterable[Row], *more: str) -> dict[tuple[Any, ...], list[Row]]:
-    """Rows by place and by further keys, in the order in which these come first."""
+    """Rows by place and by further keys, in the order in which these come first.
+
+    A base model or a recipe that all of them share is left out of the places.
+    """
+    rows = list(rows)
+    dropped = {name: None for name in ("model", "recipe") if len({getattr(place(row), name) for row in rows}) == 1}
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[(place(row), *(row[key] for key in more))].append(row)
+        groups[(place(row)._replace(**dropped), *(row[key] for key in more))].append(row)
     return dict(groups)
-
-
-def of_arm(row: Row, several: bool = True) -> str:
-    """An arm and its run."""
-    return f"{row['arm']} {row['run']}" if several else str(row["arm"])
 
 
 def numbers(document: Row) -> dict[str, int]:

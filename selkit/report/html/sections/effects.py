@@ -7,7 +7,7 @@ from typing import Any
 
 from selkit.report.html.elements import Markup, join, tag
 from selkit.report.html.figures import Curve, Interval, Row, curves, forest, strips
-from selkit.report.html.places import Place, by_place, matches, numbers, place
+from selkit.report.html.places import Place, by_place, matches, numbers
 from selkit.report.html.sections.words import MARKS
 from selkit.report.html.svg import series
 from selkit.report.html.tables import folded, note, scrolling
@@ -25,10 +25,11 @@ UNIT = "difference from {control}, points of 100"
 def heat_map(document: Document) -> Markup:
     """Selectors by pool, budget and benchmark: colour by effect, a sign for the word, and the number."""
     rows = document["verdicts"]
-    columns = list(dict.fromkeys((place(row), row["benchmark"]) for row in rows))
     if len(rows) < 2:
         return Markup()
-    found = {(row["arm"], place(row), row["benchmark"]): row for row in rows}
+    groups = by_place(rows, "benchmark")
+    columns = list(groups)
+    found = {(row["arm"], *column): row for column, group in groups.items() for row in group}
     head = tag(
         "tr",
         tag("th", "arm", scope="col"),
@@ -64,9 +65,14 @@ def _heat(row: Mapping[str, Any] | None) -> Markup:
 def _heat_legend(rows: Sequence[Mapping[str, Any]]) -> Markup:
     words = [word for word in MARKS if any(row["verdict"] == word for row in rows)]
     signs = [tag("li", tag("b", MARKS[word]), f" {word.replace('_', ' ')}") for word in words]
-    edges = [f"\N{MINUS SIGN}{edge:g}" for edge in reversed(STEPS)] + [f"+{edge:g}" for edge in STEPS]
+    edges = [f"{edge:g}" for edge in STEPS]
+    below = [f"\N{LESS-THAN OR EQUAL TO} \N{MINUS SIGN}{edge}" for edge in reversed(edges)]
+    texts = [
+        *below,
+        f"within \N{PLUS-MINUS SIGN}{edges[0]}",
+        *(f"\N{GREATER-THAN OR EQUAL TO} +{edge}" for edge in edges),
+    ]
     classes = [*(f"hm{step}" for step in (4, 3, 2, 1)), "h0", *(f"hp{step}" for step in (1, 2, 3, 4))]
-    texts = [f"below {edges[0]}", *[f"to {edge}" for edge in edges[1:4]], "within 1", *[f"from {e}" for e in edges[4:]]]
     colours = [
         tag("li", tag("span", "", class_=f"swatch {name}"), text) for name, text in zip(classes, texts, strict=True)
     ]
