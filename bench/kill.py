@@ -109,6 +109,7 @@ def check(folder: Path, before: Mapping[str, Any], calm: Mapping[str, bytes]) ->
     rows = Counter(row.key for row in store.ledger() if row.resource == "wall_seconds")
     assert max(rows.values()) == 1, "the ledger has a stage twice"
     assert store.verify() == [], "a damaged result"
+    assert not list(store.artifacts(stage="weights")), "weights stayed"
     left = [path for name in ("tmp", "partial", "corrupt") for path in (store.root / name).glob("*")]
     assert not left, f"left behind: {left}"
 

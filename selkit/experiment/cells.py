@@ -157,9 +157,14 @@ def run_cell(job: CellJob, begin: Callable[[str], None] = lambda stage: None) ->
     for benchmark in job.benchmarks:
         begin(benchmark.benchmark.label)
         items(job, store, benchmark)
+    let_go(job, store)
+    return job.label
+
+
+def let_go(job: CellJob, store: Store) -> None:
+    """Removes the weights of a cell that is done, unless they are to stay; also those that a killed run left."""
     if job.training and not job.keep:
         store.discard(weights_key(job, job.training))
-    return job.label
 
 
 def training_record(job: CellJob, training: TrainingJob, store: Store) -> TrainReport:

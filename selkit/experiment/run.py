@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from selkit.api import DataError, WorkFailed
 from selkit.console import get_console
+from selkit.experiment.cells import let_go
 from selkit.experiment.document import document_of
 from selkit.experiment.executors import Executor, LocalExecutor
 from selkit.experiment.itemfiles import write_items
@@ -75,6 +76,9 @@ def _run_missing(planned: Plan, executor: Executor) -> dict[str, str]:
             if ended.error is not None:
                 failed[ended.label] = ended.error
                 console.error(f"cell {ended.label} failed: {ended.error}")
+    for job in planned.jobs.values():
+        if job.label in planned.done:  # a kill right after its last stage leaves its weights
+            let_go(job, planned.experiment.store)
     if failed and all(job.label in failed for job in planned.jobs.values()):
         label, error = next(iter(failed.items()))
         raise WorkFailed(f"every cell failed, the first is {label}: {error}; the same command tries them again")

@@ -63,6 +63,11 @@ class Layout:
                 if is_digest(name) and name.startswith(prefix):
                     yield name
 
+    def traces(self, digest: str) -> list[Path]:
+        """Every folder of a key that is there: its result, its resumable work, and work in progress."""
+        fixed = [folder for folder in (self.object(digest), self.partial(digest)) if folder.exists()]
+        return [*fixed, *self.temporary.glob(f"{digest}.*")]
+
     def touch(self, digest: str) -> None:
         """Notes on the manifest's time of change that the result was used now."""
         with suppress(OSError):  # a store that cannot be written to is not cleaned up either
@@ -70,7 +75,7 @@ class Layout:
 
     def clear_temporary(self, digest: str) -> None:
         """Removes work in progress on ``digest``; only who holds the lease may ask for it."""
-        for folder in self.temporary.glob(f"{digest}.*"):
+        for folder in self.temporary.glob(f"{_checked(digest)}.*"):
             remove_tree(folder)
 
     def quarantine(self, folder: Path) -> Path:
@@ -90,9 +95,11 @@ class Layout:
         """Removes a folder, which vanishes for all readers at once."""
         if not folder.exists():
             return
-        self.temporary.mkdir(parents=True, exist_ok=True)
-        grave = self.temporary / f"{folder.name}.{secrets.token_hex(4)}"
-        folder.rename(grave)
+        grave = folder
+        if folder.parent != self.temporary:  # nobody reads what is there
+            self.temporary.mkdir(parents=True, exist_ok=True)
+            grave = self.temporary / f"{folder.name}.{secrets.token_hex(4)}"
+            folder.rename(grave)
         remove_tree(grave)
 
 

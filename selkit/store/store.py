@@ -99,13 +99,15 @@ class Store:
         return self.obtain(Key(stage, **parts), make)
 
     def discard(self, key: Key) -> bool:
-        """Removes the finished result and the partial work of ``key``; whether there was any. Waits for its lease."""
+        """Removes the finished result and the partial work of ``key``, with what killed processes left of it; whether
+        there was any. Waits for its lease."""
+        if not self.layout.traces(key.digest):
+            return False
         with self._lease(key.digest, key.label).hold():
-            there = self.layout.object(key.digest), self.layout.partial(key.digest)
-            found = any(folder.exists() for folder in there)
+            there = self.layout.traces(key.digest)
             for folder in there:
                 self.layout.discard(folder)
-            return found
+            return bool(there)
 
     def check_writable(self) -> None:
         """Makes sure before any work starts that results can be stored. Raises DataError where they cannot."""

@@ -284,6 +284,14 @@ def test_discarding(store: Store) -> None:
     store.obtain(KEY, write)
 
 
+def test_discarding_takes_along_what_a_kill_left(store: Store) -> None:
+    """A kill between the renaming and the removal leaves a folder, which the next call removes."""
+    left = store.obtain(KEY, write).directory.rename(store.layout.temporary / f"{KEY.digest}.0123abcd")
+    assert store.discard(KEY) is True
+    assert not left.exists()
+    assert leftovers(store) == []
+
+
 def test_digests_and_names_cannot_lead_out_of_the_store(store: Store) -> None:
     """Paths are made of digests alone."""
     for digest in ("../../etc", "A" * 64, "0" * 63, "0" * 64 + "\n"):
