@@ -21,6 +21,7 @@ class Component:
         api_version: The version of the interface that the component was written for.
         requires: Packages (import names) that must be installed before the component can run.
         extra: How to install them, e.g. ``'selkit-eval[train]'``.
+        citation: BibTeX entries of what the component implements: they go into the bibliography of reports.
         models: Names of the parameters that hold a model reference (see :meth:`model_parameters`).
     """
 
@@ -28,6 +29,7 @@ class Component:
     api_version: ClassVar[int] = API_VERSION
     requires: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
     models: ClassVar[tuple[str, ...]] = ()
 
     def model_parameters(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selkit.api import Benchmark, HubData
+from selkit_tasks.citations import IFEVAL
 from selkit_tasks.digests import declared
 from selkit_tasks.lm_eval_tasks import definition
 from selkit_tasks.punkt import ensure_punkt
@@ -23,6 +24,7 @@ class IFEval(Benchmark):
     """Prompt- and instruction-level accuracy on 541 prompts, strict and loose, 0-shot."""
 
     name = "ifeval"
+    citation = IFEVAL
     requires = ("lm_eval", "langdetect", "immutabledict", "nltk", "datasets")
     extra = "selkit-eval[eval]"
     size = 541

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup, HubData
+from selkit_tasks.citations import ARC, HELLASWAG, MMLU, TRUTHFULQA, WINOGRANDE
 from selkit_tasks.lm_eval_tasks import definition
 from selkit_tasks.reasoning import Bbh, Gsm8k, Gsm8kLeaderboard
 
@@ -107,6 +108,7 @@ class ArcChallenge(_Choice):
     """ARC-Challenge: 25-shot science questions."""
 
     name = "arc_challenge"
+    citation = ARC
     size = 1172
     splits = {"test": "arc_challenge/test.jsonl", "train": "arc_challenge/train.jsonl"}  # noqa: RUF012
     hub_data = "allenai/ai2_arc (ARC-Challenge)"
@@ -125,6 +127,7 @@ class ArcEasy(_Choice):
     """ARC-Easy: science questions, by default without examples, as lm-eval has it."""
 
     name = "arc_easy"
+    citation = ARC
     size = 2376
     splits = {"test": "arc_easy/test.jsonl", "train": "arc_easy/train.jsonl"}  # noqa: RUF012
     hub_data = "allenai/ai2_arc (ARC-Easy)"
@@ -141,6 +144,7 @@ class HellaSwag(_Choice):
     """HellaSwag: 10-shot choice of an ending."""
 
     name = "hellaswag"
+    citation = HELLASWAG
     size = 10042
     splits = {"validation": "hellaswag/validation.jsonl", "train": "hellaswag/train.jsonl"}  # noqa: RUF012
     hub_data = "Rowan/hellaswag"
@@ -159,6 +163,7 @@ class Winogrande(_Choice):
     """WinoGrande: 5-shot choice of what a pronoun stands for."""
 
     name = "winogrande"
+    citation = WINOGRANDE
     size = 1267
     metrics = {"acc": True}  # noqa: RUF012
     primary = "acc"
@@ -184,6 +189,7 @@ class TruthfulQA(_Choice):
     """TruthfulQA, mc2: the probability of the true answers; six fixed questions stand before each."""
 
     name = "truthfulqa_mc2"
+    citation = TRUTHFULQA
     size = 817
     metrics = {"acc": True}  # noqa: RUF012
     primary = "acc"
@@ -207,6 +213,7 @@ class MmluSubject(_Choice):
     """
 
     name = "mmlu_subject"
+    citation = MMLU
     metrics = {"acc": True}  # noqa: RUF012
     primary = "acc"
     hub_data = "cais/mmlu"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup, BenchmarkItem, UsageError, parse_output_ab
+from selkit_tasks.citations import LLMBAR
 from selkit_tasks.digests import declared
 
 ROWS = {"natural": 100, "neighbor": 134, "gptinst": 92, "gptout": 47, "manual": 46}
@@ -46,6 +47,7 @@ class LlmBarSet(Benchmark):
     """
 
     name = "llmbar_set"
+    citation = LLMBAR
     requires = ("lm_eval", "datasets")
     extra = "selkit-eval[eval]"
     metrics = {  # noqa: RUF012 (never changed)

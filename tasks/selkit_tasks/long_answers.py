@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup, HubData
+from selkit_tasks.citations import ELI5, LONGFORM
 from selkit_tasks.punkt import ensure_punkt
 
 METEOR = "meteor"
@@ -54,6 +55,7 @@ class LongForm(_LongAnswers):
     """LongForm (Koksal et al., 2023): texts that instructions were written for; its test part."""
 
     name = "longform"
+    citation = LONGFORM
     size = 2045
     splits = {"test": "longform/test.jsonl"}  # noqa: RUF012
     hub_data = "akoksal/LongForm"
@@ -70,6 +72,7 @@ class Eli5(_LongAnswers):
     """ELI5 (Fan et al., 2019): questions of laymen; the reference is the answer with the most votes."""
 
     name = "eli5"
+    citation = ELI5
     size = 1507
     splits = {"validation": "eli5/validation.jsonl"}  # noqa: RUF012
     hub_data = "eli5 (validation)"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup, HubData, UsageError
+from selkit_tasks.citations import BBH, GSM8K
 from selkit_tasks.digests import declared
 from selkit_tasks.lm_eval_tasks import definition
 
@@ -51,6 +52,7 @@ class BbhTask(Benchmark):
     """
 
     name = "bbh_task"
+    citation = BBH
     requires = ("lm_eval", "datasets")
     extra = "selkit-eval[eval]"
     metrics = {"exact_match": True}  # noqa: RUF012 (never changed)
@@ -96,6 +98,7 @@ class Gsm8k(Benchmark):
     """School mathematics, 8-shot with chain of thought (lm-eval's ``gsm8k_cot``); 200 rows are drawn by default."""
 
     name = "gsm8k"
+    citation = GSM8K
     requires = ("lm_eval", "datasets")
     extra = "selkit-eval[eval]"
     size = 1319
@@ -118,6 +121,7 @@ class Gsm8kLeaderboard(Benchmark):
     """School mathematics as the Open LLM Leaderboard asks it: 5-shot from the training part, the whole test part."""
 
     name = "gsm8k_leaderboard"
+    citation = GSM8K
     requires = ("lm_eval", "datasets")
     extra = "selkit-eval[eval]"
     size = 1319

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from selkit.api import ChatReply, Comparison, Context, Decoding, Judgement, Outcome, PromptJudge, Turn, UsageError
 from selkit_judge_alpaca_eval.asking import asking_of, obstacle
+from selkit_judge_alpaca_eval.citations import ALPACA_FARM
 from selkit_judge_alpaca_eval.configuration import Annotator, Configuration, installed_folder, read_configuration
 from selkit_judge_alpaca_eval.decoders import judged_by
 from selkit_judge_alpaca_eval.package import annotators_of, turns_of
@@ -41,6 +42,7 @@ class AlpacaEval(PromptJudge):
     """
 
     name: ClassVar[str] = "alpaca-eval"
+    citation: ClassVar[str] = ALPACA_FARM
     requires: ClassVar[tuple[str, ...]] = ("alpaca_eval",)
     extra: ClassVar[str] = "selkit-judge-alpaca-eval"
 

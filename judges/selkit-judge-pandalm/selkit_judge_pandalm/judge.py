@@ -20,6 +20,7 @@ from selkit.api import (
     PairwiseJudge,
     UsageError,
 )
+from selkit_judge_pandalm.citations import PANDALM
 from selkit_judge_pandalm.prompt import cleaned, first_line_ended, parse, prompt_of
 
 UNREADABLE = "the first line of the judge's answer is neither 1 nor 2 nor Tie"
@@ -40,6 +41,7 @@ class PandaLM(PairwiseJudge):
     """
 
     name: ClassVar[str] = "pandalm"
+    citation: ClassVar[str] = PANDALM
     requires: ClassVar[tuple[str, ...]] = ("torch", "transformers")
     extra: ClassVar[str] = "selkit-eval[train]"
     models: ClassVar[tuple[str, ...]] = ("model",)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from selkit.api import ChatReply, Context, Decoding, Example, Outcome, Pool, RowScore, Scorer, UsageError, WorkFailed
+from selkit_alpagasus.citations import ALPAGASUS
 from selkit_alpagasus.parsing import HIGHEST, LOWEST, RULES, RuleName
 from selkit_alpagasus.remarks import Remarks
 from selkit_alpagasus.rubrics import RUBRICS, Dimension, RubricName, TieRule
@@ -35,6 +36,7 @@ class Alpagasus(Scorer):
     """
 
     name: ClassVar[str] = "alpagasus"
+    citation: ClassVar[str] = ALPAGASUS
 
     rubric: RubricName = "original"
     dimension: Dimension = "accuracy"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from selkit.api import Budget, Context, Pool, Scorer, Selection, Selector, UsageError
 from selkit_car.choice import Choice, choose
+from selkit_car.citations import CAR
 from selkit_car.clusters import Clusters, cluster, default_clusters
 from selkit_car.texts import Template, whole
 
@@ -37,6 +38,7 @@ class Car(Selector):
     """
 
     name: ClassVar[str] = "car"
+    citation: ClassVar[str] = CAR
     seeded: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "torch", "transformers")
     extra: ClassVar[str] = "selkit-car[train]"

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from selkit.api import Context, DataError, Example, Pool, RowScore, Scorer
 from selkit_car.card import Variant
+from selkit_car.citations import CAR
 from selkit_car.texts import Template, anchor, answer, whole
 
 
@@ -32,6 +33,7 @@ class Iqs(Scorer):
     """
 
     name: ClassVar[str] = "iqs"
+    citation: ClassVar[str] = CAR
     by_length: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "safetensors")
     extra: ClassVar[str] = "selkit-car[train]"

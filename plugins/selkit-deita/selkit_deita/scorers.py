@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selkit.api import Context, Example, LanguageModel, Pool, RowScore, Scorer, UsageError
+from selkit_deita.citations import DEITA
 from selkit_deita.texts import Exchange, Prompt, complexity_prompt, exchanges, quality_prompt
 
 RATINGS = ("1", "2", "3", "4", "5", "6")
@@ -109,6 +110,7 @@ class DeitaComplexity(_Rating):
     """
 
     name: ClassVar[str] = "deita-complexity"
+    citation: ClassVar[str] = DEITA
 
     model: str | None = "hub:hkust-nlp/deita-complexity-scorer"
 
@@ -129,6 +131,7 @@ class DeitaQuality(_Rating):
     """
 
     name: ClassVar[str] = "deita-quality"
+    citation: ClassVar[str] = DEITA
 
     model: str | None = "hub:hkust-nlp/deita-quality-scorer"
 

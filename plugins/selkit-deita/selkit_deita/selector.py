@@ -21,6 +21,7 @@ from selkit.api import (
     UsageError,
 )
 from selkit_deita.choice import Choice, choose
+from selkit_deita.citations import DEITA
 from selkit_deita.evol import Ranking, evol_scores, ranked
 from selkit_deita.scorers import DeitaComplexity, DeitaQuality
 from selkit_deita.texts import TEXTS
@@ -53,6 +54,7 @@ class Deita(Selector):
     """
 
     name: ClassVar[str] = "deita"
+    citation: ClassVar[str] = DEITA
     seeded: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ("torch", "transformers")
     extra: ClassVar[str] = "selkit-eval[train]"

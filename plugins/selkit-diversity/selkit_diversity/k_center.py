@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from selkit.api import Budget, Context, Pool, Selection
+from selkit_diversity.citations import CORE_SET, RETHINKING
 from selkit_diversity.embedded import OnEmbeddings
 from selkit_diversity.farthest import farthest_first, nearest_to_mean
 
@@ -34,6 +35,7 @@ class KCenter(OnEmbeddings):
     """
 
     name: ClassVar[str] = "k-center"
+    citation: ClassVar[str] = f"{CORE_SET}\n\n{RETHINKING}"
 
     start: Literal["random", "medoid"] = "random"
     return_start: bool = True

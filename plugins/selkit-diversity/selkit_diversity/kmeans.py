@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selkit.api import Budget, Context, DataError, Pool, Scorer, Selection, UsageError
+from selkit_diversity.citations import RETHINKING
 from selkit_diversity.embedded import OnEmbeddings
 from selkit_diversity.shares import equal_shares
 
@@ -45,6 +46,7 @@ class KMeans(OnEmbeddings):
     """
 
     name: ClassVar[str] = "kmeans"
+    citation: ClassVar[str] = RETHINKING
     requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "sklearn")
 
     clusters: int = 100

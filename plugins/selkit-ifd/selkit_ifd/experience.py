@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selkit.api import TEMPLATES, Context, DataError, Pool, RowScore, Scorer, UsageError
+from selkit_ifd.citations import QUANTITY_TO_QUALITY
 from selkit_ifd.perplexity import Perplexity
 from selkit_ifd.ratio import TemplateName
 
@@ -32,6 +33,7 @@ class PreExperience(Scorer):
     """
 
     name: ClassVar[str] = "ifd-pre-experience"
+    citation: ClassVar[str] = QUANTITY_TO_QUALITY
     independent: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "sklearn")
     extra: ClassVar[str] = "selkit-ifd[train]"

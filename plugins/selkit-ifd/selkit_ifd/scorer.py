@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from selkit.api import Context, Pool
+from selkit_ifd.citations import QUANTITY_TO_QUALITY
 from selkit_ifd.experience import PreExperience
 from selkit_ifd.ratio import LossRatio
 
@@ -42,6 +43,7 @@ class Ifd(LossRatio):
     """
 
     name: ClassVar[str] = "ifd"
+    citation: ClassVar[str] = QUANTITY_TO_QUALITY
     requires: ClassVar[tuple[str, ...]] = ("torch", "transformers", "sklearn")
     extra: ClassVar[str] = "selkit-ifd[train]"
 

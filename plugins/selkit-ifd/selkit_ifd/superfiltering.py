@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from selkit_ifd.citations import SUPERFILTERING
 from selkit_ifd.ratio import Anchor, Bound, Length, LossRatio, Ratio, TemplateName
 
 
@@ -28,6 +29,7 @@ class Superfiltering(LossRatio):
     """
 
     name: ClassVar[str] = "superfiltering"
+    citation: ClassVar[str] = SUPERFILTERING
 
     model: str | None = "hub:openai-community/gpt2"
     ratio: Ratio = "perplexity"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from selkit.api import BudgetError, Context, DataError, Pool, Sampler
 from selkit.plugins.builtin.length import Unit, lengths
 from selkit.plugins.builtin.random import draw, others_of
+from selkit.plugins.references import cited
 
 DECILES = 10
 
@@ -25,6 +26,7 @@ class StrictRandom(Sampler):
     """
 
     name = "strict-random"
+    citation = cited("diddee2024chasing")
     baseline = True
     after_others = True
     without: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from selkit.api import Context, Pool, Scorer, UsageError
+from selkit.plugins.references import cited
 
 Unit = Literal["tokens", "characters", "words"]
 
@@ -28,6 +29,7 @@ class Longest(Scorer):
     """
 
     name = "longest"
+    citation = cited("zhao2024long", "shen2024rethinking")
     unit: Unit = "tokens"
     tokenizer: str | None = None
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selkit.api import Context, DataError, Pool, Sampler, UsageError
+from selkit.plugins.references import cited
 
 
 @dataclass
@@ -37,6 +38,7 @@ class RandomLowOverlap(Sampler):
     """
 
     name = "random-low-overlap"
+    citation = cited("diddee2024chasing")
     after_others = True
     max_overlap: float = 0.3
     against: tuple[str, ...] = ()
