@@ -91,11 +91,13 @@ def _interval(row: Interval, scale: Scale, top: float) -> list[Markup]:
     return parts
 
 
-def strips(title: str, text_: str, rows: Sequence[Row], unit: str) -> Markup:
-    """Rows of points, such as one for every run, with their mean as an upright line."""
-    low, high = span([value for row in rows for value, _ in row.points], 0.06)
+def strips(title: str, text_: str, rows: Sequence[Row], unit: str, zero: bool = False) -> Markup:
+    """Rows of points, such as one for every run, with their mean as an upright line; ``zero`` draws the zero line."""
+    low, high = span([*(value for row in rows for value, _ in row.points), *([0.0] if zero else [])], 0.06)
     scale, bottom = Scale(low, high, 1, 99), ROW * len(rows) + 6
     content = [_grid_line(scale, value, bottom) for value in ticks(low, high, 5)]
+    if zero:
+        content.append(line(share(scale(0)), 0, share(scale(0)), bottom, "zero"))
     for place, row in enumerate(rows):
         y = ROW * place + 32
         content += _heading(row.name, row.remark, ROW * place)
@@ -157,6 +159,66 @@ def curves(
         content += _curve(curve, x_scale, y_scale, colours[curve.name], shift[curve.name])
     shown = [(name, *series(colours[name])) for name in dict.fromkeys(curve.name for curve in found)]
     return tag("figure", drawing(title, text_, WIDTH, HEIGHT, *content), legend(shown))
+
+
+def histogram(
+    title: str,
+    text_: str,
+    edges: Sequence[float],
+    counts: Sequence[int],
+    chosen: Mapping[str, tuple[Sequence[int], int]],
+    name: str,
+) -> Markup:
+    """Shares of a pool's values in each bin as bars, and those of selections as lines.
+
+    Args:
+        title: For screen readers.
+        text_: What it shows, for screen readers.
+        edges: Of the bins, one more than these; two equal ones where all values are the same.
+        counts: Values of the pool in each bin.
+        chosen: Counts of every selection, with the number of its colour.
+        name: Of the x axis.
+    """
+    bounds = list(edges) if edges[0] < edges[-1] else [edges[0] - 0.5, edges[0] + 0.5]
+    pool = _shares(counts)
+    found = {who: (_shares(own), number) for who, (own, number) in chosen.items()}
+    top = max([*pool, *(value for own, _ in found.values() for value in own)], default=1.0) or 1.0
+    x, y = Scale(bounds[0], bounds[-1], LEFT, RIGHT), Scale(0, top * 1.05, BOTTOM, TOP)
+    bars = [
+        tag(
+            "rect",
+            x=x(left),
+            y=y(value),
+            width=round(x(right) - x(left), 2),
+            height=round(BOTTOM - y(value), 2),
+            class_="bin",
+        )
+        for left, right, value in zip(bounds, bounds[1:], pool, strict=False)
+    ]
+    lines = [
+        path([(x(at), y(value)) for at, value in _steps(bounds, own)], f"curve {series(number)[0]}", who)
+        for who, (own, number) in found.items()
+    ]
+    axes = (
+        left_axis(y, LEFT, RIGHT, "percent of rows", ticks(0, top * 1.05, 5)),
+        bottom_axis(x, BOTTOM, TOP, name, ticks(bounds[0], bounds[-1], 6)),
+    )
+    shown = [(who, series(number)[0], 1) for who, (_, number) in found.items()]
+    drawn = drawing(title, text_, WIDTH, HEIGHT, *axes, bars, lines)
+    return tag("figure", drawn, legend([("whole pool", "binned", 1), *shown]))
+
+
+def _shares(counts: Sequence[int]) -> list[float]:
+    whole = sum(counts) or 1
+    return [100 * count / whole for count in counts]
+
+
+def _steps(bounds: Sequence[float], values: Sequence[float]) -> list[tuple[float, float]]:
+    """The outline of a histogram."""
+    points = [(bounds[0], 0.0)]
+    for left, right, value in zip(bounds, bounds[1:], values, strict=False):
+        points += [(left, value), (right, value)]
+    return [*points, (bounds[-1], 0.0)]
 
 
 def _scales(xs: Sequence[float], ys: Sequence[float], log: bool) -> tuple[Scale, Scale]:

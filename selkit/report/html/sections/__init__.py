@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from selkit.report import evidence, judging
+from selkit.report.contamination import contamination_section
 from selkit.report.grid import grid_tables
 from selkit.report.html.elements import Markup, join, tag
 from selkit.report.html.items import Items
 from selkit.report.html.sections import effects
 from selkit.report.html.sections.browser import browser
 from selkit.report.html.sections.curves import training_curves
+from selkit.report.html.sections.diagnostics import categories, diagnostics
 from selkit.report.html.sections.measured import measured, settings
-from selkit.report.html.sections.selections import contamination, diagnostics, overlap
+from selkit.report.html.sections.selections import overlap
 from selkit.report.html.sections.verdicts import failures, verdict_table, verdicts
 from selkit.report.html.tables import folded, note, shown
 
@@ -66,6 +68,7 @@ def _rates(document: Document) -> Markup:
     direct = evidence.direct(document)
     return join(
         shown(evidence.win_rates(document)) if document["win_rates"] else None,
+        categories(document),
         [tag("h3", direct.title), shown(direct)] if document["direct"] else None,
     )
 
@@ -75,8 +78,13 @@ def _selections(document: Document) -> Markup:
         folded_if("Every selection", shown(evidence.selections(document))),
         overlap(document),
         diagnostics(document),
-        contamination(document),
+        _contamination(document),
     )
+
+
+def _contamination(document: Document) -> Markup | None:
+    found = contamination_section(document)
+    return join(tag("h3", found.title), shown(found)) if found else None
 
 
 def _training(document: Document) -> Markup:

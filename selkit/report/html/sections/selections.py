@@ -1,4 +1,4 @@
-"""What was selected: overlap, diagnostics, contamination."""
+"""What every two selections share."""
 
 from __future__ import annotations
 
@@ -36,13 +36,3 @@ def _matrix(names: Sequence[str], matrix: Sequence[Sequence[float]]) -> Markup:
 
 def _share(value: float) -> Markup:
     return tag("td", f"{100 * value:.0f}", class_=f"o{min(int(value * 5), 4)}")
-
-
-def diagnostics(document: Mapping[str, Any]) -> Markup:
-    """What is known of the selections beside their ids."""
-    return Markup()
-
-
-def contamination(document: Mapping[str, Any]) -> Markup:
-    """Test items in the selections."""
-    return Markup()
