@@ -6,13 +6,16 @@ So a finished stage never trains again, and weights can go once all that needs t
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from selkit import __version__
-from selkit.api import Decoding, Turns
+from selkit.api import Continuation, Decoding, PromptTemplate, Turns
 from selkit.evals import BenchmarkJob, benchmark_key, run_benchmark
 from selkit.models import prompt_template, resolve
 from selkit.models.conversations import AnsweredTurns, answer_turns
@@ -21,10 +24,12 @@ from selkit.models.generate import answer_rows
 from selkit.pools import TestSet, load_pool
 from selkit.store import Artifact, Draft, Key, Store, atomic_write_text, canonical_json, package_version, read_jsonl
 from selkit.train import Recipe, TrainReport, train
+from selkit.train.turns import training_pairs
 
 RESPONSES = "responses.jsonl"
 MODEL = "model"
 RECORD = "training.json"
+LOSS = "loss.json"
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,21 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Rows that recipes are chosen by.
+
+    Args:
+        rows: File of the rows, which no selection holds.
+        rows_digest: Fingerprint of those rows.
+        turns: Which of their assistant turns count.
+    """
+
+    rows: Path
+    rows_digest: str
+    turns: Turns
+
+
+@dataclass(frozen=True)
 class CellJob:
     """Everything a worker needs to do one cell; plain data, so that it can go to another process.
 
@@ -85,6 +105,7 @@ class CellJob:
         threads: Threads of the processor that the cell may use.
         keep: Whether the weights stay.
         engine: What runs the model when it answers.
+        held_out: Rows whose loss is taken, where recipes are searched.
     """
 
     label: str
@@ -98,6 +119,13 @@ class CellJob:
     threads: int
     keep: bool = False
     engine: EngineName = "hf"
+    held_out: HeldOut | None = None
+
+    @cached_property
+    def weights(self) -> Key | None:
+        """Key of the trained weights; asked for by every stage that follows."""
+        return weights_key(self, self.training) if self.training else None
+
 
 
 def weights_key(job: CellJob, training: TrainingJob) -> Key:
@@ -114,7 +142,7 @@ def weights_key(job: CellJob, training: TrainingJob) -> Key:
 
 def record_key(job: CellJob, training: TrainingJob) -> Key:
     """The record of the training, which stays when the weights go."""
-    return Key("training", "sft", inputs={"weights": weights_key(job, training).digest})
+    return Key("training", "sft", inputs={"weights": _digest(job)})
 
 
 def responses_key(job: CellJob, asked: Asked) -> Key:
@@ -133,10 +161,20 @@ def bench_key(job: CellJob, benchmark: BenchmarkJob) -> Key:
     return benchmark_key(benchmark, _digest(job), template, job.threads, engine_of(job.engine))
 
 
+def loss_key(job: CellJob, held: HeldOut) -> Key:
+    """What the loss on held-out rows depends on."""
+    engine = engine_of(job.engine)
+    inputs = {"weights": _digest(job), "rows": held.rows_digest, "template": _template(job).digest}
+    conditions = {"turns": held.turns, **engine.conditions(job.threads)}
+    versions = {"selkit": __version__, **engine.versions}
+    return Key("validation", job.engine, {"measure": "held-out-loss"}, versions, inputs, conditions)
+
+
 def cell_keys(job: CellJob) -> list[Key]:
     """Keys of all that the cell leaves behind, without the weights."""
     trained = [record_key(job, job.training)] if job.training else []
     answers = [responses_key(job, asked) for asked in job.prompts]
+    trained += [loss_key(job, job.held_out)] if job.held_out else []
     return [*trained, *answers, *(bench_key(job, benchmark) for benchmark in job.benchmarks)]
 
 
@@ -151,6 +189,9 @@ def run_cell(job: CellJob, begin: Callable[[str], None] = lambda stage: None) ->
     if job.training:
         begin("training")
         training_record(job, job.training, store)
+    if job.held_out:
+        begin("loss on held-out rows")
+        held_out_loss(job, store, job.held_out)
     for asked in job.prompts:
         begin(f"answering {asked.testset.name}")
         answers(job, store, asked)
@@ -179,6 +220,38 @@ def training_record(job: CellJob, training: TrainingJob, store: Store) -> TrainR
         atomic_write_text(draft.directory / RECORD, report.to_json())
 
     return TrainReport.read(store.obtain(record_key(job, training), make).directory)
+
+
+def held_out_loss(job: CellJob, store: Store, held: HeldOut) -> float | None:
+    """Mean loss (nats) of the trained model over all response tokens of the held-out rows; None where it is no number.
+
+    Every recipe is measured on the same tokens: what lies beyond the model's context is cut off, whatever the recipe's
+    own length. The prompt is formatted as the recipe's template does it.
+    """
+
+    def make(draft: Draft) -> None:
+        pool = load_pool(held.rows, turns=held.turns)
+        pairs = (Continuation(one.prompt, one.response) for one in training_pairs(pool, _template(job)))
+        found = [
+            (float(one.losses.sum(dtype="float64")), len(one.losses)) for one in _model(job, store).token_losses(pairs)
+        ]
+        total, tokens = sum(loss for loss, _ in found), sum(count for _, count in found)
+        loss = total / tokens if tokens and math.isfinite(total) else None
+        record = {"loss": loss, "tokens": tokens, "rows": len(pool)}
+        atomic_write_text(draft.directory / LOSS, canonical_json(record))
+
+    return _loss(store.obtain(loss_key(job, held), make))
+
+
+def loss_of(job: CellJob, store: Store) -> float | None:
+    """The stored loss on held-out rows; None where it is not there, or no number."""
+    artifact = store.find(loss_key(job, job.held_out)) if job.held_out else None
+    return None if artifact is None else _loss(artifact)
+
+
+def _loss(artifact: Artifact) -> float | None:
+    loss = json.loads(artifact.file(LOSS).read_text("utf-8"))["loss"]
+    return None if loss is None else float(loss)
 
 
 def answers(job: CellJob, store: Store, asked: Asked) -> list[Mapping[str, Any]]:
@@ -213,9 +286,13 @@ def items(job: CellJob, store: Store, benchmark: BenchmarkJob) -> Artifact:
     return run_benchmark(benchmark, bench_key(job, benchmark), lambda: _model(job, store), template, store, together)
 
 
+def _template(job: CellJob) -> PromptTemplate:
+    return prompt_template(job.template, job.model)
+
+
 def _digest(job: CellJob) -> str:
     """What stands for the weights in keys: those of a trained model need not be there any more."""
-    return weights_key(job, job.training).digest if job.training else resolve(job.model).digest
+    return job.weights.digest if job.weights else resolve(job.model).digest
 
 
 def _model(job: CellJob, store: Store) -> TextModel:
