@@ -58,7 +58,7 @@ def command(
     from selkit.experiment import PLAN_COLUMNS, load_spec, plan, quickstart_spec, run_experiment
     from selkit.experiment.executors import make_executor, parse_options
     from selkit.experiment.jobs import resources
-    from selkit.report import VERDICT_COLUMNS, verdict_rows
+    from selkit.report import verdict_table
     from selkit.store import Store
 
     console = get_console()
@@ -78,9 +78,7 @@ def command(
     if as_json:
         console.result(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        console.table(
-            f"{loaded.name}: verdicts against {loaded.control}", VERDICT_COLUMNS, verdict_rows(document["verdicts"])
-        )
+        console.table(f"{loaded.name}: verdicts against {loaded.control}", *verdict_table(document["verdicts"]))
         for line in [*document["sentences"], *document["claims"]]:
             console.result(line.rstrip(".") + ".")
         console.result(f"report: {folder / 'report' / 'report.html'}")

@@ -4,7 +4,7 @@ missing verdicts could change in every arm. Computed for report.json."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,13 +41,17 @@ def judges_of(judgings: Iterable[Judged], tried: Sequence[Tried]) -> list[Row]:
 def missing_of(judgings: Iterable[Judged]) -> list[Row]:
     """How every arm's passes ended, all its runs pooled, and its win rate (percent) with the missing comparisons left
     out, all lost, and all won."""
-    groups: dict[tuple[str, str | None, str, str], list[Judged]] = defaultdict(list)
+    return [{**place, **_missing(group)} for place, group in by_arm(judgings)]
+
+
+def by_arm(judgings: Iterable[Judged]) -> Iterator[tuple[Row, list[Judged]]]:
+    """The judgings of every arm on a test set, all its runs together, with what names them."""
+    groups: dict[tuple[Any, ...], list[Judged]] = defaultdict(list)
     for judged in judgings:
-        groups[judged.cell.pool, judged.cell.budget, judged.endpoint, judged.cell.arm].append(judged)
-    return [
-        {"pool": pool, "budget": budget, "testset": endpoint, "arm": arm, **_missing(group)}
-        for (pool, budget, endpoint, arm), group in groups.items()
-    ]
+        groups[*judged.cell.setting, judged.cell.budget, judged.endpoint, judged.cell.arm].append(judged)
+    for group in groups.values():
+        place = group[0].cell.columns() | {"testset": group[0].endpoint}
+        yield {name: place[name] for name in ("pool", "budget", "recipe", "model", "testset", "arm")}, group
 
 
 def _missing(group: Sequence[Judged]) -> Row:
@@ -66,21 +70,20 @@ def _missing(group: Sequence[Judged]) -> Row:
     }
 
 
-def flags_of(missing: Sequence[Row], judges: Sequence[Row], control: str) -> dict[tuple[Any, ...], list[str]]:
-    """The flags that a verdict gets from the judging, by pool, budget, endpoint and arm.
+def flags_of(missing: Sequence[Row], judges: Sequence[Row], control: str) -> list[Row]:
+    """The flags that verdicts get from the judging: rows of ``missing`` with ``flags``, where there are any.
 
     judge_missingness: more than 2% of the comparisons of the arm or of its control have no verdict, or the two shares
     differ (Fisher's exact test over comparisons, p below 1%). judge_unfit: a canary fooled the judge.
     """
     controls = {_place(row): row for row in missing if row["arm"] == control}
     unfit = {row["testset"] for row in judges if (row["canaries"] or {}).get("fit") is False}
-    found: dict[tuple[Any, ...], list[str]] = {}
+    found: list[Row] = []
     for row in missing:
         flags = [JUDGE_MISSINGNESS] if _is_missing(row, controls.get(_place(row))) else []
         flags += [JUDGE_UNFIT] if row["testset"] in unfit else []
-        if flags:
-            found[(*_place(row), row["arm"])] = flags
-    return found
+        found.append({**row, "flags": flags})
+    return [row for row in found if row["flags"]]
 
 
 def unfit_claims(judges: Sequence[Row]) -> list[str]:
@@ -99,7 +102,7 @@ def _named(report: Mapping[str, Any]) -> str:
 
 
 def _place(row: Row) -> tuple[Any, ...]:
-    return row["pool"], row["budget"], row["testset"]
+    return tuple(row[name] for name in ("pool", "budget", "recipe", "model", "testset"))
 
 
 def _is_missing(row: Row, control: Row | None) -> bool:

@@ -4,9 +4,9 @@ and files.json, which says what each file holds."""
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def _responses(output: Path, outcome: Outcome) -> Iterator[Row]:
     for (cell, label), rows in outcome.responses.items():
         file = f"responses/{_plain(f'{cell.label}/{label}')}.jsonl"
         _write_lines(output / file, rows)
-        yield {"file": file, **asdict(cell), "testset": label}
+        yield {"file": file, **cell.columns(), "testset": label}
 
 
 def _passes(output: Path, experiment: Experiment, outcome: Outcome) -> Iterator[Row]:
@@ -66,7 +66,7 @@ def _passes(output: Path, experiment: Experiment, outcome: Outcome) -> Iterator[
         _write_lines(output / file, [pass_row(judged.judge.name, judgement) for judgement in judged.passes])
         yield {
             "file": file,
-            **asdict(judged.cell),
+            **judged.cell.columns(),
             "benchmark": judged.endpoint,
             "testset": testsets[judged.endpoint],
             "judge": judged.judge.name,
@@ -94,7 +94,7 @@ def _benchmarks(output: Path, outcome: Outcome) -> Iterator[Row]:
             task = one.benchmark.label
             yield {
                 "file": file,
-                **asdict(cell),
+                **cell.columns(),
                 "benchmark": endpoint,
                 "task": task,
                 "score": one.benchmark.primary,
@@ -103,7 +103,7 @@ def _benchmarks(output: Path, outcome: Outcome) -> Iterator[Row]:
 
 def _plain(name: str) -> str:
     """A name as part of a file's."""
-    return name.replace("/", "_").replace("%", "pct").replace(" ", "-")
+    return re.sub(r"[^\w.,=+()-]", "-", name.replace("/", "_").replace("%", "pct"))
 
 
 def _write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -32,15 +32,17 @@ class Plan:
         return [job for job in [*self.anchors.values(), *self.jobs.values()] if job.label not in self.done]
 
     def rows(self) -> list[list[str]]:
-        """One line per job for a table: pool, budget, arm, run, rows, state."""
+        """One line per job for a table: pool, budget, arm, run, recipe, model, rows, state."""
         return [
-            *(["", "", job.label, "", "", self._state(job)] for job in self.anchors.values()),
+            *(["", "", job.label, "", "", "", "", self._state(job)] for job in self.anchors.values()),
             *(
                 [
                     cell.pool,
                     cell.budget or "own size",
                     cell.arm,
                     str(cell.run),
+                    cell.recipe,
+                    cell.model,
                     str(len(self.chosen[cell].ids)),
                     self._state(job),
                 ]
@@ -71,19 +73,20 @@ def resources(spec: Spec) -> tuple[int, int]:
 
 def cell_job(experiment: Experiment, choice: Chosen) -> CellJob:
     """The job of a cell on its selection."""
-    cell, recipe, spec = choice.cell, experiment.recipe, experiment.spec
+    cell, spec = choice.cell, experiment.spec
+    recipe = experiment.recipes[cell.recipe]
     turns = experiment.pools[cell.pool].turns
     return CellJob(
         label=cell.label,
-        model=spec.model,
+        model=experiment.models[cell.model],
         training=TrainingJob(choice.rows, choice.digest, turns, recipe, spec.processes, spec.deepspeed),
         template=recipe.template,
-        seed=cell.seed,
+        seed=cell.training_seed,
         prompts=tuple(judged.asked for judged in experiment.testsets),
         benchmarks=_benchmarks(experiment) if cell.arm != ANCHOR else (),
         store=experiment.store.root,
         threads=resources(experiment.spec)[1],
-        keep=_kept(experiment),
+        keep=spec.keep == "all" or (spec.keep == "adapters" and recipe.lora is not None),
         engine=experiment.spec.engine,
     )
 
@@ -114,9 +117,3 @@ def anchor_jobs(experiment: Experiment) -> dict[str, CellJob]:
         )
         for model, anchor in named.items()
     }
-
-
-def _kept(experiment: Experiment) -> bool:
-    """Whether trained weights stay; 'adapters' keeps those of recipes that train adapters."""
-    keep = experiment.spec.keep
-    return keep == "all" or (keep == "adapters" and experiment.recipe.lora is not None)

@@ -110,7 +110,7 @@ def random_anchor(testset: JudgedSet, cell: Cell, answers: Responses) -> dict[st
 
     A cell without a budget (the full pool) stands beside every budget, and takes the anchor of the first.
     """
-    runs = [c for c, label in answers if c.arm == ANCHOR and c.pool == cell.pool and label == testset.label]
+    runs = [c for c, label in answers if c.arm == ANCHOR and c.setting == cell.setting and label == testset.label]
     own = runs if cell.budget is None else [c for c in runs if c.budget == cell.budget]
     return responses_of(answers[own[0], testset.label]) if own else None
 
@@ -118,12 +118,12 @@ def random_anchor(testset: JudgedSet, cell: Cell, answers: Responses) -> dict[st
 def _control_runs(
     experiment: Experiment, testset: JudgedSet, cell: Cell, answers: Responses
 ) -> dict[int, dict[str, Response]]:
-    budgets = [c.budget for c, _ in answers if c.arm == experiment.spec.control and c.pool == cell.pool]
+    budgets = [c.budget for c, _ in answers if c.arm == experiment.spec.control and c.setting == cell.setting]
     budget = budgets[0] if cell.budget is None and budgets else cell.budget
     return {
         c.run: responses_of(rows)
         for (c, label), rows in answers.items()
-        if (c.arm, c.pool, c.budget, label) == (experiment.spec.control, cell.pool, budget, testset.label)
+        if (c.arm, c.setting, c.budget, label) == (experiment.spec.control, cell.setting, budget, testset.label)
     }
 
 
@@ -150,10 +150,10 @@ def opponents_of(
 
 
 def _drawn(runs: Sequence[tuple[int, Mapping[str, R]]], cell: Cell, conversations: Mapping[str, str]) -> dict[str, R]:
-    """For every conversation the responses of one run, drawn by its id and the cell's seed."""
+    """For every conversation the responses of one run, drawn by its id and the cell's run."""
     drawn = {}
     for name in runs[0][1]:
-        rng = np.random.default_rng([cell.seed, int(digest_text(conversations.get(name, name))[:16], 16)])
+        rng = np.random.default_rng([cell.run, int(digest_text(conversations.get(name, name))[:16], 16)])
         drawn[name] = runs[int(rng.integers(len(runs)))][1][name]
     return drawn
 
@@ -191,7 +191,7 @@ def _context(experiment: Experiment) -> HostContext:
     return HostContext(
         seed=0,
         cache_dir=experiment.store.root,
-        base_model=experiment.spec.model,
+        base_model=experiment.base_model,
         chat_service=experiment.chat,
         account=partial(judging_account, experiment),
     )

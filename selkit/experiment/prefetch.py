@@ -218,7 +218,7 @@ def _write_rows(rows: Iterator[dict[str, Any]], path: Path) -> None:
 
 def _models(spec: Spec) -> Iterator[str]:
     """References of all models that an experiment names."""
-    yield spec.model
+    yield from (model.model for model in spec.model_specs)
     for selector in spec.selectors:
         component = build("selector", selector.name, selector.parameters)
         assert isinstance(component, BaseSelector)

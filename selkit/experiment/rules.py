@@ -19,6 +19,7 @@ _NO_DESIGN = (
     *("alpha", "control", "margins", "weights", "runs", "keep", "max_cost"),
     *("workers", "threads", "processes", "deepspeed", "note"),
 )
+_LATER = ("models", "recipes", "seeds")
 RULES_FILE = "rules.json"
 
 
@@ -103,4 +104,6 @@ def changed_claims(declaration: dict[str, Any]) -> list[str]:
 def _design(spec: Spec) -> str:
     """Digest of the spec without the rules and without what changes no result."""
     parts = spec.model_dump(mode="json", by_alias=True)
-    return digest_text(canonical_json({name: value for name, value in parts.items() if name not in _NO_DESIGN}))
+    # Keys that came later count where they are used, so that what was declared before them is found again.
+    unused = [name for name in _LATER if getattr(spec, name) == Spec.model_fields[name].get_default()]
+    return digest_text(canonical_json({key: parts[key] for key in parts if key not in (*_NO_DESIGN, *unused)}))

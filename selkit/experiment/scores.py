@@ -30,6 +30,7 @@ SCORES = pa.schema(
         ("recipe", pa.string()),
         ("pool", pa.string()),
         ("budget", pa.string()),
+        ("model", pa.string()),
     ]
 )
 """Columns of scores.parquet, the table that `selkit stats` reads. A null budget stands beside every budget."""
@@ -116,7 +117,7 @@ def _anchor(planned: Plan, testset: JudgedSet, cell: Cell, outcome: Outcome) -> 
 
 def score_table(experiment: Experiment, outcome: Outcome) -> pa.Table:
     """Every score of the experiment, in the order of the cells."""
-    rows = [*_judged_rows(experiment, outcome), *_benchmark_rows(experiment, outcome)]
+    rows = [*_judged_rows(experiment, outcome), *_benchmark_rows(outcome)]
     return pa.Table.from_pylist(rows, schema=SCORES)
 
 
@@ -128,28 +129,16 @@ def _judged_rows(experiment: Experiment, outcome: Outcome) -> Iterator[dict[str,
             if score is not None:
                 # the turns of a conversation depend on each other
                 cluster = testset.conversations[item] if testset.asked.turns == "all" else None
-                yield _row(experiment, judged.cell, item, judged.endpoint, score, cluster)
+                yield _row(judged.cell, item, judged.endpoint, score, cluster)
 
 
-def _benchmark_rows(experiment: Experiment, outcome: Outcome) -> Iterator[dict[str, Any]]:
+def _benchmark_rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
     for (cell, endpoint), scored in outcome.benchmarks.items():
         for one in scored:
             columns = (one.items[name].to_pylist() for name in ("item", one.benchmark.primary, "cluster"))
             for item, score, cluster in zip(*columns, strict=True):
-                yield _row(experiment, cell, item, endpoint, score, cluster)
+                yield _row(cell, item, endpoint, score, cluster)
 
 
-def _row(
-    experiment: Experiment, cell: Cell, item: str, benchmark: str, score: float, cluster: str | None = None
-) -> dict[str, Any]:
-    return {
-        "arm": cell.arm,
-        "run": cell.run,
-        "item": item,
-        "benchmark": benchmark,
-        "score": float(score),
-        "cluster": cluster,
-        "recipe": experiment.recipe.name,
-        "pool": cell.pool,
-        "budget": cell.budget,
-    }
+def _row(cell: Cell, item: str, benchmark: str, score: float, cluster: str | None = None) -> dict[str, Any]:
+    return {**cell.columns(), "item": item, "benchmark": benchmark, "score": float(score), "cluster": cluster}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 from selkit.api import Pool
 from selkit.experiment.plan import ANCHOR, Arm, Cell, waves
@@ -14,7 +17,7 @@ from selkit.experiment.setup import Experiment
 from selkit.experiment.training import ComponentTraining
 from selkit.plugins import provenance
 from selkit.pools import write_jsonl
-from selkit.select import Arms, SelectionResult, check_trainings, component_inputs, select
+from selkit.select import Arms, SelectionResult, check_trainings, component_inputs, fill_models, select
 from selkit.store import Artifact, Draft, Key, atomic_write_text, digest_text
 
 ROWS = "selection.jsonl"
@@ -41,23 +44,40 @@ def choose_all(experiment: Experiment) -> dict[Cell, Chosen]:
     """
     training = ComponentTraining(experiment.store)
     for pool in experiment.pools.values():
-        for arm in experiment.arms:
-            check_trainings(arm.selector, pool, experiment.spec.model, training)
+        for arm, ref in product(experiment.arms, experiment.models.values()):
+            check_trainings(fill_models(arm.selector, ref), pool, ref, training)
     chosen: dict[Cell, Chosen] = {}
-    for cell in experiment.cells:
-        if cell.arm == ANCHOR:
-            chosen[cell] = _choose(experiment, experiment.arm(ANCHOR), cell, Arms)
-    for wave in waves(experiment.arms):
-        for arm in wave:
-            for cell in (c for c in experiment.cells if c.arm == arm.name):
-                chosen[cell] = _choose(experiment, arm, cell, partial(others_of, experiment, cell, chosen))
+    drawn: dict[tuple[Any, ...], Chosen] = {}
+    for cell in in_order(experiment):
+        if cell.draw not in drawn:
+            drawn[cell.draw] = _choose(experiment, cell, partial(others_of, experiment, cell, chosen))
+        chosen[cell] = replace(drawn[cell.draw], cell=cell)
     return {cell: chosen[cell] for cell in experiment.cells}
+
+
+def distinct(chosen: Mapping[Cell, Chosen]) -> list[Chosen]:
+    """Every selection once: its cell names no recipe, and a base model only where selections differ by it."""
+    groups: dict[tuple[Any, ...], dict[str, Chosen]] = defaultdict(dict)
+    for cell, choice in chosen.items():
+        groups[cell.pool, cell.budget, cell.arm, cell.run].setdefault(choice.key, choice)
+    return [
+        replace(one, cell=replace(one.cell, recipe="", model=one.cell.model if len(group) > 1 else ""))
+        for group in groups.values()
+        for one in group.values()
+    ]
+
+
+def in_order(experiment: Experiment) -> Iterator[Cell]:
+    """The cells in an order in which their selections can be made: the anchors, then wave by wave."""
+    arms = [ANCHOR, *(arm.name for wave in waves(experiment.arms) for arm in wave)]
+    for arm in arms:
+        yield from (cell for cell in experiment.cells if cell.arm == arm)
 
 
 def others_of(experiment: Experiment, cell: Cell, chosen: Mapping[Cell, Chosen]) -> Arms:
     """What the other arms chose: the methods at the largest budget, and every arm at the cell's own."""
     arms = {arm.name: arm for arm in experiment.arms}
-    peers = {c: s for c, s in chosen.items() if c.pool == cell.pool and c.arm not in (ANCHOR, cell.arm)}
+    peers = {c: s for c, s in chosen.items() if c.setting == cell.setting and c.arm not in (ANCHOR, cell.arm)}
     methods = {c: s.ids for c, s in peers.items() if not arms[c.arm].selector.baseline}
     largest = {c.arm: max(len(ids) for o, ids in methods.items() if o.arm == c.arm) for c in methods}
     union = {f"{c.arm}/{c.run}": ids for c, ids in methods.items() if len(ids) == largest[c.arm]}
@@ -68,8 +88,8 @@ def others_of(experiment: Experiment, cell: Cell, chosen: Mapping[Cell, Chosen])
     return Arms(chosen=union, named=named)
 
 
-def _choose(experiment: Experiment, arm: Arm, cell: Cell, others: Callable[[], Arms]) -> Chosen:
-    pool = experiment.pools[cell.pool]
+def _choose(experiment: Experiment, cell: Cell, others: Callable[[], Arms]) -> Chosen:
+    pool, arm = experiment.pools[cell.pool], experiment.arm_of(cell)
     training = ComponentTraining(experiment.store)
     key = selection_key(arm, cell, pool, others() if arm.selector.after_others else Arms(), training)
 
@@ -78,9 +98,9 @@ def _choose(experiment: Experiment, arm: Arm, cell: Cell, others: Callable[[], A
             pool,
             arm.selector,
             cell.budget if arm.selector.sized else None,
-            seed=cell.seed,
+            seed=cell.selection_seed,
             store=experiment.store,
-            base_model=experiment.spec.model,
+            base_model=experiment.models[cell.model],
             arms=others(),
             training=training,
             chat=experiment.chat,
@@ -97,7 +117,7 @@ def selection_key(arm: Arm, cell: Cell, pool: Pool, others: Arms, training: Comp
     inputs = {"pool": pool.fingerprint, **component_inputs(selector, training)}
     for kind, group in (("chosen", others.chosen), ("named", others.named)):
         inputs |= {f"{kind}:{name}": digest_text("\n".join(sorted(ids))) for name, ids in group.items()}
-    conditions = {"budget": cell.budget, "seed": cell.seed if selector.seeded else None}
+    conditions = {"budget": cell.budget, "seed": cell.selection_seed if selector.seeded else None}
     return Key("selection", selector.name, selector.parameters(), provenance(selector), inputs, conditions)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import get_origin
@@ -12,8 +12,9 @@ import numpy as np
 
 from selkit.api import BaseSelector, Pool, UsageError
 from selkit.evals import Endpoint, endpoints
+from selkit.experiment.entries import BenchmarkSpec, PoolSpec, SelectorSpec
 from selkit.experiment.plan import Arm, Cell, cells_of
-from selkit.experiment.spec import BenchmarkSpec, PoolSpec, SelectorSpec, Spec
+from selkit.experiment.spec import Spec
 from selkit.experiment.testsets import JudgedSet, check_judge, judged_set
 from selkit.models import HostContext, check_model, prompt_template
 from selkit.models.client import ChatService
@@ -27,23 +28,33 @@ from selkit.train import Recipe, check_training, load_recipe, refuse_launcher
 
 @dataclass(frozen=True)
 class Experiment:
-    """A spec whose parts have been loaded and checked."""
+    """A spec whose parts have been loaded and checked.
+
+    ``models`` are the references of the base models and ``recipes`` the recipes by their names; ``sizes`` the rows of
+    given subsets by pool, arm and model.
+    """
 
     spec: Spec
     store: Store
     pools: Mapping[str, Pool]
     arms: tuple[Arm, ...]
-    recipe: Recipe
+    models: Mapping[str, str]
+    recipes: Mapping[str, Recipe]
     testsets: tuple[JudgedSet, ...]
     benchmarks: tuple[Endpoint, ...]
-    sizes: Mapping[tuple[str, str], int]
+    sizes: Mapping[tuple[str, str, str], int]
     chat: ChatService
     notes: tuple[str, ...] = ()
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """Every cell, the anchors first."""
-        return cells_of(self.spec, self.arms, self.sizes)
+        """Every cell, see :func:`selkit.experiment.plan.cells_of`."""
+        return cells_of(self.spec, self.arms, list(self.recipes), self.sizes)
+
+    @property
+    def base_model(self) -> str:
+        """Reference of the first base model, for what is asked once for all: judges and their checks."""
+        return next(iter(self.models.values()))
 
     def arm(self, name: str) -> Arm:
         """The arm of this name; the anchor is a run of random that belongs to no arm."""
@@ -51,6 +62,18 @@ class Experiment:
             if arm.name == name:
                 return arm
         return Arm(name, build("selector", "random", {}), 1)
+
+    def arm_of(self, cell: Cell) -> Arm:
+        """The cell's arm; model parameters that were left open name its base model."""
+        key = cell.arm, cell.model
+        if key not in self._filled:
+            arm = self.arm(cell.arm)
+            self._filled[key] = replace(arm, selector=fill_models(arm.selector, self.models[cell.model]))
+        return self._filled[key]
+
+    @cached_property
+    def _filled(self) -> dict[tuple[str, str], Arm]:
+        return {}
 
 
 def prepare(spec: Spec, store: Store) -> Experiment:
@@ -60,23 +83,40 @@ def prepare(spec: Spec, store: Store) -> Experiment:
         SelkitError: Whatever would stop the experiment later and can be known now.
     """
     refuse_launcher("an experiment")
-    check_model(spec.model)
+    models = {model.label: model.model for model in spec.model_specs}
+    for ref in models.values():
+        check_model(ref)
     if spec.engine == "vllm":
         check_vllm()
-    recipe = load_recipe(spec.recipe)
+    recipes = _recipes(spec)
     pools = {pool.label: _pool(pool, store) for pool in spec.pools}
     arms = tuple(_arm(spec, selector) for given in spec.selectors for selector in one_per_value(given))
-    testsets = tuple(judged_set(testset, recipe, store) for testset in spec.testsets)
+    testsets = tuple(judged_set(testset, next(iter(recipes.values())), store) for testset in spec.testsets)
     benchmarks = tuple(endpoint for benchmark in spec.benchmarks for endpoint in _benchmark(benchmark))
-    prompt_template(recipe.template, spec.model)
-    for pool in pools.values():
-        _check_arms(spec, pool, arms, store)
-        check_training(spec.model, pool, recipe, processes=spec.processes, deepspeed=spec.deepspeed)
-    sizes = {(name, arm.name): _size(pool, arm, store) for name, pool in pools.items() for arm in arms if _given(arm)}
+    for pool, ref in product(pools.values(), models.values()):
+        _check_arms(spec, pool, arms, ref, store)
+        for recipe in recipes.values():
+            prompt_template(recipe.template, ref)
+            check_training(ref, pool, recipe, processes=spec.processes, deepspeed=spec.deepspeed)
+    sizes = {
+        (pool, arm.name, model): len(select(pools[pool], arm.selector, store=store, base_model=models[model]).ids)
+        for pool, arm, model in product(pools, filter(_given, arms), models)
+    }
     chat = ChatService(store, spec.max_cost, purse=spec.name)
     for one in (one for testset in testsets for one in testset.judges):
-        check_judge(one.judge, HostContext(seed=0, cache_dir=store.root, base_model=spec.model, chat_service=chat))
-    return Experiment(spec, store, pools, arms, recipe, testsets, benchmarks, sizes, chat, tuple(_claims(spec, arms)))
+        first = next(iter(models.values()))
+        check_judge(one.judge, HostContext(seed=0, cache_dir=store.root, base_model=first, chat_service=chat))
+    claims = tuple(_claims(spec, arms))
+    return Experiment(spec, store, pools, arms, models, recipes, testsets, benchmarks, sizes, chat, claims)
+
+
+def _recipes(spec: Spec) -> dict[str, Recipe]:
+    """The recipes by their names. Raises UsageError where two have one name."""
+    recipes = [load_recipe(recipe) for recipe in spec.recipe_specs]
+    names = [recipe.name for recipe in recipes]
+    if double := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"two recipes are called {double[0]!r}: give each a name of its own with 'name'")
+    return dict(zip(names, recipes, strict=True))
 
 
 def _pool(spec: PoolSpec, store: Store) -> Pool:
@@ -115,7 +155,7 @@ def _arm(spec: Spec, selector: SelectorSpec) -> Arm:
     component = build("selector", selector.name, selector.parameters)
     if not isinstance(component, BaseSelector):
         raise UsageError(f"{selector.name!r} is not a selector")
-    return Arm(selector.arm, fill_models(component, spec.model), spec.runs_of(selector.arm))
+    return Arm(selector.arm, component, spec.runs_of(selector.arm))
 
 
 def _claims(spec: Spec, arms: tuple[Arm, ...]) -> list[str]:
@@ -134,19 +174,15 @@ def _claims(spec: Spec, arms: tuple[Arm, ...]) -> list[str]:
     return notes
 
 
-def _check_arms(spec: Spec, pool: Pool, arms: tuple[Arm, ...], store: Store) -> None:
-    ctx = HostContext(seed=0, cache_dir=store.root, base_model=spec.model, pool=pool)
+def _check_arms(spec: Spec, pool: Pool, arms: tuple[Arm, ...], model: str, store: Store) -> None:
+    ctx = HostContext(seed=0, cache_dir=store.root, base_model=model, pool=pool)
     for arm in arms:
         for budget in spec.budgets if arm.selector.sized else (None,):
-            preflight(pool, arm.selector, budget, ctx)
+            preflight(pool, fill_models(arm.selector, model), budget, ctx)
 
 
 def _given(arm: Arm) -> bool:
     return not arm.selector.sized and not arm.selector.baseline
-
-
-def _size(pool: Pool, arm: Arm, store: Store) -> int:
-    return len(select(pool, arm.selector, store=store).ids)
 
 
 def _benchmark(spec: BenchmarkSpec) -> list[Endpoint]:

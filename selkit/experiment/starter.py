@@ -7,7 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from selkit.api import DataError
-from selkit.experiment.spec import Spec, parse_spec
+from selkit.experiment.loading import parse_spec
+from selkit.experiment.spec import Spec
 from selkit.store import atomic_write_text
 
 _TEMPLATE = """\

@@ -8,8 +8,8 @@ from functools import cached_property
 from selkit.api import DECODINGS, PairwiseJudge, UsageError
 from selkit.experiment.anchors import Anchor, read_anchor
 from selkit.experiment.cells import Asked
+from selkit.experiment.entries import TestsetSpec
 from selkit.experiment.judges import JudgeSpec
-from selkit.experiment.spec import TestsetSpec
 from selkit.models import HostContext, check_model
 from selkit.models.conversations import turn_ids
 from selkit.plugins import build, check_requirements

@@ -12,18 +12,17 @@ from selkit.api import DataError, UsageError
 from selkit.report.grid import GridTable, grid_tables
 from selkit.report.html import html_page, read_items
 from selkit.report.markdown import markdown
-from selkit.report.tables import VERDICT_COLUMNS, verdict_rows
+from selkit.report.tables import verdict_table
 from selkit.store import atomic_write_text
 
 __all__ = [
-    "VERDICT_COLUMNS",
     "GridTable",
     "grid_tables",
     "html_page",
     "markdown",
     "read_document",
     "report_folders",
-    "verdict_rows",
+    "verdict_table",
     "write_report",
 ]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from selkit.report.grid import GridTable
-from selkit.report.tables import number, percent, text
+from selkit.report.tables import number, percent, place_cells, place_columns
 
 
 def win_rates(document: Mapping[str, Any]) -> GridTable:
@@ -17,7 +17,7 @@ def win_rates(document: Mapping[str, Any]) -> GridTable:
         "length-controlled rate is the model's estimate at equal length; where fewer than 5% of the answers are on the "
         "other side of the anchor's length, these data cannot give it."
     )
-    return GridTable("Win rates", _RATES, list(map(_rate, document["win_rates"])), note)
+    return GridTable("Win rates", *_rates(document["win_rates"]), note)
 
 
 def direct(document: Mapping[str, Any]) -> GridTable:
@@ -27,26 +27,26 @@ def direct(document: Mapping[str, Any]) -> GridTable:
         f"Win rates in percent against the runs of {control} themselves, as in 'Chasing Random'. "
         "They are shown and give no verdict: the same control runs stand behind every one of them."
     )
-    return GridTable(f"Directly against {control}", _RATES, list(map(_rate, document["direct"])), note)
+    return GridTable(f"Directly against {control}", *_rates(document["direct"]), note)
 
 
 def run_scores(document: Mapping[str, Any]) -> GridTable:
     """The mean score of every run."""
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    place = place_columns(document["scores"])
     for row in document["scores"]:
-        place = (row["pool"], text(row["budget"]), row["benchmark"], row["arm"])
-        groups[place].append(f"{100 * row['score']:.1f}")
-    rows = [[*place, ", ".join(scores)] for place, scores in groups.items()]
-    return GridTable("Mean score of every run", ["pool", "budget", "on", "arm", "runs (points of 100)"], rows, "")
+        groups[*place_cells(row, place), row["benchmark"], row["arm"]].append(f"{100 * row['score']:.1f}")
+    rows = [[*where, ", ".join(scores)] for where, scores in groups.items()]
+    return GridTable("Mean score of every run", [*place, "on", "arm", "runs (points of 100)"], rows, "")
 
 
 def selections(document: Mapping[str, Any]) -> GridTable:
     """Every selection with what is to be known of it."""
-    columns = ["pool", "budget", "arm", "run", "rows", "mean words", "notes"]
+    place = place_columns(document["selections"])
+    columns = [*place, "arm", "run", "rows", "mean words", "notes"]
     rows = [
         [
-            row["pool"],
-            text(row["budget"]),
+            *place_cells(row, place),
             row["arm"],
             str(row["run"]),
             str(row["rows"]),
@@ -60,13 +60,11 @@ def selections(document: Mapping[str, Any]) -> GridTable:
 
 def training(document: Mapping[str, Any]) -> GridTable:
     """Every training."""
-    columns = [
-        *("pool", "budget", "arm", "run", "trained", "cut off", "dropped", "supervised tokens", "steps", "final loss")
-    ]
+    place = place_columns(document["training"])
+    columns = [*place, *("arm", "run", "trained", "cut off", "dropped", "supervised tokens", "steps", "final loss")]
     rows = [
         [
-            row["pool"],
-            text(row["budget"]),
+            *place_cells(row, place),
             row["arm"],
             str(row["run"]),
             f"{row['n_trained']} of {row['n_selected']}",
@@ -83,33 +81,33 @@ def training(document: Mapping[str, Any]) -> GridTable:
 
 def settings(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was set, as name and value."""
-    spec, recipe = document["spec"], document["recipe"]
-    shown = {k: v for k, v in recipe.items() if v not in (None, "", [], {})}
+    spec = document["spec"]
+    models = [spec["model"]] if spec["model"] else [one["model"] for one in spec["models"]]
+    recipes = [{k: v for k, v in recipe.items() if v not in (None, "", [], {})} for recipe in document["recipes"]]
     margins = ", ".join(f"{name} {points:g}" for name, points in document["rules"]["margins"].items())
     return [
-        ("model", str(spec["model"])),
-        ("recipe", ", ".join(f"{k} {v}" for k, v in shown.items())),
+        *(("model", model) for model in models),
+        *(("recipe", ", ".join(f"{k} {v}" for k, v in recipe.items())) for recipe in recipes),
         ("control", f"{spec['control']}; alpha {spec['alpha']}; selkit {document['selkit']}"),
         ("margins, in points", f"{margins or 'none'}; declared under {document['rules']['digest'][:12]}"),
     ]
 
 
-_RATES = [
-    *("pool", "budget", "test set", "arm", "win rate", "length-controlled", "95% interval", "overlap", "words"),
-]
-
-
-def _rate(row: Mapping[str, Any]) -> list[str]:
-    return [
-        row["pool"],
-        text(row["budget"]),
-        row["testset"],
-        row["arm"],
-        number(row["win_rate"], 1),
-        number(row["lc_win_rate"], 1) if row["identified"] else "not identified",
-        f"{row['lc_low']:.1f} to {row['lc_high']:.1f}" if row["lc_low"] is not None else "",
-        percent(row["overlap"]),
-        number(row["words"], 1),
+def _rates(rates: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    place = place_columns(rates)
+    columns = [*place, "test set", "arm", "win rate", "length-controlled", "95% interval", "overlap", "words"]
+    return columns, [
+        [
+            *place_cells(row, place),
+            row["testset"],
+            row["arm"],
+            number(row["win_rate"], 1),
+            number(row["lc_win_rate"], 1) if row["identified"] else "not identified",
+            f"{row['lc_low']:.1f} to {row['lc_high']:.1f}" if row["lc_low"] is not None else "",
+            percent(row["overlap"]),
+            number(row["words"], 1),
+        ]
+        for row in rates
     ]
 
 

@@ -9,7 +9,7 @@ from selkit.report.contamination import contamination_section
 from selkit.report.evidence import direct, run_scores, selections, settings, training, win_rates
 from selkit.report.grid import GridTable, grid_tables
 from selkit.report.judging import judges, missing
-from selkit.report.tables import VERDICT_COLUMNS, percent, table, verdict_rows
+from selkit.report.tables import percent, table, verdict_table
 
 _MATRIX_LIMIT = 16
 
@@ -50,7 +50,7 @@ def _verdicts(document: Mapping[str, Any]) -> str:
     if document["claims"]:
         parts.append("What this experiment cannot claim:\n\n" + "\n".join(f"- {claim}" for claim in document["claims"]))
     if document["verdicts"]:
-        parts.append(table(VERDICT_COLUMNS, verdict_rows(document["verdicts"])))
+        parts.append(table(*verdict_table(document["verdicts"])))
         parts.append(
             "Effects are differences in points of 100 from the control. The 95% interval is unadjusted; the "
             "simultaneous one holds for all comparisons of the family at once. 'Detectable' is the difference that "
@@ -99,7 +99,7 @@ def _overlap(document: Mapping[str, Any]) -> str:
         names = group["selections"]
         if 1 < len(names) <= _MATRIX_LIMIT:
             rows = [[name, *(percent(v) for v in line)] for name, line in zip(names, group["matrix"], strict=True)]
-            where = f"{group['pool']}, budget {group['budget']}"
+            where = f"{group['pool']}, budget {group['budget']}" + (f", {group['model']}" if group["model"] else "")
             parts.append(f"{where}:\n\n" + table(["", *names], rows))
     if not parts:
         return ""

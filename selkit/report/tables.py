@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 VERDICT_COLUMNS = (
-    "pool",
-    "budget",
     "on",
     "arm",
     "verdict",
@@ -20,15 +18,28 @@ VERDICT_COLUMNS = (
     "detectable",
     "flags",
 )
-"""Headings of the verdict table; effects and intervals in points of 100 over the control."""
+"""Headings of the verdict table after those of the place; effects and intervals in points of 100 over the control."""
+
+Row = Mapping[str, Any]
 
 
-def verdict_rows(verdicts: Iterable[Mapping[str, Any]]) -> list[list[str]]:
-    """One row of text per verdict, in the order of :data:`VERDICT_COLUMNS`."""
-    return [
+def place_columns(rows: Sequence[Row]) -> list[str]:
+    """The headings that say where arms ran: recipe and base model only where the rows have several."""
+    several = [name for name in ("recipe", "model") if len({row.get(name) for row in rows}) > 1]
+    return ["pool", "budget", *several]
+
+
+def place_cells(row: Row, columns: Iterable[str]) -> list[str]:
+    """The cells under :func:`place_columns`."""
+    return [text(row.get(name)) for name in columns]
+
+
+def verdict_table(verdicts: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Headings and one row of text per verdict."""
+    place = place_columns(verdicts)
+    rows = [
         [
-            text(row["pool"]),
-            text(row["budget"]),
+            *place_cells(row, place),
             row["benchmark"],
             row["arm"],
             row["verdict"],
@@ -43,6 +54,7 @@ def verdict_rows(verdicts: Iterable[Mapping[str, Any]]) -> list[list[str]]:
         ]
         for row in verdicts
     ]
+    return [*place, *VERDICT_COLUMNS], rows
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
@@ -68,8 +67,8 @@ def test_a_verdict_says_where_more_than_chance_is_missing(
     """Over 2% on either side, or a difference that chance does not make: 15 of 1,000 against none."""
     pytest.importorskip("scipy")
     rows = missing_of([judged("random", *control), judged("a", *arm)])
-    flags = flags_of(rows, [], "random")
-    assert (flags.get(("pool", "20", "set", "a")) == ["judge_missingness"]) == flagged
+    flags = {row["arm"]: row["flags"] for row in flags_of(rows, [], "random")}
+    assert (flags.get("a") == ["judge_missingness"]) == flagged
 
 
 @pytest.mark.parametrize(("won", "fit"), [(0, True), (1, True), (2, False), (None, None)])
@@ -88,7 +87,7 @@ def test_a_judge_that_a_canary_fools_is_unfit_at_every_verdict(won: int | None, 
     (row,) = judges_of(cells, [tried])
     assert row["canaries"]["fit"] is fit
     claims: list[str] = unfit_claims([row])
-    flags: Any = flags_of(missing_of(cells), [row], "random").get(("pool", "20", "set", "a"))
+    flags = {found["arm"]: found["flags"] for found in flags_of(missing_of(cells), [row], "random")}.get("a")
     if fit is False:
         assert "Judge silent is unfit on set: canaries won more than 5% of their passes (echo 10%)" in claims[0]
         assert flags == ["judge_unfit"]

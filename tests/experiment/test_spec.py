@@ -122,14 +122,14 @@ def test_cells_follow_the_spec() -> None:
         Arm("mine", build("selector", "subset", {"file": "x.txt"}), 1),
         Arm("full", build("selector", "full"), 1),
     ]
-    cells = cells_of(spec, arms, {("planted", "mine"): 7})
+    cells = cells_of(spec, arms, ["quickstart"], {("planted", "mine", "tiny:words"): 7})
     assert [c.budget for c in cells if c.arm == ANCHOR] == ["10", "5%", "7"]
     assert [(c.budget, c.run) for c in cells if c.arm == "random"] == [
         ("10", 1), ("10", 2), ("5%", 1), ("5%", 2), ("7", 1), ("7", 2),
     ]  # fmt: skip
     assert [c.budget for c in cells if c.arm == "mine"] == ["7"]
     assert [c.budget for c in cells if c.arm == "full"] == [None]
-    assert all(c.seed == c.run for c in cells)
+    assert all(c.selection_seed == c.training_seed == c.run for c in cells)
 
 
 def test_selectors_that_look_at_others_run_after_them() -> None:

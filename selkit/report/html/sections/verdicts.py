@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from selkit.report import tables
 from selkit.report.html.elements import Markup, join, tag
 from selkit.report.html.sections.words import badge
-from selkit.report.html.tables import html_table, note
-from selkit.report.tables import VERDICT_COLUMNS, verdict_rows
+from selkit.report.html.tables import folded, html_table, note
+
+FIRST = 12
+"""Sentences that show at once; further ones are folded."""
 
 
 def verdicts(document: Mapping[str, Any]) -> Markup:
@@ -19,8 +22,10 @@ def verdicts(document: Mapping[str, Any]) -> Markup:
         for word, sentence in zip(words, document["sentences"], strict=True)
     ]
     claims = [tag("li", claim) for claim in document["claims"]]
+    first, more = lines[:FIRST], lines[FIRST:]
     return join(
-        tag("ul", lines, class_="sentences") if lines else tag("p", "There is nothing to compare with the control."),
+        tag("ul", first, class_="sentences") if first else tag("p", "There is nothing to compare with the control."),
+        folded(f"{len(more)} more verdicts", tag("ul", more, class_="sentences")) if more else None,
         [tag("h3", "What this experiment cannot claim"), tag("ul", claims)] if claims else None,
     )
 
@@ -38,10 +43,11 @@ def verdict_table(document: Mapping[str, Any]) -> Markup:
     """Every verdict with its numbers."""
     if not document["verdicts"]:
         return Markup()
-    place = VERDICT_COLUMNS.index("verdict")
-    rows = [[*row[:place], badge(row[place]), *row[place + 1 :]] for row in verdict_rows(document["verdicts"])]
+    columns, cells = tables.verdict_table(document["verdicts"])
+    place = columns.index("verdict")
+    rows = [[*row[:place], badge(row[place]), *row[place + 1 :]] for row in cells]
     return join(
-        html_table(VERDICT_COLUMNS, rows),
+        html_table(columns, rows),
         note(
             "Effects are differences in points of 100 from the control. The 95% interval is unadjusted; the "
             "simultaneous one holds for all comparisons of the family at once. 'Detectable' is the difference that "
