@@ -26,6 +26,7 @@ from selkit.api import (
     UsageError,
 )
 from selkit.console import get_console
+from selkit.unchanging import read_once
 
 T = TypeVar("T")
 
@@ -164,6 +165,7 @@ class HostContext(Context):
         return self.selections_service() if self.selections_service is not None else {}
 
 
+@read_once
 def default_device() -> str:
     """'cuda' where torch is installed and finds a GPU, else 'cpu'; $SELKIT_DEVICE overrides it.
 

@@ -25,10 +25,12 @@ from selkit.files import own_cache, unwritable
 from selkit.models import adapters, hub, pypi, tiny
 from selkit.models.folder import ModelFolder, check_folder
 from selkit.models.quiet import quiet_imports
+from selkit.unchanging import read_once
 
 _BUILT = "1"  # part of the names of built folders: raise it when building changes
 
 
+@read_once
 def resolve(ref: str) -> ModelFolder:
     """The folder of a model; downloads, converts or builds what is not there yet, once.
 

@@ -13,11 +13,13 @@ from typing import Any
 from selkit.api import TEMPLATES, DataError, Example, MissingExtra, PromptTemplate, UsageError
 from selkit.models.folder import ModelFolder
 from selkit.models.refs import check_model, resolve, split_ref
+from selkit.unchanging import read_once
 
 CHAT = "chat"
 """The name that stands for the model's own chat template."""
 
 
+@read_once
 def prompt_template(name: str, model_ref: str | None = None) -> PromptTemplate:
     """The template of that name; 'chat' is the chat template of the model.
 

@@ -17,6 +17,7 @@ from selkit.files import digest_unchanged
 from selkit.plugins.manager import manager
 from selkit.plugins.parameters import nested_components
 from selkit.plugins.records import HOST
+from selkit.unchanging import read_once
 
 _NO_SOURCE = uuid.uuid4().hex
 """Stands for code whose source cannot be read: results of one process must not pass for those of another."""
@@ -45,6 +46,7 @@ def _package(cls: type) -> tuple[str, str]:
     return manager().owner_of(top) or (top, "unpackaged")
 
 
+@read_once
 def _code(cls: type) -> str:
     digest = hashlib.sha256()
     for unit in sorted({_unit(base) for base in cls.__mro__ if _counts(base)}):

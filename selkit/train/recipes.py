@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from selkit.api import UsageError
@@ -103,7 +104,7 @@ class Recipe:
             if not valid:
                 raise UsageError(f"{name} of recipe {self.name!r} is {getattr(self, name)!r}, and it must be {bound}")
 
-    @property
+    @cached_property
     def settings(self) -> dict[str, Any]:
         """What changes the trained weights: every field but the recipe's name, source and marks. Plain JSON values."""
         return {name: value for name, value in self.as_dict().items() if name not in _LABELS}
