@@ -11,6 +11,9 @@ from selkit.report.html.elements import Markup, join, tag
 LONG = 28
 """Characters of a cell above which it may be broken into lines."""
 
+AT_ONCE = 8
+"""Figures of a kind that show at once."""
+
 _NUMBER = re.compile(r"[+\-<]?[\d.,]+%?( to [+\-]?[\d.,]+%?)?")
 
 
@@ -34,6 +37,15 @@ def scrolling(content: Markup) -> Markup:
 def folded(title: str, content: Markup) -> Markup:
     """Content that shows when its title is clicked, and in print."""
     return tag("details", tag("summary", title), content)
+
+
+def gallery(figures: Sequence[Markup], at_once: int = AT_ONCE) -> Markup:
+    """Figures side by side where there is room; those beyond the first are folded. Nothing of none."""
+    first, more = figures[:at_once], figures[at_once:]
+    return join(
+        tag("div", list(first), class_="figures") if first else None,
+        folded(f"{len(more)} more figures", tag("div", list(more), class_="figures")) if more else None,
+    )
 
 
 def shown(one: GridTable) -> Markup:

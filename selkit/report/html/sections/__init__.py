@@ -39,10 +39,9 @@ def sections(document: Document, items: Items | None) -> list[Section]:
         Section(
             "effects", "Effects", join(effects.forests(document), folded_if("Verdict table", verdict_table(document)))
         ),
-        Section("recipes", "Recipes", effects.recipes(document)),
         Section("budgets", "Budgets", effects.budgets(document)),
         Section("runs", "Every run", effects.runs(document)),
-        *_grid(document),
+        Section("across", "Across the grid", _across(document)),
         Section("rates", "Win rates", _rates(document)),
         Section("selections", "Selections", _selections(document)),
         Section("training", "Training", _training(document)),
@@ -58,10 +57,10 @@ def folded_if(title: str, content: Markup) -> Markup:
     return folded(title, content) if content else Markup()
 
 
-def _grid(document: Document) -> list[Section]:
+def _across(document: Document) -> Markup:
     """What recipes, pools, budgets and benchmarks say together."""
     tables = [one for one in grid_tables(document["grid"]) if one.rows]
-    return [Section(f"grid-{number}", one.title, shown(one)) for number, one in enumerate(tables)]
+    return join(effects.recipes(document), [(tag("h3", one.title), shown(one)) for one in tables])
 
 
 def _rates(document: Document) -> Markup:

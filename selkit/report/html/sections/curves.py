@@ -8,6 +8,7 @@ from typing import Any
 from selkit.report.html.elements import Markup, tag
 from selkit.report.html.figures import Curve, curves
 from selkit.report.html.places import by_place, numbers
+from selkit.report.html.tables import gallery
 
 POINTS = 80
 """Points of a loss curve that are drawn: means over as many stretches of steps."""
@@ -27,7 +28,7 @@ def training_curves(document: Mapping[str, Any]) -> Markup:
             colours=numbers(document),
         )
         figures.append(tag("div", tag("h3", at.title), drawn, class_="figure"))
-    return tag("div", figures, class_="figures") if figures else Markup()
+    return gallery(figures)
 
 
 def thinned(curve: Sequence[Sequence[float]], points: int = POINTS) -> list[tuple[float, float]]:

@@ -10,7 +10,7 @@ from selkit.report.html.figures import Row, histogram, strips
 from selkit.report.html.places import by_place, numbers
 from selkit.report.html.sections.effects import heat_class
 from selkit.report.html.svg import series
-from selkit.report.html.tables import folded, html_table, note, scrolling
+from selkit.report.html.tables import folded, gallery, html_table, note, scrolling
 from selkit.report.tables import number, percent, text
 
 Document = Mapping[str, Any]
@@ -86,7 +86,7 @@ def _lengths(document: Document, rows: Sequence[Mapping[str, Any]]) -> Markup:
     if not figures:
         return Markup()
     said = "A point is the selection of one run; zero is the pool's mean length, to the right are longer texts."
-    return join(tag("h3", "Length shift"), tag("div", figures, class_="figures"), note(said))
+    return join(tag("h3", "Length shift"), gallery(figures), note(said))
 
 
 def _length_row(arm: str, part: str, rows: Sequence[Mapping[str, Any]], colours: Mapping[str, int]) -> Row:
@@ -105,7 +105,7 @@ def _scores(document: Document, rows: Sequence[Mapping[str, Any]]) -> Markup:
     if not parts:
         return Markup()
     said = "Shares of the pool's rows (grey) and of first runs' selections (lines), over the middle 99% of the scores."
-    return join(tag("h3", "Scores"), note(said), tag("div", parts, class_="figures"))
+    return join(tag("h3", "Scores"), note(said), gallery(parts))
 
 
 def _score(document: Document, row: Mapping[str, Any]) -> Markup:

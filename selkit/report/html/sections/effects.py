@@ -10,7 +10,7 @@ from selkit.report.html.figures import Curve, Interval, Row, curves, forest, str
 from selkit.report.html.places import Place, by_place, matches, numbers
 from selkit.report.html.sections.words import MARKS
 from selkit.report.html.svg import series
-from selkit.report.html.tables import folded, note, scrolling
+from selkit.report.html.tables import folded, gallery, note, scrolling
 from selkit.report.tables import interval, signed
 from selkit.stats import COMPOSITE
 
@@ -91,7 +91,7 @@ def forests(document: Document) -> Markup:
     if not shown:
         return Markup()
     return join(
-        tag("div", shown, class_="figures"),
+        gallery(shown),
         folded("Benchmark by benchmark", tag("div", hidden, class_="figures")) if hidden else None,
         note(
             "The thick line is the unadjusted 95% interval, the thin one holds for all comparisons of the family at "
@@ -142,7 +142,7 @@ def recipes(document: Document) -> Markup:
         title = f"{arm} \N{MIDDLE DOT} {benchmark} \N{MIDDLE DOT} {at.title}"
         drawn = forest(title, f"{title}: the difference under each recipe", lines, UNIT.format(control=control))
         figures.append(_figure(title, drawn))
-    return tag("div", figures, class_="figures") if figures else Markup()
+    return gallery(figures)
 
 
 def runs(document: Document) -> Markup:
@@ -155,9 +155,7 @@ def runs(document: Document) -> Markup:
     ]
     if not figures:
         return Markup()
-    return join(
-        tag("div", figures, class_="figures"), note("A point is a run, the upright line the mean over an arm's runs.")
-    )
+    return join(gallery(figures), note("A point is a run, the upright line the mean over an arm's runs."))
 
 
 def _with_visitors(document: Document, at: Place, benchmark: str, rows: Sequence[Any]) -> list[Mapping[str, Any]]:
@@ -196,7 +194,7 @@ def budgets(document: Document) -> Markup:
         "Differences from the control with their unadjusted 95% intervals. The grey points are the control's own runs "
         "around their mean: as far apart lie the results of drawing at random again."
     )
-    return join(tag("div", figures, class_="figures"), note(said))
+    return join(gallery(figures), note(said))
 
 
 def _budget_curve(document: Document, at: Place, benchmark: str, rows: Sequence[Mapping[str, Any]]) -> Markup:
