@@ -3,8 +3,10 @@ can tell what judges still have to say."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
+from typing import Any
 
 from selkit.api import PairwiseJudge
 from selkit.experiment.cells import CellJob, responses_key
@@ -17,7 +19,7 @@ from selkit.store import Draft, Key, Store, canonical_json, digest_text
 JUDGEMENT = "judgement"
 """The fact of a mark that names the stored passes."""
 
-_PLACE = tuple(one.name for one in fields(Cell) if one.name not in ("budget", "arm", "run"))
+_SETTING = tuple(one.name for one in fields(Cell) if one.name not in ("budget", "arm", "run"))
 
 
 class Marks:
@@ -25,18 +27,16 @@ class Marks:
 
     Args:
         testset: The test set with its judges and anchor.
-        jobs: Every cell's job.
-        anchors: The jobs of models that are anchors.
+        answers: Digest of the key of every cell's answers, and of those of models that are anchors by the jobs' labels.
         control: Name of the control.
     """
 
-    def __init__(
-        self, testset: JudgedSet, jobs: Mapping[Cell, CellJob], anchors: Mapping[str, CellJob], control: str
-    ) -> None:
-        self._testset, self._cells, self._control = testset, list(jobs), control
-        every: list[tuple[Cell | str, CellJob]] = [*jobs.items(), *((job.label, job) for job in anchors.values())]
-        asked = {of: job for of, job in every if testset.asked in job.prompts}
-        self._answers = {of: responses_key(job, testset.asked).digest for of, job in asked.items()}
+    def __init__(self, testset: JudgedSet, answers: Mapping[Cell | str, str], control: str) -> None:
+        self._testset, self._answers, self._control = testset, answers, control
+        self._by_setting: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
+        for cell in answers:
+            if isinstance(cell, Cell) and cell.arm in (ANCHOR, control):
+                self._by_setting[cell.arm, *_setting(cell)].append(cell)
         self._judges = {id(one.judge): judging_key(one.judge, ()).digest for one in testset.judges}
 
     def answers(self, of: Cell | str) -> str:
@@ -61,7 +61,7 @@ class Marks:
         anchor = self._testset.anchor
         if anchor.kind == "model":
             return f"anchor {anchor.model}"
-        runs = [one for one in self._cells if one.arm == ANCHOR and _beside(one, cell)]
+        runs = self._by_setting[ANCHOR, *_setting(cell)]
         own = [one for one in runs if cell.budget in (None, one.budget)]
         return own[0] if own and anchor.kind == "random" else None
 
@@ -71,9 +71,9 @@ class Marks:
         return [name for name, _ in opponents_of(self._testset.spec.direct or "", cell, runs)]
 
     def _controls(self, cell: Cell) -> list[Cell]:
-        if cell.arm == self._control:
+        if cell.arm == self._control or not self._testset.spec.direct:
             return []
-        runs = [one for one in self._cells if one.arm == self._control and _beside(one, cell)]
+        runs = self._by_setting[self._control, *_setting(cell)]
         budget = runs[0].budget if cell.budget is None and runs else cell.budget
         return [one for one in runs if one.budget == budget]
 
@@ -88,9 +88,17 @@ class Marks:
         return digest_text("\0".join([opponent, *(self._answers[one] for one in self._controls(cell))]))
 
 
-def _beside(one: Cell, cell: Cell) -> bool:
-    """Whether two cells differ in budget, arm and run at most."""
-    return all(getattr(one, name) == getattr(cell, name) for name in _PLACE)
+def _setting(cell: Cell) -> tuple[Any, ...]:
+    """What cells that are compared have in common: all but budget, arm and run."""
+    return tuple(getattr(cell, name) for name in _SETTING)
+
+
+def answers_of(
+    testset: JudgedSet, jobs: Mapping[Cell, CellJob], anchors: Mapping[str, CellJob]
+) -> dict[Cell | str, str]:
+    """What :class:`Marks` needs of the answers to a test set."""
+    every: list[tuple[Cell | str, CellJob]] = [*jobs.items(), *((job.label, job) for job in anchors.values())]
+    return {of: responses_key(job, testset.asked).digest for of, job in every if testset.asked in job.prompts}
 
 
 def marked(judged: Iterable[Judged], marks: Marks, store: Store) -> Iterator[Judged]:

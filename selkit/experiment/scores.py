@@ -12,7 +12,7 @@ from selkit.api import Benchmark
 from selkit.evals import read_items
 from selkit.experiment.cells import answers, items
 from selkit.experiment.jobs import Plan
-from selkit.experiment.judged import Marks, marked
+from selkit.experiment.judged import Marks, answers_of, marked
 from selkit.experiment.judging import Judged, Tried, judge_cell, judge_direct, random_anchor, try_canaries
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.setup import Experiment
@@ -85,7 +85,7 @@ def collect(planned: Plan, failed: Mapping[str, str]) -> Outcome:
 
 def _judge_all(planned: Plan, testset: JudgedSet, cells: Sequence[Cell], outcome: Outcome) -> None:
     experiment = planned.experiment
-    marks = Marks(testset, planned.jobs, planned.anchors, experiment.spec.control)
+    marks = Marks(testset, answers_of(testset, planned.jobs, planned.anchors), experiment.spec.control)
     tried = False
     for cell in cells:
         anchor = _anchor(planned, testset, cell, outcome)

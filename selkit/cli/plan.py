@@ -1,0 +1,104 @@
+"""``selkit plan``: what an experiment consists of, what of it is stored, and what the rest will take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from selkit.cli import options
+
+if TYPE_CHECKING:
+    from selkit.experiment.estimate import Estimate
+    from selkit.experiment.stages import Survey
+
+
+@click.command("plan")
+@click.argument("spec", required=False, metavar="[FILE]")
+@click.option("--cells", "show_cells", is_flag=True, help="List every cell with its stages.")
+@click.option("--device", metavar="NAME", help="Estimate for another device of the price file, such as A100.")
+@click.option("--prices", "show_prices", is_flag=True, help="Print which file says what tokens and devices cost.")
+@options.store
+@options.as_json
+@options.verbosity
+def command(
+    spec: str | None, show_cells: bool, device: str | None, show_prices: bool, store: str | None, as_json: bool
+) -> None:
+    """Show the stages of the experiment in FILE and what they will take.
+
+    Nothing is computed: stages that are stored are known, the others are estimated from what was measured on stored
+    ones like them, or by a rule that is named.
+    """
+    import json
+    from pathlib import Path
+
+    from selkit.console import get_console
+    from selkit.experiment import load_spec, quickstart_spec
+    from selkit.experiment.estimate import estimate
+    from selkit.experiment.setup import prepare
+    from selkit.experiment.survey import survey
+    from selkit.models.client.prices import prices_place
+    from selkit.store import Store
+
+    console = get_console()
+    if show_prices:
+        console.result(str(prices_place()))
+        return
+    loaded = load_spec(Path(spec)) if spec else quickstart_spec()
+    found = survey(prepare(loaded, Store(None if store is None else Path(store))))
+    expected = estimate(found, device)
+    if as_json:
+        console.result(json.dumps({"name": loaded.name, **found.to_dict(), **expected.to_dict()}, indent=2))
+        return
+    if show_cells:
+        console.table("cells", ("cell", "stored", "to do"), _cells(found))
+    _show(loaded.name, found, expected)
+
+
+def _show(name: str, found: Survey, expected: Estimate) -> None:
+    from selkit.console import get_console
+    from selkit.files import readable_bytes
+
+    console = get_console()
+    columns = ("stage", "of", "stored", "to do", "device hours", "calls", "dollars", "estimated by")
+    console.table(f"{name}: {len(found.cells)} cells, {len(found.done)} of them stored", columns, _lines(expected))
+    hours, disk, dollars = expected.device_seconds / 3600, expected.disk, expected.dollars
+    console.result(
+        f"{hours:.2g} hours of {expected.device}, {hours / expected.workers:.2g} with {expected.workers} at once; "
+        f"{_dollars(dollars['device'])} for the device and {_dollars(dollars['calls'])} for calls."
+    )
+    console.result(
+        f"Disk: {readable_bytes(disk.results)} of results, {readable_bytes(disk.weights)} of weights that stay, "
+        f"{readable_bytes(disk.peak)} at most; {readable_bytes(disk.free)} are free."
+    )
+    for note in [*expected.notes, *found.experiment.notes]:
+        console.note(note)
+
+
+def _lines(expected: Estimate) -> list[list[str]]:
+    return [
+        [
+            line.kind,
+            line.what,
+            str(line.stored),
+            str(line.to_do),
+            "not known" if line.device_seconds is None else f"{line.device_seconds / 3600:.2g}",
+            str(line.calls) if line.calls else "",
+            _dollars(line.dollars) if line.calls else "",
+            line.source,
+        ]
+        for line in expected.lines
+    ]
+
+
+def _cells(found: Survey) -> list[list[str]]:
+    rows = []
+    for label, ids in found.cells.items():
+        stages = [found.stages[one] for one in ids]
+        names = [dict.fromkeys(one.kind for one in stages if one.stored is state) for state in (True, False)]
+        rows.append([label, *(", ".join(part) for part in names)])
+    return rows
+
+
+def _dollars(value: float | None) -> str:
+    return "no price" if value is None else f"${value:,.2f}"

@@ -1,0 +1,147 @@
+"""The graph of stages and the estimate: what is shared, what is stored, and what is told before anything is spent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("sacrebleu")
+
+from selkit.experiment import parse_spec, plan, run_experiment
+from selkit.experiment.estimate import Estimate, estimate
+from selkit.experiment.setup import prepare
+from selkit.experiment.stages import KINDS, Survey
+from selkit.experiment.survey import survey
+from selkit.models.client.prices import prices_place
+from selkit.store import Store
+
+SPEC: dict[str, Any] = {
+    "name": "tiny",
+    "pools": [{"name": "planted", "source": {"name": "planted", "rows": 120}}],
+    "model": "tiny:words?hidden=32&layers=1",
+    "recipe": {"preset": "quickstart", "max_steps": 2, "batch_size": 4},
+    "selectors": ["random", "oracle", "longest", "strict-random", "full"],
+    "budgets": [20, 30],
+    "runs": {"random": 3, "longest": 3, "default": 1},
+    "testsets": {"planted": {"prompts": 6, "max_new_tokens": 4}},
+    "workers": 2,
+    "threads": 1,
+}
+
+
+def surveyed(store: Store, **changes: Any) -> Survey:
+    """The stages of the spec above."""
+    return survey(prepare(parse_spec({**SPEC, **changes}), store))
+
+
+def counts(found: Survey) -> dict[str, tuple[int, int]]:
+    """Stages in all and stored ones, by kind."""
+    return {kind: (len(found.of(kind)), sum(one.stored for one in found.of(kind))) for kind in KINDS if found.of(kind)}
+
+
+def line(expected: Estimate, kind: str) -> Any:
+    """The only line of a kind."""
+    (only,) = [one for one in expected.lines if one.kind == kind]
+    return only
+
+
+def test_every_stage_stands_there_once(tmp_path: Path) -> None:
+    """One pass for all budgets; one selection for the runs of an arm that draws nothing, and a training for each run;
+    a pool's full training beside all budgets."""
+    found = surveyed(Store(tmp_path / "store"))
+    # two anchors, and for each budget 3 random, 1 oracle, 3 longest and 1 strict-random, with the full pool once
+    assert len(found.cells) == 2 + 2 * (3 + 1 + 3 + 1) + 1
+    assert counts(found) == {
+        "scoring": (1, 0),
+        "selection": (2 + 2 * (3 + 1 + 1 + 1) + 1, 0),
+        "training": (19, 0),
+        "answers": (19, 0),
+        "judging": (17, 0),
+    }
+    for stage in found.stages.values():
+        assert all(found.stages[need] for need in stage.needs)
+    order = list(found.stages)
+    assert all(order.index(need) < order.index(one.id) for one in found.stages.values() for need in one.needs)
+
+
+def test_a_survey_computes_and_stores_nothing(tmp_path: Path) -> None:
+    """The store stays as it is, however often one looks."""
+    store = Store(tmp_path / "store")
+    surveyed(store)
+    assert not list(store.artifacts())
+
+
+def test_stored_selections_are_known_and_those_behind_them_waited_for(tmp_path: Path) -> None:
+    """After the selections are made each stage has the very key that the run will use."""
+    store = Store(tmp_path / "store")
+    planned = plan(parse_spec(SPEC), store)
+    found = surveyed(store)
+    assert counts(found)["selection"] == (15, 15)
+    for cell, job in planned.jobs.items():
+        assert found.jobs[cell.label].training == job.training
+
+
+def test_an_unwritten_rule_is_never_used_in_silence(tmp_path: Path) -> None:
+    """Every line names the rule behind it; the figures follow from the sizes and the operations of the price file."""
+    expected = estimate(surveyed(Store(tmp_path / "store")))
+    training = line(expected, "training")
+    assert training.source == "rule: parameters x tokens x 6 / flops"
+    assert all(one.source for one in expected.lines)
+    # tiny:words with 32 wide and one layer; 2 steps of 4 rows each; 2e10 operations a second
+    from selkit.experiment.rates import parameters_of
+
+    rows = 19 * 2 * 4
+    tokens = training.device_seconds * 2e10 / 6 / parameters_of(SPEC["model"])
+    assert 5 * rows < tokens < 60 * rows
+    assert expected.dollars == {"device": 0.0, "calls": 0.0}
+
+
+def test_prices_and_operations_come_from_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another device takes its own operations and price; one that nobody describes gives no hours, and a note."""
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("devices: {A100: {dollars_per_hour: 3600}, SlowCard: {flops: 1.0e+9}}\n", encoding="utf-8")
+    monkeypatch.setenv("SELKIT_PRICES", str(prices))
+    assert prices_place() == prices
+    found = surveyed(Store(tmp_path / "store"))
+    fast, slow, unknown = (estimate(found, device) for device in ("NVIDIA A100-SXM4", "SlowCard", "Abacus"))
+    assert line(slow, "training").device_seconds == pytest.approx(line(fast, "training").device_seconds * 1.2e5)
+    assert fast.dollars["device"] == pytest.approx(fast.device_seconds)
+    assert slow.dollars["device"] is None
+    assert line(unknown, "training").device_seconds is None
+    assert "no flops for device 'Abacus'" in unknown.notes[0]
+
+
+def test_calls_of_an_endpoint_are_counted_and_priced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comparisons times orders, in the tokens that are told, at the price of the file."""
+    pytest.importorskip("selkit_judge_openai")
+    monkeypatch.setenv("OPENAI_API_KEY", "sentinel-key")
+    testset = {"prompts": 6, "max_new_tokens": 4, "judges": [{"name": "openai", "endpoint": "openai:gpt-4o-mini"}]}
+    expected = estimate(surveyed(Store(tmp_path / "store"), testsets={"planted": testset}))
+    judging = line(expected, "judging")
+    assert judging.calls == 17 * 6 * 2
+    assert judging.dollars == pytest.approx(judging.calls * (300 * 0.15 + 256 * 0.6) / 1e6, rel=0.5)
+    assert "rule" in judging.source
+    unpriced = {**testset, "judges": [{"name": "openai", "endpoint": "http://localhost:1/v1#unheard-of"}]}
+    expected = estimate(surveyed(Store(tmp_path / "store"), testsets={"planted": unpriced}))
+    assert line(expected, "judging").dollars is None
+    assert "names no price" in expected.notes[0]
+
+
+@pytest.mark.slow
+def test_after_a_run_everything_is_stored_and_another_experiment_takes_its_rates(tmp_path: Path) -> None:
+    """Nothing is left to do; a larger experiment's hours are then measured and not guessed."""
+    store = Store(tmp_path / "store")
+    spec = {**SPEC, "selectors": ["random", "longest"], "budgets": [20], "runs": {"random": 3, "longest": 1}}
+    run_experiment(parse_spec(spec), tmp_path / "out", store=store)
+    found = survey(prepare(parse_spec(spec), store))
+    assert {total == stored for total, stored in counts(found).values()} == {True}
+    assert len(found.done) == len(found.cells)
+    assert estimate(found).device_seconds == 0
+    expected = estimate(survey(prepare(parse_spec({**spec, "runs": {"random": 9, "longest": 2}}), store)))
+    assert line(expected, "training").to_do == 7
+    assert {one.source.partition(":")[0] for one in expected.lines if one.kind in ("training", "answers")} == {
+        "measured"
+    }
