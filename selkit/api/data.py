@@ -166,12 +166,21 @@ class Pool:
         Raises:
             DataError: An id is not in the pool.
         """
+        # Only what is wanted is hashed and copied: a pool can be larger than memory.
         wanted = pa.array(ids, pa.string())
-        positions = pc.index_in(wanted, value_set=self.table["id"])
+        found = self.table.filter(pc.is_in(self.table["id"], value_set=wanted))
+        positions = pc.index_in(wanted, value_set=found["id"])
         if positions.null_count:
             missing = wanted.filter(pc.is_null(positions)).to_pylist()
             raise DataError(f"{len(missing)} ids are not in pool {self.name!r}, the first is {missing[0]!r}")
-        return self._with(self.table.take(positions))
+        return self._with(found.take(positions))
+
+    def unknown(self, ids: Iterable[str]) -> list[str]:
+        """Those of ``ids`` that no row of the pool has, in their order."""
+        wanted = pa.array(list(ids), pa.string())
+        there = self.table["id"].filter(pc.is_in(self.table["id"], value_set=wanted))
+        absent: list[str] = wanted.filter(pc.invert(pc.is_in(wanted, value_set=there))).to_pylist()
+        return absent
 
     def without(self, ids: Iterable[str]) -> Pool:
         """The rows whose id is not among ``ids``, in pool order."""

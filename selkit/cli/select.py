@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     metavar="SHARE",
     help="Largest share of rows whose scoring may fail; above it the work stops.",
 )
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes that score the pool; default 1.")
+@click.option("--ray-address", metavar="HOST:PORT", help="Score the pool on this Ray cluster.")
 @options.max_cost
 @options.concurrency
 @options.store
@@ -52,6 +55,8 @@ def command(
     force: bool,
     seed: int,
     max_failed: float,
+    workers: int | None,
+    ray_address: str | None,
     max_cost: float | None,
     concurrency: int | None,
     store: str | None,
@@ -82,7 +87,23 @@ def command(
         max_cost=max_cost,
         concurrency=concurrency,
     )
-    run_job(job, as_json=as_json, training=_training if needs_training(job.selector) else None)
+    with _scoring(workers, ray_address, job.store):
+        run_job(job, as_json=as_json, training=_training if needs_training(job.selector) else None)
+
+
+def _scoring(workers: int | None, ray_address: str | None, store: Path | None) -> AbstractContextManager[None]:
+    """Where independent scorers run: in this process, in several, or on a cluster."""
+    from selkit.api import UsageError
+    from selkit.select import LocalShards, scoring_in
+    from selkit.store import Store
+
+    if ray_address is None:
+        return scoring_in(LocalShards(workers) if workers and workers > 1 else None)
+    if workers is not None:
+        raise UsageError("--workers are processes of this machine, and --ray-address is a cluster: keep one of them")
+    from selkit.experiment.executors.ray import RayOptions, ray_shards
+
+    return ray_shards(ray_address, RayOptions(), Store(store))
 
 
 def _training(store: Store) -> Training:

@@ -11,19 +11,25 @@ from selkit.select.output import (
     write_selection,
 )
 from selkit.select.overlap import overlap_matrix, overlap_rows, shared_rows
-from selkit.select.ranking import rank, ties_at_cut
+from selkit.select.processes import LocalShards
+from selkit.select.ranking import best, rank, ties_at_cut
 from selkit.select.result import Arms, SelectionResult
-from selkit.select.scoring import MAX_FAILED, Scores, scoring_pass
+from selkit.select.scores import Scores
+from selkit.select.scoring import MAX_FAILED, scoring_pass
+from selkit.select.shards import Shards, scoring_in
 from selkit.select.training import Recipe, Trained, Training, check_trainings, needs_training
 
 __all__ = [
     "MAX_FAILED",
     "Arms",
+    "LocalShards",
     "Recipe",
     "Scores",
     "SelectionResult",
+    "Shards",
     "Trained",
     "Training",
+    "best",
     "check_same",
     "check_trainings",
     "component_inputs",
@@ -38,6 +44,7 @@ __all__ = [
     "read_manifest",
     "read_selection",
     "score_key",
+    "scoring_in",
     "scoring_pass",
     "select",
     "shared_rows",

@@ -34,9 +34,10 @@ from selkit.pools import load_pool
 from selkit.select.embedding import stored_embeddings
 from selkit.select.keys import component_inputs, score_key
 from selkit.select.output import read_selection
-from selkit.select.ranking import rank, ties_at_cut
 from selkit.select.result import Arms, SelectionResult
-from selkit.select.scoring import MAX_FAILED, Scores, check_share, scoring_pass
+from selkit.select.scores import Scores
+from selkit.select.scoring import MAX_FAILED, check_share, scoring_pass
+from selkit.select.shards import Shards, current_shards
 from selkit.select.training import Recipe, Training, check_trainings, nested, service
 from selkit.store import Key, Store, digest_text
 
@@ -53,6 +54,7 @@ def select(
     training: Training | None = None,
     chat: Callable[[str], Any] | None = None,
     max_failed: float = MAX_FAILED,
+    shards: Shards | None = None,
 ) -> SelectionResult:
     """Chooses rows of a pool.
 
@@ -67,6 +69,8 @@ def select(
         training: Serves :meth:`Context.train`, e.g. :class:`selkit.experiment.training.ComponentTraining`.
         chat: Serves :meth:`Context.chat`, by default a :class:`ChatService` on the store, without a cap.
         max_failed: Largest share of rows whose scoring may fail; above it the work stops.
+        shards: What runs independent scorers on shards of the pool, e.g. :class:`LocalShards`; by default the ones of
+            :func:`scoring_in`, and without that one process does.
 
     Raises:
         SelkitError: Anything a person can mend, before any model loads where it can be known before.
@@ -76,7 +80,18 @@ def select(
     selector = fill_models(selector, base_model)
     check_share(max_failed)
     own = ChatService(store)
-    run = _Run(pool, selector, seed, store, base_model, arms or Arms(), training, chat or own, max_failed)
+    run = _Run(
+        pool,
+        selector,
+        seed,
+        store,
+        base_model,
+        arms or Arms(),
+        training,
+        chat or own,
+        max_failed,
+        shards or current_shards(),
+    )
     with own, tempfile.TemporaryDirectory(prefix="selkit-") as scratch:
         rows = preflight(pool, selector, budget, run.context(Path(scratch)))
         check_trainings(selector, pool, base_model, training)
@@ -121,6 +136,7 @@ class _Run:
     training: Training | None
     chat: Callable[[str], Any]
     max_failed: float
+    shards: Shards | None
     spent: list[str] = field(default_factory=list)
     used: dict[str, list[str]] = field(default_factory=dict)
     scored: dict[str, tuple[Scores, Sequence[str]]] = field(default_factory=dict)
@@ -167,16 +183,15 @@ class _Run:
 
     def _cut(self, scorer: Scorer, rows: int) -> tuple[Selection, dict[str, Any]]:
         scores, digest = self._scored(scorer)
-        ids, values = scores.arrays()
         tie_seed = self.seed if scorer.tie_break() == "random" else None
-        order = rank(ids, values, higher_is_better=scorer.higher_is_better, tie_seed=tie_seed)
-        best = order[:rows]
-        facts = scores.counts() | {"scores": digest, "ties_at_cut": ties_at_cut(values[order].tolist(), rows)}
+        chosen, values, ties = scores.best(rows, higher_is_better=scorer.higher_is_better, tie_seed=tie_seed)
+        counts = scores.counts()
+        facts = counts | {"scores": digest, "ties_at_cut": ties}
         shortfall = None
-        if len(best) < rows:
-            shortfall = f"{len(self.pool) - len(ids)} of {len(self.pool)} rows have no score under {scorer.name}"
-        chosen = ids.take(best).to_pylist()
-        return Selection(tuple(chosen), dict(zip(chosen, values[best].tolist(), strict=True)), {}, shortfall), facts
+        if len(chosen) < rows:
+            without = len(self.pool) - counts["scored"]
+            shortfall = f"{without} of {len(self.pool)} rows have no score under {scorer.name}"
+        return Selection(tuple(chosen), dict(zip(chosen, values.tolist(), strict=True)), {}, shortfall), facts
 
     def _scores(self, scorer: Scorer) -> dict[str, float]:
         return self._scored(scorer)[0].as_dict()
@@ -201,6 +216,7 @@ class _Run:
                 lambda folder: self._context(scorer, folder, 0),  # scores serve every seed: none depends on this one
                 uses=lambda: self.spent,
                 max_failed=self.max_failed,
+                shards=self.shards,
             )
         finally:
             self.spent = before
@@ -255,8 +271,7 @@ class _Run:
 
 def _checked(selector: BaseSelector, selection: Selection, pool: Pool, rows: int | None) -> Selection:
     ids = tuple(str(i) for i in selection.ids)
-    known = set(pool.ids)
-    unknown = [i for i in ids if i not in known]
+    unknown = pool.unknown(ids)
     if unknown:
         raise ContractViolation(
             f"{selector.name} chose {len(unknown)} ids that are not in the pool, e.g. {unknown[0]!r}"

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from selkit.api import Context, ContractViolation, Pool, RowScore, Scorer, UsageError, WorkFailed
+from selkit.api import Context, Pool, Scorer, UsageError, WorkFailed
+from selkit.select.rows import checked
+from selkit.select.scores import Scores, table_of
+from selkit.select.shards import ShardedPass, Shards, WholePool, rows_in_shards
 from selkit.store import Artifact, Draft, JsonlWriter, Key, Store, read_jsonl
 
 SCORES = "scores.parquet"
@@ -30,62 +30,8 @@ GPU_BLOCK = 2048
 MAX_FAILED = 0.02
 """Largest share of rows whose scoring may fail before the pass stops, unless another is given."""
 
-_BATCH = 8192
-
 Keep = Callable[[Sequence[list[Any]]], None]
 """Takes rows as they are scored."""
-
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("score", pa.float64()),
-        ("status", pa.string()),
-        ("reason", pa.string()),
-        ("truncated", pa.bool_()),
-        ("details", pa.map_(pa.string(), pa.float64())),
-    ]
-)
-
-
-@dataclass(frozen=True)
-class Scores:
-    """The stored scores of one pool: a table as in :data:`SCHEMA`, one row per row of the pool."""
-
-    table: pa.Table
-
-    @cached_property
-    def scored(self) -> pa.Table:
-        """The rows that have a score."""
-        return self.table.filter(pc.is_valid(self.table["score"]))
-
-    def as_dict(self) -> dict[str, float]:
-        """Score by id, without the rows that have none."""
-        return dict(zip(self.scored["id"].to_pylist(), self.scored["score"].to_pylist(), strict=True))
-
-    def rows(self) -> Iterator[tuple[str, RowScore]]:
-        """Every row's id with all that the scorer said of it, by ascending id."""
-        for batch in self.table.to_batches(max_chunksize=_BATCH):
-            for row in batch.to_pylist():
-                details = dict(row["details"])
-                yield row["id"], RowScore(row["score"], row["status"], row["reason"], row["truncated"], details)
-
-    def arrays(self) -> tuple[pa.Array, NDArray[np.float64]]:
-        """Ids and scores of the rows that have one."""
-        return self.scored["id"].combine_chunks(), self.scored["score"].to_numpy()
-
-    def counts(self) -> dict[str, Any]:
-        """What became of the rows: scored, excluded and failed by reason, truncated."""
-        without = self.table.filter(pc.is_null(self.table["score"]))
-        pairs = zip(without["status"].to_pylist(), without["reason"].to_pylist(), strict=True)
-        reasons: dict[str, Counter[str]] = {"excluded": Counter(), "failed": Counter()}
-        for status, reason in pairs:
-            reasons[status][reason] += 1
-        return {
-            "scored": self.scored.num_rows,
-            "excluded": dict(reasons["excluded"]),
-            "failed": dict(reasons["failed"]),
-            "truncated": pc.sum(self.table["truncated"]).as_py() or 0,
-        }
 
 
 def scoring_pass(
@@ -97,6 +43,7 @@ def scoring_pass(
     *,
     uses: Callable[[], Sequence[str]] = tuple,
     max_failed: float = MAX_FAILED,
+    shards: Shards | None = None,
 ) -> tuple[Scores, Artifact]:
     """The scores of ``pool`` under ``key``: from the store, or by running the scorer.
 
@@ -111,6 +58,7 @@ def scoring_pass(
         context: Makes the context for a folder that the scorer may write to; it survives interruptions of the pass.
         uses: Says, when the rows are scored, which stored results the pass used; recorded as the fact 'uses'.
         max_failed: Largest share of the rows that may fail.
+        shards: What runs an ``independent`` scorer on shards of the pool, several at once; the scores are the same.
 
     Raises:
         ContractViolation: The scorer returned too few or too many scores, or something that is not a score.
@@ -118,13 +66,17 @@ def scoring_pass(
     """
 
     def make(draft: Draft) -> None:
-        _score_all(scorer, pool, draft, context(draft.partial / CACHE), max_failed)
+        ctx = context(draft.partial / CACHE)
+        ctx.cache_dir.mkdir(exist_ok=True)
+        if shards is None or not scorer.independent or not _in_shards(scorer, pool, draft, ctx, max_failed, shards):
+            _score_all(scorer, pool, draft, ctx, max_failed)
+        draft.record(**Scores(draft.directory / SCORES).counts())
         draft.record(uses=list(uses()))
 
     artifact = store.obtain(key, make)
-    table = pq.read_table(artifact.file(SCORES))
-    _Failures(scorer, len(pool), max_failed).add(table.filter(pc.equal(table["status"], "failed")).to_pylist())
-    return Scores(table), artifact
+    scores = Scores(artifact.file(SCORES))
+    _Failures(scorer, len(pool), max_failed).add(scores.failed())
+    return scores, artifact
 
 
 def check_share(max_failed: float) -> None:
@@ -152,10 +104,26 @@ class _Failures:
             )
 
 
+def _in_shards(scorer: Scorer, pool: Pool, draft: Draft, ctx: Context, max_failed: float, shards: Shards) -> bool:
+    """Scores the pool in shards; False where the scorer asks for something that only one process has."""
+    failures = _Failures(scorer, len(pool), max_failed)
+    block = _block(ctx) if scorer.by_length else None
+    work = ShardedPass(scorer, _order(scorer, pool), draft.partial, ctx, shards, block, failures.add)
+    try:
+        work.take_over(_read_rows(draft.partial / PARTIAL, scorer))
+        work.run(draft.directory / SCORES)
+    except WholePool as reason:
+        ctx.log(f"{scorer.name} is run in one process: {reason}")
+        return False
+    except WorkFailed:
+        work.leave_for_another_try()
+        raise
+    return True
+
+
 def _score_all(scorer: Scorer, pool: Pool, draft: Draft, ctx: Context, max_failed: float) -> None:
     partial = draft.partial / PARTIAL
-    ctx.cache_dir.mkdir(exist_ok=True)
-    done = _read_partial(partial, scorer)
+    done = _read_rows(partial, scorer) | (rows_in_shards(draft.partial) if scorer.independent else {})
     if done:
         ctx.log(f"{scorer.name}: {len(done)} of {len(pool)} rows have a score already, {len(pool) - len(done)} to go")
     failures = _Failures(scorer, len(pool), max_failed)
@@ -172,9 +140,7 @@ def _score_all(scorer: Scorer, pool: Pool, draft: Draft, ctx: Context, max_faile
     except WorkFailed:
         _leave_for_another_try(partial, done.values())
         raise
-    table = _table(done)
-    pq.write_table(table, draft.directory / SCORES)
-    draft.record(**Scores(table).counts())
+    pq.write_table(table_of(list(done.values())), draft.directory / SCORES)
 
 
 def _score_left(scorer: Scorer, pool: Pool, done: set[str], keep: Keep, ctx: Context) -> None:
@@ -185,19 +151,23 @@ def _score_left(scorer: Scorer, pool: Pool, done: set[str], keep: Keep, ctx: Con
     same bytes.
     """
     if not (scorer.by_length and scorer.independent):
-        for row in _checked(scorer, _order(scorer, pool.without(done) if done else pool), ctx):
+        for row in checked(scorer, _order(scorer, pool.without(done) if done else pool), ctx):
             keep([row])
         return
-    ordered, size = _order(scorer, pool), BLOCK if ctx.device.startswith("cpu") else GPU_BLOCK
+    ordered, size = _order(scorer, pool), _block(ctx)
     blocks = [_slice(ordered, start, size) for start in range(0, len(pool), size)]
     left = [block for block in blocks if not done.issuperset(block.ids)]
 
     def ids() -> Iterator[str]:
         for block in left:
-            keep(list(_checked(scorer, block, ctx)))
+            keep(list(checked(scorer, block, ctx)))
             yield from block.ids
 
     deque(ctx.track(ids(), total=sum(map(len, left)), description=scorer.name), maxlen=0)
+
+
+def _block(ctx: Context) -> int:
+    return BLOCK if ctx.device.startswith("cpu") else GPU_BLOCK
 
 
 def _slice(pool: Pool, start: int, size: int) -> Pool:
@@ -216,7 +186,8 @@ def _leave_for_another_try(partial: Path, rows: Iterable[list[Any]]) -> None:
         writer.extend(row for row in rows if row[2] != "failed")
 
 
-def _read_partial(path: Path, scorer: Scorer) -> dict[str, list[Any]]:
+def _read_rows(path: Path, scorer: Scorer) -> dict[str, list[Any]]:
+    """The rows that an interrupted pass has scored, by id."""
     if not scorer.independent:
         path.unlink(missing_ok=True)
     return {row[0]: row for row in read_jsonl(path)} if path.exists() else {}
@@ -235,36 +206,3 @@ def _order(scorer: Scorer, pool: Pool) -> Pool:
 
 def _length(pool: Pool, column: str) -> pa.ChunkedArray:
     return pc.utf8_length(pool.column(column))
-
-
-def _checked(scorer: Scorer, pool: Pool, ctx: Context) -> Iterator[list[Any]]:
-    scores: Iterable[float | RowScore] = iter(scorer.score(pool, ctx)) if len(pool) else iter(())
-    for row_id in pool.ids:
-        score = next(scores, None)  # type: ignore[call-overload]
-        if score is None:
-            raise ContractViolation(f"{scorer.name} returned fewer scores than the {len(pool)} rows it was given")
-        yield _row(scorer, row_id, score)
-    if next(scores, None) is not None:  # type: ignore[call-overload]
-        raise ContractViolation(f"{scorer.name} returned more scores than the {len(pool)} rows it was given")
-
-
-def _row(scorer: Scorer, row_id: str, score: float | RowScore) -> list[Any]:
-    if not isinstance(score, RowScore):
-        try:
-            score = RowScore(float(score))
-        except (TypeError, ValueError) as error:
-            raise ContractViolation(f"{scorer.name} returned {score!r} for row {row_id!r}: not a number") from error
-    # A row that failed or is left out has no score, whatever number came with it.
-    value = score.value if score.status == "ok" else None
-    if value is not None and np.isnan(value):
-        return [row_id, None, "failed", score.reason or "the scorer returned NaN", score.truncated, dict(score.details)]
-    status = "failed" if value is None and score.status == "ok" else score.status
-    reason = score.reason or ("the scorer gave no reason" if value is None else "")
-    return [row_id, value, status, reason, score.truncated, dict(score.details)]
-
-
-def _table(rows: dict[str, list[Any]]) -> pa.Table:
-    columns = list(zip(*(rows[row_id] for row_id in sorted(rows)), strict=True)) or [()] * len(SCHEMA)
-    details = [list(entry.items()) for entry in columns[-1]]
-    arrays = [pa.array(column, kind) for column, kind in zip([*columns[:-1], details], SCHEMA.types, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)

@@ -1,14 +1,12 @@
-"""What every executor shares: the protocol, how a cell ended, and how a process is made ready to do one."""
+"""What every executor shares: the protocol, and how a cell ended."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from selkit.console import get_console
 from selkit.experiment.cells import CellJob, run_cell
 from selkit.experiment.spec import Spec
 from selkit.store import Store
@@ -43,12 +41,3 @@ def attempt(job: CellJob, begin: Callable[[str], None] = lambda stage: None) -> 
     except Exception as error:  # the others go on, and the same command tries this one again
         return CellOutcome(job.label, f"{type(error).__name__}: {error}")
     return CellOutcome(job.label)
-
-
-def prepare_process(threads: int, verbose: int) -> None:
-    """Limits the threads of this process, before torch loads, and its talk."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    # Cells side by side would write over each other's progress; the command itself counts finished cells.
-    get_console().quiet = not verbose

@@ -16,11 +16,11 @@ from typing import TypeAlias
 
 from selkit.console import get_console
 from selkit.experiment.cells import CellJob
-from selkit.experiment.executors.base import CellOutcome, attempt, prepare_process
+from selkit.experiment.executors.base import CellOutcome, attempt
 from selkit.experiment.spec import Spec
+from selkit.select.processes import prepare_worker
 from selkit.store import Store
 
-_WATCH_SECONDS = 1.0
 _SAY_SECONDS = 10.0
 
 Stages: TypeAlias = "SimpleQueue[tuple[str, str]]"
@@ -128,12 +128,4 @@ def _start_worker(threads: int, parent: int, verbose: int, stages: Stages) -> No
     """Makes this process ready, and ends it when the command is gone."""
     global _stages
     _stages = stages
-    prepare_process(threads, verbose)
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    # A killed parent cannot tell its workers; a worker whose parent has changed would train on for nobody.
-    while os.getppid() == parent:
-        time.sleep(_WATCH_SECONDS)
-    os._exit(1)
+    prepare_worker(threads, verbose, parent)

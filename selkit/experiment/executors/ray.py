@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from selkit import __version__
-from selkit.api import DataError, MissingExtra, SelkitError
+from selkit.api import DataError, MissingExtra, SelkitError, WorkFailed
 from selkit.console import get_console
 from selkit.experiment.cells import CellJob
-from selkit.experiment.executors.base import CellOutcome, attempt, prepare_process
+from selkit.experiment.executors.base import CellOutcome, attempt
 from selkit.experiment.executors.options import number, refuse_unknown
 from selkit.experiment.spec import Spec
+from selkit.select import scoring_in
+from selkit.select.processes import prepare_process
+from selkit.select.shards import ShardDone, ShardTask, score_shard
 from selkit.store import Store
 
 CONNECT_SECONDS = 3.0
@@ -65,25 +68,29 @@ class RayOptions:
             and one GPU per process where the cluster has GPUs.
         answer: What answering test sets and benchmarks takes; by default the threads of the spec, and one GPU where
             the cluster has GPUs.
-        retries: How often a cell is done again whose node or worker died.
+        score: What scoring a shard of a pool takes; by default one CPU. A scorer with a model needs ``score.gpus=1``,
+            and SELKIT_DEVICE=cuda where this machine has no GPU, since scores are stored by the kind of device.
+        retries: How often a cell or shard is done again whose node or worker died.
     """
 
     train: Needs = field(default_factory=Needs)
     answer: Needs = field(default_factory=Needs)
+    score: Needs = field(default_factory=lambda: Needs(1, 0))
     retries: int = 3
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> RayOptions:
-        """From a mapping of 'train.cpus', 'train.gpus', 'answer.cpus', 'answer.gpus' and 'retries'.
+        """From a mapping of 'train.cpus', 'train.gpus', the same of 'answer' and 'score', and 'retries'.
 
         Raises:
             UsageError: An option is unknown or no number.
         """
-        stages = [f"{stage}.{kind}" for stage in ("train", "answer") for kind in ("cpus", "gpus")]
+        stages = [f"{stage}.{kind}" for stage in ("train", "answer", "score") for kind in ("cpus", "gpus")]
         refuse_unknown(options, [*stages, "retries"], "ray")
         given = {key: number(options, key, 0) for key in stages if key in options}
         train, answer = (Needs(given.get(f"{s}.cpus"), given.get(f"{s}.gpus")) for s in ("train", "answer"))
-        return cls(train, answer, int(number(options, "retries", 3)))
+        score = Needs(given.get("score.cpus", 1), given.get("score.gpus", 0))
+        return cls(train, answer, score, int(number(options, "retries", 3)))
 
 
 @dataclass
@@ -111,8 +118,9 @@ class RayExecutor:
             gpus = float(any(node.get("GPU") for node in _nodes().values()))
             train = self.options.train.settled(threads * spec.processes, gpus * spec.processes)
             self.options = replace(self.options, train=train, answer=self.options.answer.settled(threads, gpus))
-            check_cluster([train, self.options.answer], store)
-            yield
+            check_cluster([train, self.options.answer, self.options.score], store)
+            with scoring_in(RayShards(self.options.score, self.options.retries)):
+                yield
 
     def run(self, jobs: Sequence[CellJob]) -> Generator[CellOutcome, None, None]:
         """Does the cells as tasks: one each, or two where training takes other resources than answering."""
@@ -127,9 +135,7 @@ class RayExecutor:
                 for task in ended:
                     yield _outcome(task, tasks[task].label)
         finally:
-            for task in left:
-                with suppress(Exception):  # the cluster may be gone
-                    ray.cancel(task, force=True)
+            _cancel(left)
 
     def _submit(self, job: CellJob, cell: Any, how: _How) -> Any:
         train, answer = (
@@ -142,6 +148,88 @@ class RayExecutor:
             return train.remote(job, how)
         trained = replace(job, prompts=(), benchmarks=(), keep=True)
         return answer.remote(job, how, train.remote(trained, how))
+
+
+@dataclass(frozen=True)
+class RayShards:
+    """Scores shards of pools as tasks of the cluster to which the process is connected."""
+
+    needs: Needs
+    retries: int = 3
+
+    def run(self, tasks: Iterator[ShardTask]) -> Iterator[ShardDone]:
+        """As :meth:`selkit.select.shards.Shards.run`: no more shards under way than the cluster has room for, and two.
+
+        Raises:
+            WorkFailed: Nodes or workers died more often than a shard is done again.
+        """
+        import ray
+
+        shard, how = ray.remote(max_retries=self.retries, retry_exceptions=False)(_shard), _How.here()
+        place = shard.options(num_cpus=self.needs.cpus, num_gpus=self.needs.gpus)
+        room = sum(self._room(node) for node in _nodes().values()) + 2
+        pending: list[Any] = []
+        try:
+            for task in tasks:
+                pending.append(place.remote(task, how))
+                if len(pending) >= room:
+                    ended, pending = ray.wait(pending)
+                    yield from map(_shard_done, ended)
+            while pending:
+                ended, pending = ray.wait(pending)
+                yield from map(_shard_done, ended)
+        finally:
+            _cancel(pending)
+
+    def _room(self, node: Mapping[str, float]) -> int:
+        kinds = (("CPU", self.needs.cpus), ("GPU", self.needs.gpus))
+        return min((int(node.get(kind, 0) // need) for kind, need in kinds if need), default=1)
+
+
+@contextmanager
+def ray_shards(address: str, options: RayOptions, store: Store) -> Iterator[None]:
+    """Within the block, selections run independent scorers in shards on a Ray cluster.
+
+    Raises:
+        MissingExtra: ray is not installed.
+        DataError: The cluster cannot be reached, or no node can score.
+    """
+    with connected(address):
+        check_cluster([options.score], store)
+        with scoring_in(RayShards(options.score, options.retries)):
+            yield
+
+
+def _shard(task: ShardTask, how: _How) -> ShardDone:
+    """What a task does with a shard."""
+    os.environ.update(how.environment)
+    prepare_process(task.threads, how.verbose)
+    return score_shard(task)
+
+
+def _shard_done(task: Any) -> ShardDone:
+    import ray
+
+    try:
+        done: ShardDone = ray.get(task)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, SelkitError):
+            raise error.cause from None
+        raise
+    except ray.exceptions.RayError as error:
+        raise WorkFailed(
+            f"a shard could not be scored ({type(error).__name__}): look at the cluster, and run the same command "
+            "again, which goes on where this one stopped"
+        ) from error
+    return done
+
+
+def _cancel(tasks: Sequence[Any]) -> None:
+    import ray
+
+    for task in tasks:
+        with suppress(Exception):  # the cluster may be gone
+            ray.cancel(task, force=True)
 
 
 @dataclass(frozen=True)
@@ -239,7 +327,7 @@ def check_cluster(needs: Sequence[Needs], store: Store) -> None:
             have = Needs(largest.get("CPU", 0), largest.get("GPU", 0)).text
             raise DataError(
                 f"no node of the Ray cluster has {need.text}, the largest has {have}: ask for less with "
-                "-x train.cpus, train.gpus, answer.cpus and answer.gpus, or add a node"
+                "-x train.cpus, train.gpus and the like, or add a node"
             )
     store.check_writable()
     probe = store.layout.temporary
