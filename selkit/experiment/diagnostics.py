@@ -64,7 +64,7 @@ def diagnostics_of(
         "pools": [{"pool": label, **profile} for label, profile in pools.items()],
         "selections": [
             {
-                **_place(choice.cell),
+                **choice.cell.columns(),
                 **shifted(stage.selection(experiment.pools[choice.cell.pool], choice), pools[choice.cell.pool]),
             }
             for choice in own
@@ -115,7 +115,7 @@ def diversity(chosen: Iterable[Chosen]) -> list[Row]:
     """What the diversity stage of a selector changed, for selectors that say it (CaR, DEITA)."""
     return [
         {
-            **_place(choice.cell),
+            **choice.cell.columns(),
             "rows": len(choice.ids),
             "changed": choice.facts["rows_changed_by_diversity"],
             "facts": {name: choice.facts[name] for name in _DIVERSITY if name in choice.facts},
@@ -139,12 +139,16 @@ def by_category(judged: Iterable[Judged], testsets: Sequence[JudgedSet]) -> list
         for item, score in one.scores.items():
             category = testset.prompts[testset.conversations[item]].category
             if score is not None and category is not None:
-                place = (one.cell.pool, one.cell.budget, one.endpoint, one.cell.arm)
-                groups[(*place, category)].append(score)
-    several = {place[2] for place in groups if len({other[4] for other in groups if other[2] == place[2]}) > 1}
-    names = ("pool", "budget", "testset", "arm", "category")
+                cell = one.cell
+                groups[one.endpoint, category, cell.pool, cell.budget, cell.recipe, cell.model, cell.arm].append(score)
+    categories: dict[str, set[str]] = defaultdict(set)
+    for place in groups:
+        categories[place[0]].add(place[1])
+    names = ("testset", "category", "pool", "budget", "recipe", "model", "arm")
     return [
-        dict(zip(names, place, strict=True)) | _won(scores) for place, scores in groups.items() if place[2] in several
+        dict(zip(names, place, strict=True)) | _won(scores)
+        for place, scores in groups.items()
+        if len(categories[place[0]]) > 1
     ]
 
 
@@ -174,7 +178,7 @@ def _scores(experiment: Experiment, chosen: Sequence[Chosen], stage: _Stage) -> 
             "key": digest,
             **profile,
             "selections": [
-                {**_place(choice.cell), **stage.chosen(artifact, choice, profile["edges"])} for choice in choices
+                {**choice.cell.columns(), **stage.chosen(artifact, choice, profile["edges"])} for choice in choices
             ],
         }
 
@@ -203,7 +207,3 @@ def _values(scores: Artifact, ids: Sequence[str]) -> NDArray[np.float64]:
     )
     values: NDArray[np.float64] = kept["score"].to_numpy()
     return values
-
-
-def _place(cell: Cell) -> Row:
-    return {"pool": cell.pool, "budget": cell.budget, "arm": cell.arm, "run": cell.run}

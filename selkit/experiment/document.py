@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from selkit import __version__
 from selkit.experiment.cells import cell_keys, training_record
+from selkit.experiment.citations import citations_of
 from selkit.experiment.contamination import contamination
 from selkit.experiment.diagnostics import diagnostics_of
 from selkit.experiment.evidence import by_arm, flags_of, judges_of, missing_of, unfit_claims
@@ -63,6 +64,7 @@ def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float
         "overlap": _overlap(planned.chosen),
         "contamination": contaminated(experiment, made),
         "diagnostics": diagnostics,
+        "citations": citations_of(experiment),
         "training": [_trained(cell, record.to_json()) for cell, record in training.items()],
         "keys": [*keys, *stored, rules["key"]],
         "measured": _measured(experiment, [*keys, judging_account(experiment)], training, started),

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from selkit.api import DataError, UsageError
+from selkit.report.compare import compare, comparison_markdown, comparison_table
+from selkit.report.exports import write_exports
 from selkit.report.grid import GridTable, grid_tables
 from selkit.report.html import html_page, read_items
 from selkit.report.markdown import markdown
@@ -17,12 +19,16 @@ from selkit.store import atomic_write_text
 
 __all__ = [
     "GridTable",
+    "compare",
+    "comparison_markdown",
+    "comparison_table",
     "grid_tables",
     "html_page",
     "markdown",
     "read_document",
     "report_folders",
     "verdict_table",
+    "write_exports",
     "write_report",
 ]
 

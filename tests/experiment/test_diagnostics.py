@@ -41,7 +41,7 @@ def pool_of(*texts: tuple[str, str]) -> Pool:
     return Pool.from_examples(Example(f"r{i}", ask, "", answer) for i, (ask, answer) in enumerate(texts))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(TEXT))
 def test_words_are_those_of_split(texts: list[str]) -> None:
     """As Python counts them, whatever the white space."""
@@ -59,7 +59,7 @@ def test_the_shift_of_a_selection_is_in_words_and_in_deviations_of_the_pool() ->
     assert found["shift"]["instruction"] == {"words": 0.0, "deviations": None}
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.floats(-1e6, 1e6) | st.integers(-40, 400).map(float), min_size=1, max_size=80))
 def test_a_histogram_counts_every_score_once(values: list[float]) -> None:
     """Bins of one width, at most 30 of them, with what lies outside counted beside them."""
@@ -161,7 +161,7 @@ def test_win_rates_by_category_pool_the_runs_as_in_table_4_of_car() -> None:
     categories = dict.fromkeys(writing, "Writing") | dict.fromkeys(("m0", "m1", "m2"), "Math") | {"x": None}
     runs = [judged("car", {**writing, **maths}), judged("car", {"m0": 0.0}, run=2)]
     found = by_category(runs, [prompts_of(categories)])
-    place = {"pool": "pool", "budget": "20", "testset": "set", "arm": "car"}
+    place = {"pool": "pool", "budget": "20", "recipe": "", "model": "", "testset": "set", "arm": "car"}
     assert found == [
         {**place, "category": "Writing", "n": 10, "win": 8, "tie": 1, "lose": 1, "win_rate": 85.0, "ws": 1.7},
         {
@@ -194,6 +194,7 @@ def test_what_diversity_changed_comes_from_the_selectors_that_say_it() -> None:
     assert (row["arm"], row["rows"], row["changed"], row["facts"]) == ("car", 2, 0, {"clusters": 7})
 
 
+@pytest.mark.slow
 def test_diagnostics_of_an_experiment_are_stored_and_the_same_again(tmp_path: Path) -> None:
     """The longest rows are longer than the pool, their scores lie at its upper end, and a second call makes nothing."""
     pytest.importorskip("torch")

@@ -1,0 +1,145 @@
+"""What `selkit report` writes beside the page: tables for programs and for papers, figures, a bibliography, methods."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from selkit.report.bibtex import bibliography
+from selkit.report.csv_tables import csv_tables, csv_text
+from selkit.report.evidence import direct, run_scores, selections, training, win_rates
+from selkit.report.figures import drawable, figures
+from selkit.report.grid import GridTable, grid_tables
+from selkit.report.latex import latex_table
+from selkit.report.methods import methods_latex, methods_text
+from selkit.report.tables import interval, number, p_value, signed, text
+from selkit.store import atomic_write_bytes, atomic_write_text
+
+LISTING = "exports.txt"
+"""Names of the files that were written last, one a line: what is not written again goes."""
+
+WITHOUT_FIGURES = "the figures are left out, since matplotlib is not installed: install selkit-eval[report]"
+
+Row = Mapping[str, Any]
+
+
+def write_exports(document: Row, folder: Path) -> tuple[list[Path], str | None]:
+    """Writes tables/, figures/, methods.txt, methods.tex and references.bib to ``folder``.
+
+    Returns:
+        Where everything is, and a note where something is left out for want of a package.
+    """
+    files = dict(_files(document))
+    _remove_stale(folder, files)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_bytes(path, content)
+    atomic_write_text(folder / LISTING, "".join(f"{name}\n" for name in files))
+    return [folder / name for name in files], None if drawable() else WITHOUT_FIGURES
+
+
+def _remove_stale(folder: Path, files: Collection[str]) -> None:
+    """Removes what was written here before and is not written now, so that no old table lies among the new ones."""
+    listing = folder / LISTING
+    before = listing.read_text("utf-8").splitlines() if listing.is_file() else []
+    for name in before:
+        if name not in files and re.fullmatch(r"(tables|figures)/[\w.-]+", name):
+            (folder / name).unlink(missing_ok=True)
+
+
+def _files(document: Row) -> Iterator[tuple[str, bytes]]:
+    for name, rows in csv_tables(document).items():
+        yield f"tables/{name}.csv", csv_text(rows).encode("utf-8", "replace")
+    for name, table in paper_tables(document).items():
+        latex = latex_table(table.title, name, table.columns, table.rows, table.note)
+        yield f"tables/{name}.tex", latex.encode("utf-8", "replace")
+    yield "methods.txt", methods_text(document).encode("utf-8", "replace")
+    yield "methods.tex", methods_latex(document).encode("utf-8", "replace")
+    yield "references.bib", bibliography(document).encode("utf-8", "replace")
+    if drawable():
+        yield from ((f"figures/{name}", content) for name, content in figures(document))
+
+
+def paper_tables(document: Row) -> dict[str, GridTable]:
+    """The tables that a paper may want, by the names of their files."""
+    found = {"verdicts": _verdicts(document), "categories": _categories(document), "lengths": _lengths(document)}
+    if document["win_rates"]:
+        found["win_rates"] = win_rates(document)
+    if document["direct"]:
+        found["direct"] = direct(document)
+    made = (run_scores(document), selections(document), training(document))
+    found |= dict(zip(("scores", "selections", "training"), made, strict=True))
+    for table in grid_tables(document["grid"]):
+        found[re.sub(r"\W+", "_", table.title.lower()).strip("_")] = table
+    return {name: table for name, table in found.items() if table.rows}
+
+
+def _verdicts(document: Row) -> GridTable:
+    rows = document["verdicts"]
+    place = _place(rows)
+    lines = [
+        [
+            *(text(row.get(name)) for name in place),
+            row["benchmark"],
+            row["arm"],
+            row["verdict"].replace("_", " "),
+            signed(row["effect"]),
+            interval(row["ci_low"], row["ci_high"]),
+            p_value(row["p_holm"]),
+            f"{row['runs']} vs {row['control_runs']}",
+            str(row["items"]),
+        ]
+        for row in rows
+    ]
+    columns = [*place, "on", "arm", "verdict", "effect", "95% interval", "Holm p", "runs", "items"]
+    control = document["spec"]["control"]
+    return GridTable(f"Verdicts against {control}", columns, lines, "Effects are differences in points of 100")
+
+
+def _categories(document: Row) -> GridTable:
+    rows = (document.get("diagnostics") or {}).get("categories", ())
+    place = [*_place(rows), "testset", "arm", "category"]
+    lines = [
+        [
+            *(text(row.get(name)) for name in place),
+            *(str(row[name]) for name in ("win", "lose", "tie")),
+            number(row["win_rate"], 1),
+            number(row["ws"], 3),
+        ]
+        for row in rows
+    ]
+    note = "All runs of an arm pooled; a comparison is won where its score over both orders is above a half"
+    columns = ["test set" if name == "testset" else name for name in place]
+    return GridTable("Win rates by category", [*columns, "win", "lose", "tie", "win rate", "WS"], lines, note)
+
+
+def _lengths(document: Row) -> GridTable:
+    rows = [row for row in (document.get("diagnostics") or {}).get("selections", ()) if row["shift"].get("response")]
+    place = [*_place(rows), "arm", "run"]
+    lines = [
+        [
+            *(text(row.get(name)) for name in place),
+            str(row["rows"]),
+            *(_shift(row, part) for part in ("instruction", "response")),
+        ]
+        for row in rows
+    ]
+    note = "Difference of the mean words from the pool's, in words and in standard deviations of the pool"
+    return GridTable("Length of the selections", [*place, "rows", "instruction", "response"], lines, note)
+
+
+def _shift(row: Row, part: str) -> str:
+    shift = row["shift"].get(part)
+    if shift is None:
+        return ""
+    deviations = "" if shift["deviations"] is None else f" ({shift['deviations']:+.2f} sd)"
+    return f"{signed(shift['words'])}{deviations}"
+
+
+def _place(rows: Any) -> list[str]:
+    """Pool and budget, and recipe and base model where the rows have several."""
+    several = [name for name in ("recipe", "model") if len({row.get(name) for row in rows}) > 1]
+    return ["pool", "budget", *several]

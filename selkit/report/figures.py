@@ -1,0 +1,210 @@
+"""Figures for papers, as SVG and PDF with text as text: drawn by matplotlib from what report.json holds.
+
+The same document gives the same bytes: no date, and ids made from a fixed salt.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Row = Mapping[str, Any]
+
+NEEDS = "matplotlib"
+"""The package that draws; it comes with the extra ``report``."""
+
+FORMATS = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+"""Kinds of files, each with the metadata that leaves the time out."""
+
+_SETTINGS = {
+    "svg.hashsalt": "selkit",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "font.size": 8.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": None,
+    "legend.frameon": False,
+}
+# The colours of Okabe and Ito (2008), which people with any kind of colour vision tell apart.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
+_MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_ROWS = 40
+"""Rows of a forest plot, and lines of other figures; more are no figure any more."""
+
+
+def drawable() -> bool:
+    """Whether matplotlib is installed."""
+    return find_spec(NEEDS) is not None
+
+
+def figures(document: Row) -> Iterator[tuple[str, bytes]]:
+    """Name and content of every figure that the document has something for, in each of :data:`FORMATS`."""
+    import matplotlib as mpl
+    from cycler import cycler
+
+    settings = {**_SETTINGS, "axes.prop_cycle": cycler(color=_COLOURS)}
+    with mpl.rc_context({"text.usetex": False, **settings}):
+        for name, draw in _drawings(document):
+            figure = draw()
+            for kind, metadata in FORMATS.items():
+                yield f"{name}.{kind}", _saved(figure, kind, metadata)
+
+
+def _saved(figure: Figure, kind: str, metadata: Mapping[str, None]) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format=kind, metadata=metadata, bbox_inches="tight")
+    return out.getvalue()
+
+
+def _drawings(document: Row) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    """Every figure by its name, with what draws it."""
+    for where, rows in _by_place(document["verdicts"], "benchmark"):
+        if known := [row for row in rows if row["effect"] is not None][:_ROWS]:
+            yield f"effects-{where}", partial(_effects, known, where)
+    for where, rows in _by_place(document["verdicts"], "benchmark", across="budget"):
+        if len({row["budget"] for row in rows if row["effect"] is not None}) > 1:
+            yield f"budgets-{where}", partial(_budgets, rows, where)
+    if document["training"]:
+        yield "training", partial(_training, document["training"])
+    for number, scores in enumerate((document.get("diagnostics") or {}).get("scores", ()), 1):
+        if len(scores["counts"]) > 1:
+            yield f"scores-{number}-{scores['scorer']}", partial(_histogram, scores)
+    if shifts := [row for row in (document.get("diagnostics") or {}).get("selections", ()) if _shift(row) is not None]:
+        yield "lengths", partial(_lengths, shifts)
+
+
+def _by_place(rows: Sequence[Row], on: str, across: str = "") -> Iterator[tuple[str, list[Row]]]:
+    """The rows of every pool, model, budget and endpoint under a name for files; ``across`` is not told apart."""
+    names = [name for name in ("pool", "model", "recipe", "budget", on) if name != across]
+    several = [name for name in names if len({row.get(name) for row in rows}) > 1]
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups["-".join(_safe(str(row.get(name))) for name in several or [on])].append(row)
+    yield from groups.items()
+
+
+def _safe(text: str) -> str:
+    return "".join(sign if sign.isalnum() or sign in "._" else "-" for sign in text.replace("%", "pct"))
+
+
+def _axes(width: float, height: float) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _effects(rows: Sequence[Row], where: str) -> Figure:
+    """A forest plot: effect, 95% interval, and the simultaneous one as a thin line."""
+    figure, axes = _axes(5.0, 0.9 + 0.3 * len(rows))
+    for place, row in enumerate(reversed(rows)):
+        for low, high, width in (("simultaneous_low", "simultaneous_high", 0.8), ("ci_low", "ci_high", 2.2)):
+            if row[low] is not None and row[high] is not None:
+                axes.plot([row[low], row[high]], [place, place], color=_COLOURS[0], linewidth=width)
+        axes.plot(row["effect"], place, "o", color=_COLOURS[0], markersize=4)
+        axes.annotate(row["verdict"], (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=6)
+    axes.axvline(0, color="0.5", linewidth=0.8, linestyle="--")
+    axes.set_yticks(range(len(rows)), [_plain(row["arm"]) for row in reversed(rows)])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel(f"Difference from {_plain(rows[0]['control'])} in points of 100")
+    axes.set_title(_plain(where))
+    return figure
+
+
+def _budgets(rows: Sequence[Row], where: str) -> Figure:
+    """The effect of every arm over the budgets, with 95% intervals."""
+    figure, axes = _axes(4.2, 2.8)
+    known = [row for row in rows if row["effect"] is not None and row["budget"] is not None]
+    budgets = sorted({row["budget"] for row in known}, key=_size)
+    arms = list(dict.fromkeys(row["arm"] for row in known))[:_ROWS]
+    for number, arm in enumerate(arms):
+        mine = sorted((row for row in known if row["arm"] == arm), key=lambda row: _size(row["budget"]))
+        # side by side, so that intervals do not cover each other
+        places = [budgets.index(row["budget"]) + 0.08 * (number - (len(arms) - 1) / 2) for row in mine]
+        lows = [row["effect"] - row["ci_low"] if row["ci_low"] is not None else 0 for row in mine]
+        highs = [row["ci_high"] - row["effect"] if row["ci_high"] is not None else 0 for row in mine]
+        style: Any = {"marker": _MARKS[number % len(_MARKS)], "markersize": 4, "linewidth": 1, "capsize": 2}
+        axes.errorbar(places, [row["effect"] for row in mine], yerr=[lows, highs], label=_plain(arm), **style)
+    axes.axhline(0, color="0.5", linewidth=0.8, linestyle="--")
+    axes.set_xticks(range(len(budgets)), budgets)
+    axes.set_xlabel("Budget")
+    axes.set_ylabel(f"Difference from {_plain(rows[0]['control'])}")
+    axes.set_title(_plain(where))
+    axes.legend(fontsize=6)
+    return figure
+
+
+def _size(budget: str) -> tuple[bool, float]:
+    """Budgets in the order of their size, shares after numbers of rows."""
+    return budget.endswith("%"), float(budget.rstrip("%"))
+
+
+def _training(rows: Sequence[Row]) -> Figure:
+    """Loss by step of every training, a colour per arm."""
+    figure, axes = _axes(4.2, 2.8)
+    arms = list(dict.fromkeys(row["arm"] for row in rows))
+    shown: set[str] = set()
+    for row in rows:
+        number = arms.index(row["arm"])
+        steps, losses = [point[0] for point in row["loss_curve"]], [point[1] for point in row["loss_curve"]]
+        label = None if row["arm"] in shown else _plain(row["arm"])
+        axes.plot(steps, losses, color=_COLOURS[number % len(_COLOURS)], linewidth=0.7, alpha=0.8, label=label)
+        shown.add(row["arm"])
+    axes.set_xlabel("Step")
+    axes.set_ylabel("Loss of the batch, nats a token")
+    axes.legend(fontsize=6)
+    return figure
+
+
+def _histogram(scores: Row) -> Figure:
+    """Share of the rows in every bin of a score: the pool, and the first run of every arm that used it."""
+    figure, axes = _axes(4.2, 2.6)
+    edges = scores["edges"]
+    axes.stairs(_shares(scores), edges, fill=True, color="0.8", label=f"pool {_plain(scores['pool'])}")
+    firsts = {(row["arm"], row["budget"]): row for row in reversed(scores["selections"])}
+    for (arm, budget), row in list(firsts.items())[::-1][:8]:
+        axes.stairs(_shares(row), edges, linewidth=1, label=_plain(f"{arm}, {budget}"))
+    axes.set_xlabel(f"Score of {_plain(scores['scorer'])}")
+    axes.set_ylabel("Share of the rows")
+    axes.legend(fontsize=6)
+    return figure
+
+
+def _shares(row: Row) -> list[float]:
+    total = sum(row["counts"]) + row["below"] + row["above"]
+    return [count / total if total else 0.0 for count in row["counts"]]
+
+
+def _lengths(rows: Sequence[Row]) -> Figure:
+    """How far the mean response of every selection is from its pool's, in standard deviations of the pool."""
+    groups: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        groups[f"{row['arm']}, {row['pool']}, {row['budget'] or 'own size'}"].append(_shift(row) or 0.0)
+    names = list(groups)[:_ROWS]
+    figure, axes = _axes(4.6, 0.9 + 0.22 * len(names))
+    for place, name in enumerate(reversed(names)):
+        axes.plot(groups[name], [place] * len(groups[name]), "o", color=_COLOURS[0], markersize=3, alpha=0.7)
+    axes.axvline(0, color="0.5", linewidth=0.8, linestyle="--")
+    axes.set_yticks(range(len(names)), [_plain(name) for name in reversed(names)])
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.set_xlabel("Mean response against the pool's, in its standard deviations")
+    return figure
+
+
+def _shift(row: Row) -> float | None:
+    value: float | None = row["shift"].get("response", {}).get("deviations")
+    return value
+
+
+def _plain(text: str) -> str:
+    """The text as it stands: matplotlib takes what stands between dollars for mathematics."""
+    return text.replace("$", r"\$")
