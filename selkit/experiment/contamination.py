@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,10 +19,12 @@ import pyarrow.parquet as pq
 from selkit.api import Pool
 from selkit.evals import Endpoint, scored_rows
 from selkit.experiment.ngrams import WORDS, ItemText, matches, passages_of
-from selkit.experiment.setup import Experiment
 from selkit.experiment.testsets import JudgedSet
 from selkit.pools import TestPrompt
 from selkit.store import Artifact, Draft, Key, Store, atomic_write_text, canonical_json, digest_file, digest_text
+
+if TYPE_CHECKING:
+    from selkit.experiment.setup import Experiment
 
 RULE = (
     f"An item counts where a run of {WORDS} words stands both in one of its texts and in a text of a row (case, "
@@ -88,7 +90,7 @@ def contamination(
         experiment: The experiment.
         selections: For every selection what names it (``pool`` among that) and its ids.
     """
-    tested = sources_of(experiment)
+    tested = sources_of(experiment.testsets, experiment.benchmarks)
     found = {name: shared_with(pool, tested, experiment.store) for name, pool in experiment.pools.items()}
     return {
         "rule": RULE,
@@ -105,9 +107,9 @@ def contamination(
     }
 
 
-def sources_of(experiment: Experiment) -> list[ItemSource]:
-    """Every test set and benchmark of the experiment."""
-    return [*map(_testset, experiment.testsets), *map(_benchmark, experiment.benchmarks)]
+def sources_of(testsets: Iterable[JudgedSet], benchmarks: Iterable[Endpoint]) -> list[ItemSource]:
+    """Every test set and benchmark of an experiment."""
+    return [*map(_testset, testsets), *map(_benchmark, benchmarks)]
 
 
 def shared_with(pool: Pool, tested: Sequence[ItemSource], store: Store) -> dict[str, Shared]:

@@ -23,6 +23,7 @@ from selkit.experiment.judging import Judged, judging_account
 from selkit.experiment.plan import Cell
 from selkit.experiment.rules import changed_claims, declare
 from selkit.experiment.scores import Outcome
+from selkit.experiment.searched import Searched, search_document
 from selkit.experiment.selecting import Chosen, distinct
 from selkit.experiment.setup import Experiment
 from selkit.experiment.verdicts import verdicts_of
@@ -33,7 +34,9 @@ from selkit.train import TrainReport
 SCHEMA_VERSION = 1
 
 
-def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float) -> dict[str, Any]:
+def document_of(
+    planned: Plan, outcome: Outcome, table: pa.Table, started: float, searched: Searched | None = None
+) -> dict[str, Any]:
     """The document of a finished experiment; ``started`` is the time (seconds since the epoch) of its command."""
     experiment, spec = planned.experiment, planned.experiment.spec
     jobs = {cell: job for cell, job in planned.jobs.items() if job.label not in outcome.failed}
@@ -55,6 +58,7 @@ def document_of(planned: Plan, outcome: Outcome, table: pa.Table, started: float
         "claims": [*experiment.notes, *unfit_claims(judges), *changed_claims(rules)],
         "failures": _failures(outcome),
         **verdicts_of(planned, outcome, table, flags_of(missing, judges, spec.control)),
+        **search_document(searched),
         "scores": _mean_scores(table),
         "win_rates": _win_rates(outcome.judged),
         "direct": _win_rates(outcome.direct),

@@ -140,3 +140,14 @@ class BenchmarkSpec(Strict):
     sample: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
     data: Path | None = None
     max_new_tokens: int | None = Field(default=None, ge=1)
+
+
+class SearchSpec(Strict):
+    """How the best recipe of every arm is found: on rows held out of the pools, never on a test set.
+
+    ``by`` is the loss on them; ``share`` of a pool is held out, at most ``rows`` rows.
+    """
+
+    by: Literal["held-out-loss"] = "held-out-loss"
+    share: float = Field(default=0.05, gt=0, le=0.5)
+    rows: int = Field(default=1000, ge=1)

@@ -59,6 +59,9 @@ def plan(spec: Spec, store: Store) -> Plan:
     experiment = prepare(spec, store)
     rules_of(experiment)
     chosen = choose_all(experiment)
+    for cell, choice in chosen.items():
+        if cell.pool in experiment.splits:
+            experiment.splits[cell.pool].check(choice.ids)
     jobs = {cell: cell_job(experiment, choice) for cell, choice in chosen.items()}
     anchors = anchor_jobs(experiment)
     done = frozenset(job.label for job in [*anchors.values(), *jobs.values()] if is_done(job, store))
@@ -88,6 +91,7 @@ def cell_job(experiment: Experiment, choice: Chosen) -> CellJob:
         threads=resources(experiment.spec)[1],
         keep=spec.keep == "all" or (spec.keep == "adapters" and recipe.lora is not None),
         engine=experiment.spec.engine,
+        held_out=experiment.held.get(cell.pool) if cell.arm != ANCHOR else None,
     )
 
 

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from selkit.api import DataError, UsageError
-from selkit.experiment.entries import BenchmarkSpec, ModelSpec, PoolSpec, Seeds, SelectorSpec, TestsetSpec
+from selkit.experiment.entries import BenchmarkSpec, ModelSpec, PoolSpec, SearchSpec, Seeds, SelectorSpec, TestsetSpec
 from selkit.experiment.spec import Spec
 from selkit.plugins import did_you_mean
 
@@ -60,6 +60,7 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     nested: dict[str, type[BaseModel]] = {
         "pools": PoolSpec,
         "models": ModelSpec,
+        "search": SearchSpec,
         "seeds": Seeds,
         "selectors": SelectorSpec,
         "testsets": TestsetSpec,

@@ -19,7 +19,7 @@ _NO_DESIGN = (
     *("alpha", "control", "margins", "weights", "runs", "keep", "max_cost"),
     *("workers", "threads", "processes", "deepspeed", "note"),
 )
-_LATER = ("models", "recipes", "seeds")
+_LATER = ("models", "recipes", "search", "seeds")
 RULES_FILE = "rules.json"
 
 
@@ -50,8 +50,9 @@ def rules_of(experiment: Experiment, **more: Any) -> Rules:
             if name not in allowed:
                 have = ", ".join(allowed) or "none"
                 raise UsageError(f"{key}: nothing is scored on {name!r}: there is {have}.{did_you_mean(name, allowed)}")
+    lora = tuple(name for name, recipe in experiment.recipes.items() if recipe.lora is not None)
     margins = dict.fromkeys(_judged(experiment), WIN_RATE_MARGIN) | spec.margins
-    return Rules(control=spec.control, alpha=spec.alpha, margins=margins, weights=weights, **more)
+    return Rules(control=spec.control, alpha=spec.alpha, margins=margins, weights=weights, lora=lora, **more)
 
 
 def declared(experiment: Experiment) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from typing import get_origin
@@ -12,10 +12,13 @@ import numpy as np
 
 from selkit.api import BaseSelector, Pool, UsageError
 from selkit.evals import Endpoint, endpoints
+from selkit.experiment.cells import HeldOut
+from selkit.experiment.contamination import sources_of
 from selkit.experiment.entries import BenchmarkSpec, PoolSpec, SelectorSpec
 from selkit.experiment.plan import Arm, Cell, cells_of
 from selkit.experiment.spec import Spec
 from selkit.experiment.testsets import JudgedSet, check_judge, judged_set
+from selkit.experiment.validation import Split, split_pool, stored_rows
 from selkit.models import HostContext, check_model, prompt_template
 from selkit.models.client import ChatService
 from selkit.models.load import check_vllm
@@ -31,7 +34,8 @@ class Experiment:
     """A spec whose parts have been loaded and checked.
 
     ``models`` are the references of the base models and ``recipes`` the recipes by their names; ``sizes`` the rows of
-    given subsets by pool, arm and model.
+    given subsets by pool, arm and model. ``splits`` are the pools with their validation rows, where recipes are
+    searched, and ``held`` the files of these rows; ``pools`` are then what is left.
     """
 
     spec: Spec
@@ -45,6 +49,8 @@ class Experiment:
     sizes: Mapping[tuple[str, str, str], int]
     chat: ChatService
     notes: tuple[str, ...] = ()
+    splits: Mapping[str, Split] = field(default_factory=dict)
+    held: Mapping[str, HeldOut] = field(default_factory=dict)
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -93,21 +99,32 @@ def prepare(spec: Spec, store: Store) -> Experiment:
     arms = tuple(_arm(spec, selector) for given in spec.selectors for selector in one_per_value(given))
     testsets = tuple(judged_set(testset, next(iter(recipes.values())), store) for testset in spec.testsets)
     benchmarks = tuple(endpoint for benchmark in spec.benchmarks for endpoint in _benchmark(benchmark))
+    given = {
+        (pool, arm.name, model): select(pools[pool], arm.selector, store=store, base_model=models[model]).ids
+        for pool, arm, model in product(pools, filter(_given, arms), models)
+    }
+    splits: dict[str, Split] = {}
+    if spec.search is not None:
+        tested = sources_of(testsets, benchmarks)
+        for name, whole in pools.items():
+            own = {id_ for (pool, _, _), ids in given.items() if pool == name for id_ in ids}
+            splits[name] = split_pool(whole, spec.search, own, tested, store)
+        pools = {name: split.kept for name, split in splits.items()}
     for pool, ref in product(pools.values(), models.values()):
         _check_arms(spec, pool, arms, ref, store)
         for recipe in recipes.values():
             prompt_template(recipe.template, ref)
             check_training(ref, pool, recipe, processes=spec.processes, deepspeed=spec.deepspeed)
-    sizes = {
-        (pool, arm.name, model): len(select(pools[pool], arm.selector, store=store, base_model=models[model]).ids)
-        for pool, arm, model in product(pools, filter(_given, arms), models)
-    }
+    sizes = {place: len(ids) for place, ids in given.items()}
     chat = ChatService(store, spec.max_cost, purse=spec.name)
     for one in (one for testset in testsets for one in testset.judges):
         first = next(iter(models.values()))
         check_judge(one.judge, HostContext(seed=0, cache_dir=store.root, base_model=first, chat_service=chat))
     claims = tuple(_claims(spec, arms))
-    return Experiment(spec, store, pools, arms, models, recipes, testsets, benchmarks, sizes, chat, claims)
+    held = {name: stored_rows(part, store) for name, part in splits.items()}
+    return Experiment(
+        spec, store, pools, arms, models, recipes, testsets, benchmarks, sizes, chat, claims, splits, held
+    )
 
 
 def _recipes(spec: Spec) -> dict[str, Recipe]:

@@ -14,6 +14,7 @@ from selkit.experiment.entries import (
     BenchmarkSpec,
     ModelSpec,
     PoolSpec,
+    SearchSpec,
     Seeds,
     SelectorSpec,
     Strict,
@@ -29,7 +30,7 @@ class Spec(Strict):
 
     Every selector is tried on every pool, budget and base model under every recipe: ``model`` and ``recipe`` name one
     of each, ``models`` and ``recipes`` several. ``seeds`` pins the seed of all selections or of all trainings, which
-    are the run's number otherwise.
+    are the run's number otherwise. ``search`` finds the recipe that is best for every arm, by validation rows.
 
     ``runs`` gives repetitions per arm: by arm name, with ``random`` and ``default`` for the rest. ``margins`` are in
     points of 100, per benchmark or test set or for the 'composite', in which these count by their ``weights``; ``keep``
@@ -49,6 +50,7 @@ class Spec(Strict):
     testsets: tuple[TestsetSpec, ...] = ()
     benchmarks: tuple[BenchmarkSpec, ...] = ()
     seeds: Seeds = Seeds()
+    search: SearchSpec | None = None
     control: str = "random"
     alpha: float = Field(default=0.05, gt=0, lt=1)
     margins: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
@@ -92,7 +94,14 @@ class Spec(Strict):
         labels = [model.label for model in self.model_specs]
         if double := [label for label in labels if labels.count(label) > 1]:
             raise ValueError(f"two models are called {double[0]!r}: give each a name of its own with 'as'")
+        if self.search is not None and len(self.recipe_specs) < 2:
+            raise ValueError("search: there is one recipe, so nothing to choose from: give several under recipes")
         return self
+
+    @field_validator("search", mode="before")
+    @classmethod
+    def _search(cls, value: Any) -> Any:
+        return {"by": value} if isinstance(value, str) else value
 
     @property
     def model_specs(self) -> tuple[ModelSpec, ...]:

@@ -7,13 +7,15 @@ selection could take asks what a held-out row asks, and no held-out row shares t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from selkit.api import ContractViolation, DataError, Pool
 from selkit.experiment.cells import HeldOut
+from selkit.experiment.contamination import ItemSource, shared_with
+from selkit.experiment.entries import SearchSpec
 from selkit.experiment.ngrams import words_of
 from selkit.pools import write_jsonl
 from selkit.store import Draft, Key, Store, digest_text
@@ -81,6 +83,26 @@ def split(pool: Pool, share: float, most: int, barred: Collection[str] = ()) -> 
     kept = [id_ for id_ in pool.ids if id_ not in held and id_ not in alike]
     barred_rows = sum(len(ids) for ids in groups.values() if not never.isdisjoint(ids))
     return Split(pool.take(kept), pool.take(sorted(held)), tuple(sorted(alike)), barred_rows)
+
+
+def split_pool(
+    pool: Pool, search: SearchSpec, given: Collection[str], tested: Sequence[ItemSource], store: Store
+) -> Split:
+    """Holds out a part of a pool as a spec asks for it.
+
+    Args:
+        pool: The pool.
+        search: What the spec says.
+        given: Ids of the rows of given subsets, which have to stay.
+        tested: Every test set and benchmark; rows that share text with one are not held out.
+        store: Where it is kept which rows these are.
+
+    Raises:
+        DataError: No row can be held out.
+    """
+    shared = shared_with(pool, tested, store).values()
+    barred = {*given, *(row for one in shared for row in one.rows)}
+    return split(pool, search.share, search.rows, barred)
 
 
 def stored_rows(part: Split, store: Store) -> HeldOut:

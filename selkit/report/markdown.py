@@ -9,6 +9,7 @@ from selkit.report.contamination import contamination_section
 from selkit.report.evidence import direct, run_scores, selections, settings, training, win_rates
 from selkit.report.grid import GridTable, grid_tables
 from selkit.report.judging import judges, missing
+from selkit.report.search import search_tables
 from selkit.report.tables import percent, table, verdict_table
 
 _MATRIX_LIMIT = 16
@@ -20,6 +21,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         _head(document),
         _failures(document),
         _verdicts(document),
+        *map(_part, search_tables(document)),
         _grid(document),
         _win_rates(document),
         _direct(document),
