@@ -1,24 +1,30 @@
-"""kill -9 at random moments of an experiment; the kills themselves are those of bench/kill.py."""
+"""kill -9 at random moments of an experiment. bench/kill.py does thirty, and its checks are those here."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
+import random
+import signal
+import time
 
 import pytest
+from world import World, load_kill
 
-BENCH = Path(__file__).resolve().parents[2] / "bench" / "kill.py"
+from selkit.store import Store
 
 
 @pytest.mark.slow
-def test_kill_nine_at_random_moments_ends_in_the_same_report(tmp_path: Path) -> None:
+def test_kill_nine_at_random_moments_ends_in_the_same_report(real: World) -> None:
     """Scenarios 1, 2 and 3: five kills, each followed by the same run: the same report, and no finished stage again."""
-    for package in ("torch", "trl", "sacrebleu", "scipy", "statsmodels"):
-        pytest.importorskip(package)
-    command = [sys.executable, str(BENCH), "--kills", "5", "--seed", "7"]
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("5 kills within")
+    kill = load_kill()
+    rng = random.Random(7)
+    for number in range(5):
+        folder = real.folder / f"kill {number}"
+        folder.mkdir()
+        pid = real.zygote.start(folder)
+        time.sleep(rng.uniform(0, real.seconds))
+        os.kill(pid, signal.SIGKILL)
+        real.zygote.wait(pid)
+        before = kill.finished(Store(folder / "store"))
+        assert real.zygote.wait(real.zygote.start(folder)) == 0, (folder / "log").read_text()
+        kill.check(folder, before, real.wanted)
