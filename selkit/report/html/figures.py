@@ -19,6 +19,7 @@ from selkit.report.html.svg import (
     path,
     series,
     share,
+    shortened,
     span,
     text,
     ticks,
@@ -26,6 +27,12 @@ from selkit.report.html.svg import (
 
 ROW = 44.0
 """Height of a row of a band: a line of text, and the interval under it."""
+
+NAME = 24
+"""Characters of a name in a band; on a phone it stands beside a remark as long."""
+
+AXIS = 56
+"""Characters of the name of an axis."""
 
 WIDTH, HEIGHT = 480.0, 320.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 466.0, 12.0, 270.0
@@ -76,7 +83,7 @@ def forest(title: str, text_: str, rows: Sequence[Interval], unit: str, margin: 
     content.append(line(share(scale(0)), 0, share(scale(0)), bottom, "zero"))
     for place, row in enumerate(rows):
         content += _interval(row, scale, ROW * place)
-    return band(title, text_, bottom + 40, *content, text("50%", bottom + 36, unit, "name", "middle"))
+    return band(title, text_, bottom + 40, *content, text("50%", bottom + 36, shortened(unit, AXIS), "name", "middle"))
 
 
 def _interval(row: Interval, scale: Scale, top: float) -> list[Markup]:
@@ -104,11 +111,14 @@ def strips(title: str, text_: str, rows: Sequence[Row], unit: str, zero: bool = 
         if row.mean is not None:
             content.append(line(share(scale(row.mean)), y - 9, share(scale(row.mean)), y + 9, f"mean {row.colour}"))
         content += [mark(share(scale(value)), y, 0, f"dot see {row.colour}", said) for value, said in row.points]
-    return band(title, text_, bottom + 40, *content, text("50%", bottom + 36, unit, "name", "middle"))
+    return band(title, text_, bottom + 40, *content, text("50%", bottom + 36, shortened(unit, AXIS), "name", "middle"))
 
 
 def _heading(name: str, remark: str, top: float) -> list[Markup]:
-    return [text(0, top + 18, name, "who"), text("100%", top + 18, remark, "remark", "end")]
+    return [
+        text(0, top + 18, shortened(name, NAME), "who", title=name),
+        text("100%", top + 18, shortened(remark, NAME), "remark", "end"),
+    ]
 
 
 def _grid_line(scale: Scale, value: float, bottom: float) -> Markup:
@@ -148,8 +158,10 @@ def curves(
     spelt = dict(at)
     x_ticks = list(spelt) or ticks(x_scale.low, x_scale.high, 6)
     content = [
-        left_axis(y_scale, LEFT, RIGHT, names[1], ticks(y_scale.low, y_scale.high, 6)),
-        bottom_axis(x_scale, BOTTOM, TOP, names[0], x_ticks, lambda value: spelt.get(value) or label(value)),
+        left_axis(y_scale, LEFT, RIGHT, shortened(names[1], AXIS), ticks(y_scale.low, y_scale.high, 6)),
+        bottom_axis(
+            x_scale, BOTTOM, TOP, shortened(names[0], AXIS), x_ticks, lambda value: spelt.get(value) or label(value)
+        ),
     ]
     if zero:
         content.append(line(LEFT, y_scale(0), RIGHT, y_scale(0), "zero"))
@@ -201,7 +213,7 @@ def histogram(
     ]
     axes = (
         left_axis(y, LEFT, RIGHT, "percent of rows", ticks(0, top * 1.05, 5)),
-        bottom_axis(x, BOTTOM, TOP, name, ticks(bounds[0], bounds[-1], 6)),
+        bottom_axis(x, BOTTOM, TOP, shortened(name, AXIS), ticks(bounds[0], bounds[-1], 6)),
     )
     shown = [(who, series(number)[0], 1) for who, (_, number) in found.items()]
     drawn = drawing(title, text_, WIDTH, HEIGHT, *axes, bars, lines)
