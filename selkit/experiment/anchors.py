@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,7 +52,7 @@ def read_anchor(anchor: str, testset: TestSet, template: str, turns: AnsweredTur
     if anchor == "reference":
         return Anchor("reference", _references(testset, turns))
     if Path(anchor).is_file():
-        return Anchor("file", _responses(Path(anchor), testset, turns))
+        return Anchor("file", responses_to(testset, turns, Path(anchor), f"the anchor {anchor}"))
     return _model(anchor, testset, template)
 
 
@@ -71,15 +71,20 @@ def _references(testset: TestSet, turns: AnsweredTurns) -> dict[str, Response]:
     return {p.id: Response(p.id, p.prompt.question, p.reference or "") for p in testset.prompts}
 
 
-def _responses(path: Path, testset: TestSet, turns: AnsweredTurns) -> dict[str, Response]:
+def responses_to(testset: TestSet, turns: AnsweredTurns, path: Path, what: str) -> dict[str, Response]:
+    """The responses of a file to every prompt of a test set, by their ids; ``what`` names the file in errors.
+
+    Raises:
+        DataError: The file is missing or malformed, or lacks a prompt.
+    """
     responses = with_ids(read_responses(path), {prompt.prompt.question: prompt.id for prompt in testset.prompts})
     wanted = [name for prompt in testset.prompts for name in turn_ids(prompt, turns)]
     missing = [name for name in wanted if name not in responses]
     if missing:
         every = " --turns all" if turns == "all" else ""
         raise DataError(
-            f"the anchor {path} has no response to {len(missing)} of {len(wanted)} prompts of test set "
-            f"{testset.name!r}, e.g. {missing[0]!r}: let its model answer them with `selkit generate{every}`"
+            f"{what} has no response to {len(missing)} of {len(wanted)} prompts of test set {testset.name!r} "
+            f"({_some(missing)}): let its model answer them with `selkit generate{every}`"
         )
     return {name: responses[name] for name in wanted}
 
@@ -92,6 +97,15 @@ def _model(anchor: str, testset: TestSet, template: str) -> Anchor:
             f"the anchor {anchor!r} of test set {testset.name!r} is neither 'random', 'reference', a file of responses "
             f"nor a model ({error})"
         ) from error
-    own = CHAT if has_chat_template(resolve(anchor).path) else template
-    prompt_template(own, anchor)
-    return Anchor("model", None, anchor, own)
+    return Anchor("model", None, anchor, own_template(anchor, template))
+
+
+def own_template(model: str, template: str) -> str:
+    """Name of the template of a model that answers as it is: its own chat template where it has one, else this one."""
+    own = CHAT if has_chat_template(resolve(model).path) else template
+    prompt_template(own, model)
+    return own
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")

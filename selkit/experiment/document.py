@@ -45,7 +45,7 @@ def document_of(
     keys = [key.digest for job in done for key in cell_keys(job)]
     rules = declare(experiment, experiment.store)
     judges, missing = judges_of([*outcome.judged, *outcome.direct], outcome.tried), missing_of(outcome.judged)
-    made = distinct({cell: planned.chosen[cell] for cell in jobs})
+    made = distinct({cell: planned.chosen[cell] for cell in jobs if cell in planned.chosen})
     diagnostics, stored = diagnostics_of(experiment, {one.cell: one for one in made}, outcome.judged)
     return {
         "schema_version": SCHEMA_VERSION,

@@ -69,17 +69,43 @@ class Seeds(Strict):
         return (run if self.selection is None else self.selection), (run if self.training is None else self.training)
 
 
-class SelectorSpec(Strict):
-    """An arm: a selector with its parameters. ``as`` names it where one selector makes several arms."""
+BASE = "base"
+"""What stands for the base model itself, untrained."""
 
-    name: str
+
+class SelectorSpec(Strict):
+    """An arm: a selector with its parameters. ``as`` names it where one selector makes several arms.
+
+    Or an arm that is given: ``model`` answers as it is ('base' is the experiment's base model), ``outputs`` is a file
+    of answers. Given arms need ``as``, but for 'base'.
+    """
+
+    name: str = ""
     as_: str | None = Field(default=None, alias="as", pattern=NAME)
     parameters: dict[str, Any] = Field(default_factory=dict)
+    model: str | None = None
+    outputs: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> SelectorSpec:
+        kinds = [kind for kind in ("name", "model", "outputs") if getattr(self, kind)]
+        if len(kinds) != 1:
+            raise ValueError(f"an arm has one of name, model and outputs, and here are {' and '.join(kinds) or 'none'}")
+        if self.is_given and self.parameters:
+            raise ValueError(f"an arm that is given has no parameters: leave them out, or take name for {kinds[0]}")
+        if self.is_given and not self.as_ and self.model != BASE:
+            raise ValueError(f"an arm that is given by its {kinds[0]} needs a name: add as")
+        return self
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the arm chooses and trains nothing."""
+        return not self.name
 
     @property
     def arm(self) -> str:
         """The arm's name."""
-        return self.as_ or self.name.rpartition(":")[2]
+        return self.as_ or self.name.rpartition(":")[2] or BASE
 
 
 class TestsetSpec(Strict):

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from selkit.experiment.judging import Judged
-from selkit.experiment.plan import ANCHOR
+from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.scores import Outcome
 from selkit.experiment.setup import Experiment
 from selkit.judge import pass_row
@@ -55,7 +55,14 @@ def _responses(output: Path, outcome: Outcome) -> Iterator[Row]:
     for (cell, label), rows in outcome.responses.items():
         file = f"responses/{_plain(f'{cell.label}/{label}')}.jsonl"
         _write_lines(output / file, rows)
-        yield {"file": file, **cell.columns(), "testset": label}
+        # Answers that are judged in several places are one file for all of them.
+        judged = dict.fromkeys(one.cell for one in [*outcome.judged, *outcome.direct] if _same(cell, one.cell))
+        for place in dict.fromkeys([cell, *judged]):
+            yield {"file": file, **place.columns(), "testset": label}
+
+
+def _same(cell: Cell, place: Cell) -> bool:
+    return (cell.arm, cell.run) == (place.arm, place.run) and cell.covers(place)
 
 
 def _passes(output: Path, experiment: Experiment, outcome: Outcome) -> Iterator[Row]:

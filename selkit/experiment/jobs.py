@@ -38,12 +38,12 @@ class Plan:
             *(
                 [
                     cell.pool,
-                    cell.budget or "own size",
+                    cell.budget or ("own size" if cell.pool else ""),
                     cell.arm,
                     str(cell.run),
                     cell.recipe,
                     cell.model,
-                    str(len(self.chosen[cell].ids)),
+                    str(len(self.chosen[cell].ids)) if cell in self.chosen else "",
                     self._state(job),
                 ]
                 for cell, job in self.jobs.items()
@@ -62,7 +62,7 @@ def plan(spec: Spec, store: Store) -> Plan:
     for cell, choice in chosen.items():
         if cell.pool in experiment.splits:
             experiment.splits[cell.pool].check(choice.ids)
-    jobs = {cell: cell_job(experiment, choice) for cell, choice in chosen.items()}
+    jobs = {cell: cell_job(experiment, choice) for cell, choice in chosen.items()} | given_jobs(experiment)
     anchors = anchor_jobs(experiment)
     done = frozenset(job.label for job in [*anchors.values(), *jobs.values()] if is_done(job, store))
     return Plan(experiment, chosen, jobs, anchors, done)
@@ -93,6 +93,27 @@ def cell_job(experiment: Experiment, choice: Chosen) -> CellJob:
         engine=experiment.spec.engine,
         held_out=experiment.held.get(cell.pool) if cell.arm != ANCHOR else None,
     )
+
+
+def given_jobs(experiment: Experiment) -> dict[Cell, CellJob]:
+    """The jobs of given models: they answer as they are."""
+    spec = experiment.spec
+    return {
+        given.cell: CellJob(
+            label=given.cell.label,
+            model=given.model,
+            training=None,
+            template=given.template,
+            seed=0,
+            prompts=tuple(judged.asked for judged in experiment.testsets),
+            benchmarks=_benchmarks(experiment),
+            store=experiment.store.root,
+            threads=resources(spec)[1],
+            engine=spec.engine,
+        )
+        for given in experiment.given
+        if given.model
+    }
 
 
 def _benchmarks(experiment: Experiment) -> tuple[BenchmarkJob, ...]:

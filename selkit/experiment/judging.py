@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from selkit.api import Comparison, Judgement, PairwiseJudge
-from selkit.experiment.plan import ANCHOR, Cell
+from selkit.experiment.plan import ANCHOR, Cell, places
 from selkit.experiment.setup import Experiment
 from selkit.experiment.testsets import JudgedSet
 from selkit.judge import CanaryReport, Response, compared, item_scores, judge_canaries, judge_pairs, responses_of
@@ -76,17 +76,21 @@ def judging_account(experiment: Experiment) -> str:
 
 
 def judge_cell(
-    experiment: Experiment, testset: JudgedSet, cell: Cell, answers: Responses, anchor: Mapping[str, Response]
+    experiment: Experiment,
+    testset: JudgedSet,
+    cell: Cell,
+    rows: Sequence[Mapping[str, Any]],
+    anchor: Mapping[str, Response],
 ) -> Iterator[Judged]:
-    """The cell's answers against the anchor's, once per judge."""
-    return _judge(experiment, testset, cell, answers[cell, testset.label], anchor, ANCHOR)
+    """The answers of a cell (``rows``) against the anchor's, once per judge."""
+    return _judge(experiment, testset, cell, rows, anchor, ANCHOR)
 
 
 def try_canaries(
-    experiment: Experiment, testset: JudgedSet, cell: Cell, answers: Responses, anchor: Mapping[str, Response]
+    experiment: Experiment, testset: JudgedSet, rows: Sequence[Mapping[str, Any]], anchor: Mapping[str, Response]
 ) -> Iterator[Tried]:
-    """Canaries in the place of the cell's answers, against the anchor's, for the judges that are to be fooled."""
-    comparisons = _comparisons(testset, answers[cell, testset.label], anchor)
+    """Canaries in the place of a cell's answers, against the anchor's, for the judges that are to be fooled."""
+    comparisons = _comparisons(testset, rows, anchor)
     for one in testset.judges:
         if one.canaries:
             ctx = _context(experiment)
@@ -94,36 +98,48 @@ def try_canaries(
             yield Tried(one.endpoint, one.judge, report, tuple(passes))
 
 
-def judge_direct(experiment: Experiment, testset: JudgedSet, cell: Cell, answers: Responses) -> Iterator[Judged]:
-    """The cell's answers against those of the control's runs at the same pool and budget, as ``direct`` says.
+def judge_direct(
+    experiment: Experiment, testset: JudgedSet, cell: Cell, rows: Sequence[Mapping[str, Any]], answers: Responses
+) -> Iterator[Judged]:
+    """A cell's answers (``rows``) against those of the control's runs in the same place, as ``direct`` says.
 
     RELIABILITY 1.3 (4) pairs run k with run k, each used once; 'Chasing Random' (its AlpacaEval reference) draws one of
     the random runs for every prompt.
     """
     runs = _control_runs(experiment, testset, cell, answers)
     for opponent, responses in opponents_of(testset.spec.direct or "", cell, runs, testset.conversations):
-        yield from _judge(experiment, testset, cell, answers[cell, testset.label], responses, opponent)
+        yield from _judge(experiment, testset, cell, rows, responses, opponent)
+
+
+def judged_places(experiment: Experiment, testset: JudgedSet, cell: Cell) -> list[Cell]:
+    """The cell in every place where it meets an anchor of its own; itself where one anchor serves everywhere."""
+    if testset.anchor.kind != "random":
+        return [cell]
+    return places(cell, (one for one in experiment.cells if one.arm == ANCHOR))
+
+
+def direct_places(experiment: Experiment, testset: JudgedSet, cell: Cell) -> list[Cell]:
+    """The cell in every place where it meets runs of the control; none where the test set asks for no such judging."""
+    control = experiment.spec.control
+    if not testset.spec.direct or cell.arm == control:
+        return []
+    return places(cell, (one for one in experiment.cells if one.arm == control))
 
 
 def random_anchor(testset: JudgedSet, cell: Cell, answers: Responses) -> dict[str, Response] | None:
-    """The responses of the extra random run at the cell's pool and budget; None where that run failed.
-
-    A cell without a budget (the full pool) stands beside every budget, and takes the anchor of the first.
-    """
-    runs = [c for c, label in answers if c.arm == ANCHOR and c.setting == cell.setting and label == testset.label]
-    own = runs if cell.budget is None else [c for c in runs if c.budget == cell.budget]
+    """The responses of the extra random run in the cell's place; None where that run failed."""
+    own = [c for c, label in answers if c.arm == ANCHOR and cell.covers(c) and label == testset.label]
     return responses_of(answers[own[0], testset.label]) if own else None
 
 
 def _control_runs(
     experiment: Experiment, testset: JudgedSet, cell: Cell, answers: Responses
 ) -> dict[int, dict[str, Response]]:
-    budgets = [c.budget for c, _ in answers if c.arm == experiment.spec.control and c.setting == cell.setting]
-    budget = budgets[0] if cell.budget is None and budgets else cell.budget
+    control = experiment.spec.control
     return {
         c.run: responses_of(rows)
         for (c, label), rows in answers.items()
-        if (c.arm, c.setting, c.budget, label) == (experiment.spec.control, cell.setting, budget, testset.label)
+        if c.arm == control and cell.covers(c) and label == testset.label
     }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -31,7 +31,7 @@ class Cell:
     """One (pool, arm, budget, run, recipe, base model).
 
     Args:
-        pool: Name of the pool.
+        pool: Name of the pool; empty, as are recipe and model, for an arm that is given and stands beside all of them.
         budget: The text of the spec, or the size of a given subset; None for an arm that stands beside every budget,
             such as the full pool.
         arm: Name of the arm.
@@ -54,6 +54,8 @@ class Cell:
     @property
     def label(self) -> str:
         """What progress lines call the cell."""
+        if not self.pool:
+            return "/".join([self.arm, *self.tags])
         return "/".join([self.pool, self.budget or "own size", self.arm, str(self.run), *self.tags])
 
     @property
@@ -76,6 +78,16 @@ class Cell:
         """What the selection depends on at most: cells that differ in their recipe alone share it."""
         return self.pool, self.budget, self.arm, self.run, self.model
 
+    def covers(self, other: Cell) -> bool:
+        """Whether the other is in a place where this one stands too."""
+        mine, its = (*self.setting, self.budget or ""), (*other.setting, other.budget or "")
+        return all(name in ("", own) for name, own in zip(mine, its, strict=True))
+
+    def beside(self, other: Cell) -> Cell:
+        """This cell in the place of the other."""
+        where = {name: getattr(other, name) for name in ("pool", "budget", "recipe", "model", "tags")}
+        return replace(self, **where)
+
     def columns(self) -> dict[str, Any]:
         """The cell as rows of reports name it; None for what it does not name."""
         named = ("pool", "budget", "arm", "run", "recipe", "model")
@@ -88,6 +100,13 @@ def waves(arms: Sequence[Arm]) -> list[list[Arm]]:
     methods = [arm for arm in arms if arm.selector.after_others and not arm.selector.baseline]
     controls = [arm for arm in arms if arm.selector.after_others and arm.selector.baseline]
     return [wave for wave in (free, methods, controls) if wave]
+
+
+def places(cell: Cell, others: Iterable[Cell]) -> list[Cell]:
+    """The cell in every place of the others where it stands: the full pool beside every budget, a given model beside
+    everything. A cell of a pool that has one such place only, or none, is itself."""
+    found = dict.fromkeys(cell.beside(other) for other in others if cell.covers(other))
+    return list(found) if len(found) > 1 or (found and not cell.pool) else [cell]
 
 
 def cells_of(

@@ -13,6 +13,7 @@ from selkit.api import BaseSelector, Benchmark, Component, DataError, HubData, M
 from selkit.console import get_console
 from selkit.evals import find_data, leaves
 from selkit.evals.data import check_data, fetched_folder
+from selkit.experiment.entries import BASE
 from selkit.experiment.evaluating import find_benchmark
 from selkit.experiment.spec import Spec
 from selkit.models import resolve
@@ -219,7 +220,8 @@ def _write_rows(rows: Iterator[dict[str, Any]], path: Path) -> None:
 def _models(spec: Spec) -> Iterator[str]:
     """References of all models that an experiment names."""
     yield from (model.model for model in spec.model_specs)
-    for selector in spec.selectors:
+    yield from (given.model for given in spec.given if given.model is not None and given.model != BASE)
+    for selector in (one for one in spec.selectors if not one.is_given):
         component = build("selector", selector.name, selector.parameters)
         assert isinstance(component, BaseSelector)
         yield from _models_of(component)

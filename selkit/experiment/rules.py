@@ -19,6 +19,7 @@ _NO_DESIGN = (
     *("alpha", "control", "margins", "weights", "runs", "keep", "max_cost"),
     *("workers", "threads", "processes", "deepspeed", "note"),
 )
+_GIVEN = ("model", "outputs")
 _LATER = ("models", "recipes", "search", "seeds")
 RULES_FILE = "rules.json"
 
@@ -106,5 +107,6 @@ def _design(spec: Spec) -> str:
     """Digest of the spec without the rules and without what changes no result."""
     parts = spec.model_dump(mode="json", by_alias=True)
     # Keys that came later count where they are used, so that what was declared before them is found again.
+    parts["selectors"] = [{k: v for k, v in one.items() if k not in _GIVEN or v} for one in parts["selectors"]]
     unused = [name for name in _LATER if getattr(spec, name) == Spec.model_fields[name].get_default()]
     return digest_text(canonical_json({key: parts[key] for key in parts if key not in (*_NO_DESIGN, *unused)}))

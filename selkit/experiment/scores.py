@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,16 @@ from selkit.evals import read_items
 from selkit.experiment.cells import answers, items
 from selkit.experiment.jobs import Plan
 from selkit.experiment.judged import Marks, answers_of, marked
-from selkit.experiment.judging import Judged, Tried, judge_cell, judge_direct, random_anchor, try_canaries
+from selkit.experiment.judging import (
+    Judged,
+    Tried,
+    direct_places,
+    judge_cell,
+    judge_direct,
+    judged_places,
+    random_anchor,
+    try_canaries,
+)
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.setup import Experiment
 from selkit.experiment.testsets import JudgedSet
@@ -72,7 +81,9 @@ def collect(planned: Plan, failed: Mapping[str, str]) -> Outcome:
     for testset in experiment.testsets:
         for cell, job in jobs.items():
             outcome.responses[cell, testset.label] = answers(job, experiment.store, testset.asked)
-        _judge_all(planned, testset, [cell for cell in jobs if cell.arm != ANCHOR], outcome)
+        for given in (one for one in experiment.given if one.outputs):
+            outcome.responses[given.cell, testset.label] = list(given.outputs[testset.label])
+        _judge_all(planned, testset, outcome)
     for endpoint in experiment.benchmarks:
         for cell, job in jobs.items():
             if cell.arm != ANCHOR:
@@ -83,23 +94,37 @@ def collect(planned: Plan, failed: Mapping[str, str]) -> Outcome:
     return outcome
 
 
-def _judge_all(planned: Plan, testset: JudgedSet, cells: Sequence[Cell], outcome: Outcome) -> None:
+def _judge_all(planned: Plan, testset: JudgedSet, outcome: Outcome) -> None:
     experiment = planned.experiment
-    marks = Marks(testset, answers_of(testset, planned.jobs, planned.anchors), experiment.spec.control)
+    marks = Marks(testset, judged_answers(planned, testset), experiment.spec.control)
     tried = False
-    for cell in cells:
-        anchor = _anchor(planned, testset, cell, outcome)
-        if anchor is None:
-            outcome.anchorless += [(cell, one.endpoint) for one in testset.judges]
-        else:
+    for (cell, label), rows in list(outcome.responses.items()):
+        if label != testset.label or cell.arm == ANCHOR:
+            continue
+        for place in judged_places(experiment, testset, cell):
+            anchor = _anchor(planned, testset, place, outcome)
+            if anchor is None:
+                outcome.anchorless += [(place, one.endpoint) for one in testset.judges]
+                continue
             if not tried:  # whether a judge can be fooled is known before its verdicts
-                outcome.tried += try_canaries(experiment, testset, cell, outcome.responses, anchor)
+                outcome.tried += try_canaries(experiment, testset, rows, anchor)
                 tried = True
-            judged = judge_cell(experiment, testset, cell, outcome.responses, anchor)
+            judged = judge_cell(experiment, testset, place, rows, anchor)
             outcome.judged += marked(judged, marks, experiment.store)
-        if testset.spec.direct and cell.arm != experiment.spec.control:
-            direct = judge_direct(experiment, testset, cell, outcome.responses)
+        for place in direct_places(experiment, testset, cell):
+            direct = judge_direct(experiment, testset, place, rows, outcome.responses)
             outcome.direct += marked(direct, marks, experiment.store)
+
+
+def judged_answers(planned: Plan, testset: JudgedSet) -> dict[Cell | str, str]:
+    """Digests of the answers to a test set, of every cell also in the places where it is judged."""
+    experiment = planned.experiment
+    found = answers_of(testset, planned.jobs, planned.anchors)
+    found |= {one.cell: one.digest(testset.label) for one in experiment.given if one.outputs}
+    for cell in [one for one in found if isinstance(one, Cell) and one.arm != ANCHOR]:
+        spots = [*judged_places(experiment, testset, cell), *direct_places(experiment, testset, cell)]
+        found |= dict.fromkeys(spots, found[cell])
+    return found
 
 
 def _anchor(planned: Plan, testset: JudgedSet, cell: Cell, outcome: Outcome) -> Mapping[str, Response] | None:

@@ -81,7 +81,7 @@ def _judged(
     recipe = _control_recipe(planned, cell, choices)
     anchor = None if recipe is None else random_anchor(testset, replace(cell, recipe=recipe), outcome.responses)
     if anchor is not None:
-        yield from judge_cell(planned.experiment, testset, cell, outcome.responses, anchor)
+        yield from judge_cell(planned.experiment, testset, cell, outcome.responses[cell, testset.label], anchor)
 
 
 def _control_recipe(planned: Plan, cell: Cell, choices: Mapping[Ground, Choice]) -> str | None:

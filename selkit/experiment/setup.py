@@ -15,6 +15,7 @@ from selkit.evals import Endpoint, endpoints
 from selkit.experiment.cells import HeldOut
 from selkit.experiment.contamination import sources_of
 from selkit.experiment.entries import BenchmarkSpec, PoolSpec, SelectorSpec
+from selkit.experiment.given import Given, given_arms
 from selkit.experiment.plan import Arm, Cell, cells_of
 from selkit.experiment.spec import Spec
 from selkit.experiment.testsets import JudgedSet, check_judge, judged_set
@@ -51,6 +52,7 @@ class Experiment:
     notes: tuple[str, ...] = ()
     splits: Mapping[str, Split] = field(default_factory=dict)
     held: Mapping[str, HeldOut] = field(default_factory=dict)
+    given: tuple[Given, ...] = ()
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -96,7 +98,7 @@ def prepare(spec: Spec, store: Store) -> Experiment:
         check_vllm()
     recipes = _recipes(spec)
     pools = {pool.label: _pool(pool, store) for pool in spec.pools}
-    arms = tuple(_arm(spec, selector) for given in spec.selectors for selector in one_per_value(given))
+    arms = tuple(_arm(spec, selector) for entry in spec.selectors if entry.name for selector in one_per_value(entry))
     testsets = tuple(judged_set(testset, next(iter(recipes.values())), store) for testset in spec.testsets)
     benchmarks = tuple(endpoint for benchmark in spec.benchmarks for endpoint in _benchmark(benchmark))
     given = {
@@ -122,8 +124,9 @@ def prepare(spec: Spec, store: Store) -> Experiment:
         check_judge(one.judge, HostContext(seed=0, cache_dir=store.root, base_model=first, chat_service=chat))
     claims = tuple(_claims(spec, arms))
     held = {name: stored_rows(part, store) for name, part in splits.items()}
+    answering = tuple(given_arms(spec, models, next(iter(recipes.values())).template, testsets))
     return Experiment(
-        spec, store, pools, arms, models, recipes, testsets, benchmarks, sizes, chat, claims, splits, held
+        spec, store, pools, arms, models, recipes, testsets, benchmarks, sizes, chat, claims, splits, held, answering
     )
 
 
@@ -157,10 +160,11 @@ def one_per_value(selector: SelectorSpec) -> list[SelectorSpec]:
         if isinstance(value, list) and name in known and get_origin(known[name].annotation) not in (tuple, list)
     }
     return [
-        SelectorSpec(
-            name=selector.name,
-            **{"as": "-".join([selector.arm, *(str(value).lower() for value in values)])},
-            parameters={**selector.parameters, **dict(zip(lists, values, strict=True))},
+        selector.model_copy(
+            update={
+                "as_": "-".join([selector.arm, *(str(value).lower() for value in values)]),
+                "parameters": {**selector.parameters, **dict(zip(lists, values, strict=True))},
+            }
         )
         if lists
         else selector
@@ -185,7 +189,7 @@ def _claims(spec: Spec, arms: tuple[Arm, ...]) -> list[str]:
         )
     elif control.runs < 3:
         notes.append(f"{spec.control} has {control.runs} runs; under 3 its own variation is not known.")
-    single = [arm.name for arm in arms if arm.runs == 1]
+    single = [arm.name for arm in arms if arm.runs == 1] + [entry.arm for entry in spec.given]
     if single:
         notes.append(f"One run only: {', '.join(single)}. Their run variance is borrowed from the other arms.")
     return notes

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from selkit.api import Budget
 from selkit.experiment.entries import (
+    BASE,
     NAME,
     BenchmarkSpec,
     ModelSpec,
@@ -121,7 +122,8 @@ class Spec(Strict):
     @field_validator("selectors", mode="before")
     @classmethod
     def _selectors(cls, value: Any) -> Any:
-        return [{"name": item} if isinstance(item, str) else item for item in listed(value)]
+        arms = [{"name": item} if isinstance(item, str) else item for item in listed(value)]
+        return [{"model": BASE} if arm == {"name": BASE} else arm for arm in arms]
 
     @field_validator("testsets", mode="before")
     @classmethod
@@ -149,6 +151,21 @@ class Spec(Strict):
         if double:
             raise ValueError(f"two arms are called {sorted(double)[0]!r}: give each a name of its own with 'as'")
         return value
+
+    @model_validator(mode="after")
+    def _outputs(self) -> Spec:
+        stored = [selector.arm for selector in self.given if selector.outputs is not None]
+        if stored and self.benchmarks:
+            raise ValueError(
+                f"arm {stored[0]!r} is a file of outputs, which answer no benchmark ({self.benchmarks[0].name}): give "
+                "its model, or leave the benchmarks to an experiment of their own"
+            )
+        return self
+
+    @property
+    def given(self) -> tuple[SelectorSpec, ...]:
+        """The arms that choose and train nothing."""
+        return tuple(selector for selector in self.selectors if selector.is_given)
 
     def runs_of(self, arm: str) -> int:
         """Repetitions of an arm: its own entry, else max(5, ceil(3 sqrt(m))) for the control and 3 for the others."""

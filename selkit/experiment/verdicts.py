@@ -27,11 +27,15 @@ def verdicts_of(planned: Plan, outcome: Outcome, table: pa.Table, flags: Sequenc
         flags: What the judging adds to the flags of verdicts, see :func:`selkit.experiment.evidence.flags_of`.
     """
     experiment, spec = planned.experiment, planned.experiment.spec
-    arms = {arm.name for arm in experiment.arms}
+    arms = {arm.name for arm in experiment.arms} | {given.cell.arm for given in experiment.given}
     scored = set(table["arm"].to_pylist())
     if spec.control not in scored or len(arms) < 2:
         return {"verdicts": [], "sentences": [], "grid": {}}
-    rules = rules_of(experiment, gaps=_gaps(planned, outcome), intersect=_has_holes(table))
+    everywhere = [arm.name for arm in experiment.arms if not arm.selector.sized and arm.selector.baseline]
+    everywhere += [given.cell.arm for given in experiment.given]
+    rules = rules_of(
+        experiment, gaps=_gaps(planned, outcome), intersect=_has_holes(table), everywhere=tuple(everywhere)
+    )
     scores = ScoreTable.from_arrow(table)
     rows, grid = _results(scores, rules)
     several = len(experiment.models) > 1
@@ -60,10 +64,10 @@ def _flagged(row: VerdictRow, flags: Sequence[Mapping[str, Any]]) -> dict[str, A
 
 
 def _concerns(judged: Mapping[str, Any], row: VerdictRow) -> bool:
-    """Whether a row of judgings stands behind a verdict; one without a budget was judged once, for every budget."""
-    same = (judged["testset"], judged["arm"], judged["pool"]) == (row.benchmark, row.arm, row.pool)
-    places = [("budget", row.budget), ("model", row.model)] + ([("recipe", row.recipe)] if row.recipe else [])
-    return same and all(judged[name] in (value, None) for name, value in places)
+    """Whether a row of judgings stands behind a verdict; one without a budget was judged once for all of them."""
+    same = (judged["testset"], judged["arm"]) == (row.benchmark, row.arm)
+    names = ("pool", "budget", "model", "recipe") if row.recipe else ("pool", "budget", "model")
+    return same and all(judged[name] in (getattr(row, name), None) for name in names)
 
 
 def _gaps(planned: Plan, outcome: Outcome) -> list[Gap]:

@@ -77,6 +77,7 @@ class Rules:
         intersect: Keep only the items that all runs have, instead of refusing.
         lora: The recipes that train adapters; by default those whose name holds 'lora'.
         items: 'fixed' makes the claim about exactly these items, and the interval leaves out their choice.
+        everywhere: Arms that stand in every place with the same runs, so that they say nothing about new places.
         variance: 'separate' lets every arm use its own run variance.
 
     Raises:
@@ -97,6 +98,7 @@ class Rules:
     lora: Collection[str] | None = None
     items: Literal["random", "fixed"] = "random"
     variance: Literal["pooled", "separate"] = "pooled"
+    everywhere: Collection[str] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:

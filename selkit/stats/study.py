@@ -79,7 +79,7 @@ def study(table: ScoreTable, rules: Rules) -> Study:
         recipes=recipe_rows(by_recipe),
         flips=flip_rows(by_recipe, rules),
         adapters=adapter_rows(grid, endpoints, rules),
-        pooled=pooled_rows(found),
+        pooled=pooled_rows([draft for draft in found if draft.arm.arm not in rules.everywhere]),
         agreement=benchmark_rows(found, rules),
         recipe_agreement=between_recipes(by_recipe, rules),
         signal=signal_rows(found, rules),
