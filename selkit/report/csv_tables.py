@@ -21,7 +21,7 @@ def csv_text(rows: Sequence[Row]) -> str:
     """
     columns = list(dict.fromkeys(name for row in rows for name in row))
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180; a carriage return within a text is then quoted, too
     writer.writerow(columns)
     writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
     return out.getvalue()

@@ -22,7 +22,7 @@ _SPECIAL = {
     '"': "''",
     "`": r"\textasciigrave{}",
 }
-_UNSEEN = re.compile("[\0-\x1f\x7f\ud800-\udfff]+")
+_UNSEEN = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")
 _NUMBER = re.compile(r"[+\-<]?[\d.,]+%?( to [+\-]?[\d.,]+%?)?")
 

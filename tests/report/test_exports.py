@@ -127,7 +127,7 @@ def test_csv_keeps_texts_and_disarms_formulas(texts: list[str]) -> None:
 def test_csv_numbers_are_whole_and_missing_is_empty() -> None:
     """No rounding; None is an empty cell; a column that only some rows have stands once."""
     text = csv_text([{"a": -0.1 - 0.2, "b": None}, {"a": True, "c": ["x", "y"]}])
-    assert text == "a,b,c\n-0.30000000000000004,,\ntrue,,x; y\n"
+    assert text == "a,b,c\r\n-0.30000000000000004,,\r\ntrue,,x; y\r\n"
 
 
 def test_every_bin_of_a_histogram_is_a_row() -> None:
