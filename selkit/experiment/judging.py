@@ -126,6 +126,23 @@ def direct_places(experiment: Experiment, testset: JudgedSet, cell: Cell) -> lis
     return places(cell, (one for one in experiment.cells if one.arm == control))
 
 
+def answers_everywhere(
+    experiment: Experiment, testset: JudgedSet, answers: Mapping[Cell | str, str]
+) -> dict[Cell | str, str]:
+    """Digests of the answers to a test set, those of given outputs too, by cell and in all places where it is judged.
+
+    Args:
+        experiment: The experiment.
+        testset: The test set.
+        answers: Digests of what cells answer, and of what models that are anchors answer.
+    """
+    found = dict(answers) | {one.cell: one.digest(testset.label) for one in experiment.given if one.outputs}
+    for cell in [one for one in found if isinstance(one, Cell) and one.arm != ANCHOR]:
+        spots = [*judged_places(experiment, testset, cell), *direct_places(experiment, testset, cell)]
+        found |= dict.fromkeys(spots, found[cell])
+    return found
+
+
 def random_anchor(testset: JudgedSet, cell: Cell, answers: Responses) -> dict[str, Response] | None:
     """The responses of the extra random run in the cell's place; None where that run failed."""
     own = [c for c, label in answers if c.arm == ANCHOR and cell.covers(c) and label == testset.label]

@@ -16,6 +16,7 @@ from selkit.experiment.judged import Marks, answers_of, marked
 from selkit.experiment.judging import (
     Judged,
     Tried,
+    answers_everywhere,
     direct_places,
     judge_cell,
     judge_direct,
@@ -96,7 +97,8 @@ def collect(planned: Plan, failed: Mapping[str, str]) -> Outcome:
 
 def _judge_all(planned: Plan, testset: JudgedSet, outcome: Outcome) -> None:
     experiment = planned.experiment
-    marks = Marks(testset, judged_answers(planned, testset), experiment.spec.control)
+    digests = answers_everywhere(experiment, testset, answers_of(testset, planned.jobs, planned.anchors))
+    marks = Marks(testset, digests, experiment.spec.control)
     tried = False
     for (cell, label), rows in list(outcome.responses.items()):
         if label != testset.label or cell.arm == ANCHOR:
@@ -114,17 +116,6 @@ def _judge_all(planned: Plan, testset: JudgedSet, outcome: Outcome) -> None:
         for place in direct_places(experiment, testset, cell):
             direct = judge_direct(experiment, testset, place, rows, outcome.responses)
             outcome.direct += marked(direct, marks, experiment.store)
-
-
-def judged_answers(planned: Plan, testset: JudgedSet) -> dict[Cell | str, str]:
-    """Digests of the answers to a test set, of every cell also in the places where it is judged."""
-    experiment = planned.experiment
-    found = answers_of(testset, planned.jobs, planned.anchors)
-    found |= {one.cell: one.digest(testset.label) for one in experiment.given if one.outputs}
-    for cell in [one for one in found if isinstance(one, Cell) and one.arm != ANCHOR]:
-        spots = [*judged_places(experiment, testset, cell), *direct_places(experiment, testset, cell)]
-        found |= dict.fromkeys(spots, found[cell])
-    return found
 
 
 def _anchor(planned: Plan, testset: JudgedSet, cell: Cell, outcome: Outcome) -> Mapping[str, Response] | None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from selkit.api import Budget, Pool, Scorer
 from selkit.experiment.cells import CellJob, bench_key, loss_key, record_key, responses_key
-from selkit.experiment.jobs import anchor_jobs, cell_job
+from selkit.experiment.jobs import anchor_jobs, cell_job, given_jobs
 from selkit.experiment.judged import Marks
+from selkit.experiment.judging import answers_everywhere, direct_places, judged_places
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.selecting import ROWS, Chosen, in_order, others_of, read_choice, selection_key
 from selkit.experiment.setup import Experiment
@@ -68,6 +70,8 @@ class _Surveyor:
             yield job.label, job
         for cell, choice in chosen.items():
             yield cell.label, cell_job(self.experiment, choice)
+        for job in given_jobs(self.experiment).values():
+            yield job.label, job
 
     def selections(self) -> dict[Cell, Chosen]:
         """The stored selections, and in the place of others a stand-in under the id of the stage."""
@@ -181,25 +185,33 @@ class _Surveyor:
 
     def judging(self, testset: JudgedSet, chosen: Mapping[Cell, Chosen]) -> None:
         """What the judges of a test set say of every cell, against the anchor and directly."""
-        by_label = {cell.label: cell for cell in chosen}
-        answers = {
+        cells = [*(cell for cell in chosen if cell.arm != ANCHOR), *(one.cell for one in self.experiment.given)]
+        by_label = {cell.label: cell for cell in [*chosen, *cells]}
+        own: dict[Cell | str, str] = {
             by_label.get(label, label): digest
             for (label, asked), digest in self.answers.items()
             if asked == testset.asked.testset.digest
         }
-        marks = Marks(testset, answers, self.experiment.spec.control)
-        for cell in (one for one in chosen if one.arm != ANCHOR):
-            for opponent in (ANCHOR, *marks.opponents(cell)):
-                for judge in testset.judges:
-                    self.add(cell.label, self._judged(cell, testset, marks, judge, opponent))
+        marks = Marks(testset, answers_everywhere(self.experiment, testset, own), self.experiment.spec.control)
+        for cell in cells:
+            met = [(place, ANCHOR) for place in judged_places(self.experiment, testset, cell)]
+            direct = direct_places(self.experiment, testset, cell)
+            met += [(place, opponent) for place in direct for opponent in marks.opponents(place)]
+            for (place, opponent), judge in product(met, testset.judges):
+                self.add(cell.label, self._judged(place, testset, marks, judge, opponent))
 
     def _judged(self, cell: Cell, testset: JudgedSet, marks: Marks, judge: NamedJudge, opponent: str) -> Stage:
-        answers = self.stages[marks.answers(cell)]
+        behind = [marks.answers(cell)]
         against = marks.anchor(cell) if opponent == ANCHOR else None
-        needs = (answers.id, *((marks.answers(against),) if against is not None else ()))
-        calls = len(testset.conversations) * (2 if testset.spec.orders == "both" else 1)
-        # a judge reads the prompt and two answers
-        read = answers.characters / max(answers.rows, 1) + 2 * 4.0 * answers.tokens_out / max(answers.rows, 1)
-        size = {"rows": calls, "characters": calls * read, **asked_by(judge.judge, calls)}
+        behind += [marks.answers(against)] if against is not None else []
+        needs = tuple(one for one in behind if one in self.stages)  # outputs that are given are no stage
+        size = self._read(testset, judge, behind[0])
         name = f"{cell.label}: {judge.endpoint}" + ("" if opponent == ANCHOR else f" against {opponent}")
         return self.stage("judging", name, marks.key(cell, judge.judge, opponent), needs=needs, **size)
+
+    def _read(self, testset: JudgedSet, judge: NamedJudge, answers: str) -> dict[str, Any]:
+        """What a judge has to read: the prompt and two answers, as often as there are orders."""
+        calls = len(testset.conversations) * (2 if testset.spec.orders == "both" else 1)
+        stage = self.stages.get(answers)
+        read = (stage.characters + 2 * 4.0 * stage.tokens_out) / max(stage.rows, 1) if stage else 0.0
+        return {"rows": calls, "characters": calls * read, **asked_by(judge.judge, calls)}
