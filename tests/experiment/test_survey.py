@@ -121,7 +121,7 @@ def test_calls_of_an_endpoint_are_counted_and_priced(tmp_path: Path, monkeypatch
     testset = {"prompts": 6, "max_new_tokens": 4, "judges": [{"name": "openai", "endpoint": "openai:gpt-4o-mini"}]}
     expected = estimate(surveyed(Store(tmp_path / "store"), testsets={"planted": testset}))
     judging = line(expected, "judging")
-    assert judging.calls == 17 * 6 * 2
+    assert judging.calls == 18 * 6 * 2
     assert judging.dollars == pytest.approx(judging.calls * (300 * 0.15 + 256 * 0.6) / 1e6, rel=0.5)
     assert "rule" in judging.source
     unpriced = {**testset, "judges": [{"name": "openai", "endpoint": "http://localhost:1/v1#unheard-of"}]}
