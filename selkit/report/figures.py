@@ -99,7 +99,7 @@ def _safe(text: str) -> str:
 def _axes(width: float, height: float) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height))  # the margins are cut when it is saved
     return figure, figure.subplots()
 
 
