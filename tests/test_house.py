@@ -66,14 +66,30 @@ def test_plugins_import_only_the_public_interface(folder: Path) -> None:
 
 @pytest.mark.parametrize("folder", packages(), ids=lambda folder: folder.name)
 def test_every_package_is_checked_with_the_others(folder: Path) -> None:
-    """mypy looks at its package, and the environment `together` installs it beside all the others."""
+    """mypy looks at its package; the environments of all packages install it, once editable and once as a wheel."""
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini")
-    path = folder.relative_to(ROOT)
-    assert f"-e {{tox_root}}{{/}}{'{/}'.join(path.parts)}" in tox["testenv:together"]["deps"].splitlines()
+    path = f"{{tox_root}}{{/}}{'{/}'.join(folder.relative_to(ROOT).parts)}"
+    assert f"-e {path}" in tox["testenv:all-plugins"]["deps"].splitlines()
+    assert path in tox["testenv:wheel"]["commands_pre"].split()
     files = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["mypy"]["files"]
     package = next(folder.glob("selkit_*/__init__.py")).parent.relative_to(ROOT)
     assert any(package.match(pattern) for pattern in files)
+
+
+def test_every_environment_runs_in_ci_or_is_named_as_one_that_does_not_fit() -> None:
+    """The label ci has every environment but those of the label full, which CONTRIBUTING names, and the inner loop."""
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    labels = {
+        name: {one.strip() for one in names.split(",")}
+        for name, names in (line.split(" = ") for line in tox["tox"]["labels"].strip().splitlines())
+    }
+    declared = {section.partition(":")[2] for section in tox.sections() if section.startswith("testenv:")}
+    assert declared <= labels["ci"] | labels["full"] | labels["quick"]
+    assert not labels["ci"] & labels["full"]
+    guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert [name for name in labels if f"`tox run -m {name}`" not in guide] == []
 
 
 def test_extras_are_those_of_the_design() -> None:

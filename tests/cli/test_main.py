@@ -98,9 +98,14 @@ def test_misuse_is_one_sentence(capsys: pytest.CaptureFixture[str], arguments: l
     assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert told.split(". Did")[0] in err
+    assert _bare(told.split(". Did")[0]).rstrip(".") in _bare(err)
     assert err.startswith("Error: ")
     assert err.count("\n") == 1
+
+
+def _bare(text: str) -> str:
+    """Without the marks that click has set differently from version to version."""
+    return text.translate(dict.fromkeys(map(ord, "':")))
 
 
 def test_our_own_fault_is_saved(
