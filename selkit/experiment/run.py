@@ -18,7 +18,7 @@ from selkit.experiment.itemfiles import write_items
 from selkit.experiment.jobs import Plan, plan, resources
 from selkit.experiment.rules import declare
 from selkit.experiment.scores import collect, score_table
-from selkit.experiment.searched import search
+from selkit.experiment.searched import losses, search
 from selkit.experiment.spec import Spec
 from selkit.report import write_report
 from selkit.store import Store
@@ -55,7 +55,7 @@ def run_experiment(
         failed = _run_missing(planned, executor)
     with planned.experiment.chat:
         outcome = collect(planned, failed)
-        searched = search(planned, outcome)
+        searched = search(planned, outcome, losses(planned)) if spec.search else None
     table = score_table(planned.experiment, outcome)
     document = document_of(planned, outcome, table, started, searched)
     pq.write_table(table, output / SCORES_FILE)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from selkit.experiment.cells import CellJob, loss_of
 from selkit.experiment.evidence import flags_of, judges_of, missing_of
 from selkit.experiment.jobs import Plan
-from selkit.experiment.judging import Judged, judge_cell, random_anchor
-from selkit.experiment.plan import Cell
+from selkit.experiment.judging import judge_cell
+from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.scores import Outcome, score_table
 from selkit.experiment.search import CHOSEN, Choice, Ground, choose, chosen_cells, ground_of
 from selkit.experiment.testsets import JudgedSet
 from selkit.experiment.verdicts import verdicts_of
+from selkit.judge import responses_of
 
 
 @dataclass(frozen=True)
@@ -32,31 +33,43 @@ class Searched:
     outcome: Outcome
 
 
-def search(planned: Plan, outcome: Outcome) -> Searched | None:
-    """Chooses by the stored validation scores and gathers the results of the chosen cells; None without a search.
+def losses(planned: Plan) -> dict[Cell, float | None]:
+    """The stored validation score of every cell that has a recipe; None where there is none."""
+    store = planned.experiment.store
+    return {cell: loss_of(job, store) for cell, job in planned.jobs.items() if cell.recipe}
+
+
+def search(planned: Plan, outcome: Outcome, scores: Mapping[Cell, float | None]) -> Searched:
+    """Chooses by the validation scores, and gathers the results of the chosen cells.
 
     Where the anchor is an extra run of random, each recipe has its own, and scores against different anchors cannot be
     compared. So the chosen cells are judged against one anchor: the extra run under the control's own recipe.
     """
     experiment = planned.experiment
-    if experiment.spec.search is None:
-        return None
-    choices = choose((cell, loss_of(job, experiment.store)) for cell, job in planned.jobs.items())
-    own = chosen_cells(choices, planned.jobs)
-    jobs = {new: planned.jobs[old] for new, old in own.items()} | _without(planned, outcome, choices)
-    done = {new: old for new, old in own.items() if jobs[new].label not in outcome.failed}
+    choices = choose(scores.items())
+    given = {replace(one.cell, recipe=CHOSEN): one.cell for one in experiment.given}
+    own = chosen_cells(choices, scores) | given
+    jobs = {new: planned.jobs[old] for new, old in own.items() if old in planned.jobs}
+    jobs |= _without(planned, outcome, choices)
+    done = {new: old for new, old in own.items() if new not in jobs or jobs[new].label not in outcome.failed}
     found = Outcome(failed=outcome.failed)
     found.benchmarks = {
-        (new, name): outcome.benchmarks[old, name]
+        (new, name): items
         for new, old in done.items()
-        for name in (endpoint.name for endpoint in experiment.benchmarks)
+        for (cell, name), items in outcome.benchmarks.items()
+        if cell == old
     }
+    anchors = [
+        cell for cell in experiment.cells if cell.arm == ANCHOR and cell.recipe == _control(planned, cell, choices)
+    ]
     for testset in experiment.testsets:
         for new, old in done.items():
-            judged = list(_judged(planned, testset, old, choices, outcome))
-            found.judged += [replace(one, cell=new) for one in judged]
-            if not judged:
-                found.anchorless += [(new, one.endpoint) for one in testset.judges]
+            if testset.anchor.kind == "random":
+                _judge(planned, testset, new, old, anchors, outcome, found)
+            else:
+                ends = {one.endpoint for one in testset.judges}
+                ours = (one for one in outcome.judged if one.cell == old and one.endpoint in ends)
+                found.judged += [replace(one, cell=new) for one in ours]
     return Searched(choices, replace(planned, jobs=jobs), found)
 
 
@@ -71,28 +84,30 @@ def _without(planned: Plan, outcome: Outcome, choices: Mapping[Ground, Choice]) 
     }
 
 
-def _judged(
-    planned: Plan, testset: JudgedSet, cell: Cell, choices: Mapping[Ground, Choice], outcome: Outcome
-) -> Iterator[Judged]:
-    endpoints = {one.endpoint for one in testset.judges}
-    if testset.anchor.kind != "random":
-        yield from (one for one in outcome.judged if one.cell == cell and one.endpoint in endpoints)
-        return
-    recipe = _control_recipe(planned, cell, choices)
-    anchor = None if recipe is None else random_anchor(testset, replace(cell, recipe=recipe), outcome.responses)
-    if anchor is not None:
-        yield from judge_cell(planned.experiment, testset, cell, outcome.responses[cell, testset.label], anchor)
+def _judge(
+    planned: Plan,
+    testset: JudgedSet,
+    new: Cell,
+    old: Cell,
+    anchors: Sequence[Cell],
+    outcome: Outcome,
+    found: Outcome,
+) -> None:
+    """Judges a cell against the control's anchor in every place where it stands."""
+    for anchor in (one for one in anchors if replace(old, recipe="").covers(one)):
+        place = replace(new, pool=anchor.pool, budget=anchor.budget, model=anchor.model)
+        rows = outcome.responses.get((anchor, testset.label))
+        if rows is None:
+            found.anchorless += [(place, one.endpoint) for one in testset.judges]
+            continue
+        own = outcome.responses[old, testset.label]
+        found.judged += judge_cell(planned.experiment, testset, place, own, responses_of(rows))
 
 
-def _control_recipe(planned: Plan, cell: Cell, choices: Mapping[Ground, Choice]) -> str | None:
-    """The recipe of the control at the cell's budget; at its first for an arm that stands beside every budget."""
-    control = planned.experiment.spec.control
-    own = [
-        choice
-        for (pool, budget, arm, model), choice in choices.items()
-        if (pool, arm, model) == (cell.pool, control, cell.model) and cell.budget in (None, budget)
-    ]
-    return own[0].recipe if own else None
+def _control(planned: Plan, anchor: Cell, choices: Mapping[Ground, Choice]) -> str | None:
+    """The recipe chosen for the control in the place of an anchor."""
+    choice = choices.get((anchor.pool, anchor.budget, planned.experiment.spec.control, anchor.model))
+    return None if choice is None else choice.recipe
 
 
 def search_document(searched: Searched | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from selkit.api import PLAIN, Example, Pool, UsageError
 from selkit.experiment import parse_spec, plan
 from selkit.experiment.cells import CellJob, HeldOut, held_out_loss, loss_of
 from selkit.experiment.run import run_experiment
+from selkit.experiment.scores import collect
+from selkit.experiment.searched import search
 from selkit.pools import write_jsonl
 from selkit.store import Store
 
@@ -124,7 +127,36 @@ def test_verdicts_under_the_chosen_recipes(tmp_path: Path) -> None:
     report = (tmp_path / "out" / "report" / "report.md").read_text("utf-8")
     assert "| planted | 20 | oracle | longer |" in report
     assert "Under the recipe chosen for each arm" in report
+    _one_anchor(store)
     before = {path.name for path in (tmp_path / "store").rglob("manifest.json")}
     again = run_experiment(parse_spec(SPEC), tmp_path / "again", store=store)
     assert {path.name for path in (tmp_path / "store").rglob("manifest.json")} == before
     assert json.dumps(again["search"], sort_keys=True) == json.dumps(found, sort_keys=True)
+
+
+def _one_anchor(store: Store) -> None:
+    """Where arm and control take different recipes, both are judged against the anchor under the control's."""
+    planned = plan(parse_spec(SPEC), store)
+    outcome = collect(planned, {})
+    scores = {cell: float((cell.arm == "oracle") != (cell.recipe == "short")) for cell in planned.jobs}
+    found = search(planned, outcome, scores)
+    assert {ground[2]: choice.recipe for ground, choice in found.choices.items()} == {
+        "oracle": "short",
+        "random": "longer",
+    }
+    anchor = {
+        row["id"]: row["response"]
+        for (cell, _), rows in outcome.responses.items()
+        if (cell.arm, cell.recipe) == ("anchor", "longer")
+        for row in rows
+    }
+    assert {(one.cell.arm, one.cell.run) for one in found.outcome.judged} == {
+        *(("oracle", run) for run in (1, 2)),
+        *(("random", run) for run in (1, 2, 3)),
+    }
+    for judged in found.outcome.judged:
+        answered = outcome.responses[
+            replace(judged.cell, recipe=found.choices["planted", "20", judged.cell.arm, MODEL].recipe), "planted"
+        ]
+        assert {one.id: one.first for one in judged.comparisons} == {row["id"]: row["response"] for row in answered}
+        assert {one.id: one.second for one in judged.comparisons} == anchor
