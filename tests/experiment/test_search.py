@@ -123,11 +123,14 @@ def test_the_chosen_cells_are_those_of_the_chosen_recipes() -> None:
     }
 
 
-def simulated(rho: float, runs: tuple[int, int], recipes: int, times: int) -> tuple[float, float, float]:
+def simulated(
+    rho: float, runs: tuple[int, int], recipes: int, times: int, *, others: bool = False
+) -> tuple[float, float, float]:
     """Two arms that are alike, each under the recipe with its best validation score.
 
     The luck of a run under a recipe has a standard deviation of 1; its part ``rho`` shows on validation and on the
-    test, the rest of what validation sees is noise. What a draw of rows does shows under all recipes alike.
+    test, the rest of what validation sees is noise. What a draw of rows does shows under all recipes alike. With
+    ``others`` the recipe of each run is chosen by the other runs.
 
     Returns:
         Mean difference of the arms on the test, in standard deviations of the luck, and the share of tests at 5% that
@@ -141,8 +144,9 @@ def simulated(rho: float, runs: tuple[int, int], recipes: int, times: int) -> tu
         luck, noise = rng.normal(size=(2, times, k, recipes))
         draw = rng.normal(0, 0.5, (times, k, 1))
         validation = draw + rho * luck + math.sqrt(1 - rho**2) * noise
-        best = validation.mean(1).argmax(-1)
-        test = np.take_along_axis(draw + luck, best[:, None, None], axis=2)[..., 0]
+        means_of = validation.sum(1, keepdims=True) - validation if others else validation.sum(1, keepdims=True)
+        best = np.broadcast_to(means_of.argmax(-1)[..., None], (times, k, 1))
+        test = np.take_along_axis(draw + luck, best, axis=2)[..., 0]
         means.append(test.mean(1))
         variances.append(test.var(1, ddof=1) / k)
     items = 0.5
@@ -166,3 +170,11 @@ def test_choosing_on_validation_costs_no_false_verdicts(recipes: int, gain: floa
     assert errors < 0.05
     assert better < 0.045
     assert abs(simulated(1.0, (5, 5), recipes, 20_000)[0]) < 0.02
+
+
+def test_choosing_each_run_by_the_others_errs_more() -> None:
+    """It has no gain, but the runs depend on each other, and equal arms are found different far too often."""
+    pytest.importorskip("scipy")
+    effect, errors, _ = simulated(1.0, (3, 7), 16, 20_000, others=True)
+    assert abs(effect) < 0.02
+    assert errors > 0.1

@@ -18,6 +18,7 @@ from selkit.report.html.sections.measured import measured, settings
 from selkit.report.html.sections.selections import overlap
 from selkit.report.html.sections.verdicts import failures, verdict_table, verdicts
 from selkit.report.html.tables import folded, note, shown
+from selkit.report.search import search_tables
 
 Document = Mapping[str, Any]
 
@@ -39,6 +40,7 @@ def sections(document: Document, items: Items | None) -> list[Section]:
         Section(
             "effects", "Effects", join(effects.forests(document), folded_if("Verdict table", verdict_table(document)))
         ),
+        Section("search", "Recipe search", _search(document)),
         Section("budgets", "Budgets", effects.budgets(document)),
         Section("runs", "Every run", effects.runs(document)),
         Section("across", "Across the grid", _across(document)),
@@ -55,6 +57,11 @@ def sections(document: Document, items: Items | None) -> list[Section]:
 def folded_if(title: str, content: Markup) -> Markup:
     """Folded content; nothing where there is none."""
     return folded(title, content) if content else Markup()
+
+
+def _search(document: Document) -> Markup:
+    """The recipe chosen for every arm, and what is said under it."""
+    return join([[tag("h3", one.title), shown(one)] for one in search_tables(document)])
 
 
 def _across(document: Document) -> Markup:
