@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import tempfile
 import time
 from pathlib import Path
 
@@ -33,7 +32,7 @@ class Runs(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(dir=self.world.folder))
+        self.folder = self.world.new()
         self.running: list[int] = []
         self.broken = 0
         self.world.throttled, self.world.out_of_money = 0, False
@@ -66,7 +65,7 @@ class Runs(RuleBasedStateMachine):
     def fill_the_disk(self, limit: int) -> None:
         """A run to whose files no byte can be added beyond some size ends with a sentence."""
         self.broken += 1
-        code = self.world.zygote.wait(self.world.zygote.start(self.folder, limit))
+        code = self.world.run(self.folder, limit=limit)
         assert code in (0, 1, 4), self.said
 
     @rule(times=st.integers(1, 3))
@@ -79,7 +78,7 @@ class Runs(RuleBasedStateMachine):
     def run_out_of_money(self) -> None:
         """A run whose server answers no more ends with a sentence, unless it had all answers."""
         self.world.out_of_money = True
-        code = self.world.zygote.wait(self.world.zygote.start(self.folder))
+        code = self.world.run(self.folder)
         self.world.out_of_money = False
         assert code in (0, 1), self.said
 
@@ -87,7 +86,7 @@ class Runs(RuleBasedStateMachine):
     @rule(which=st.sets(st.integers(0, 9), min_size=1), how=st.sampled_from(["cut", "cut", "lost", "flipped"]))
     def corrupt(self, which: set[int], how: str) -> None:
         """Files of a finished run are cut off, lost or changed; what keeps its size is found by comparing digests."""
-        assert self.world.zygote.wait(self.world.zygote.start(self.folder)) == 0, self.said
+        assert self.world.run(self.folder) == 0, self.said
         for file in [file for number, file in enumerate(self.files) if number % 10 in which]:
             data = file.read_bytes()
             place = len(data) // 2
@@ -111,7 +110,7 @@ class Runs(RuleBasedStateMachine):
         """The same command to its end: the report of the undisturbed run, and hardly a request twice."""
         for pid in self.running:
             assert self.world.zygote.wait(pid) == 0, self.said
-        assert self.world.zygote.wait(self.world.zygote.start(self.folder)) == 0, self.said
+        assert self.world.run(self.folder) == 0, self.said
         assert self.world.report(self.folder) == self.world.wanted
         assert max(self.world.answered.values()) <= 1 + self.broken
         store = Store(self.folder / "store")

@@ -18,13 +18,12 @@ def test_kill_nine_at_random_moments_ends_in_the_same_report(real: World) -> Non
     """Scenarios 1, 2 and 3: five kills, each followed by the same run: the same report, and no finished stage again."""
     kill = load_kill()
     rng = random.Random(7)
-    for number in range(5):
-        folder = real.folder / f"kill {number}"
-        folder.mkdir()
+    for _ in range(5):
+        folder = real.new()
         pid = real.zygote.start(folder)
         time.sleep(rng.uniform(0, real.seconds))
         os.kill(pid, signal.SIGKILL)
         real.zygote.wait(pid)
         before = kill.finished(Store(folder / "store"))
-        assert real.zygote.wait(real.zygote.start(folder)) == 0, (folder / "log").read_text()
+        assert real.run(folder) == 0, (folder / "log").read_text()
         kill.check(folder, before, real.wanted)

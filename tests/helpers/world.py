@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -17,6 +18,9 @@ from zygote import BENCH, Zygote
 
 from selkit.testing import ChatServer, failure
 
+KEY = "sk-sentinel-0123456789abcdef"
+"""The key that requests are sent with, which nothing may keep."""
+
 
 class World:
     """A server with its moods, the process that forks runs, and the report of an undisturbed run."""
@@ -24,9 +28,8 @@ class World:
     def __init__(self, kind: str, folder: Path) -> None:
         self.kind = kind
         self._endpoints = folder / "endpoints.yaml"
-        self._endpoints.write_text(
-            yaml.safe_dump({"default": {"backoff": 0.01, "retry_seconds": 20.0, "concurrency": 4}})
-        )
+        patience = {"backoff": 0.01, "retry_seconds": 20.0, "concurrency": 4, "key_variable": "SERVER_KEY"}
+        self._endpoints.write_text(yaml.safe_dump({"default": patience}))
         self.throttled = 0
         self.out_of_money = False
         self.answered: Counter[str] = Counter()
@@ -46,7 +49,8 @@ class World:
     def __enter__(self) -> Self:
         """Loads the libraries and runs once undisturbed."""
         self.server.__enter__()
-        self.zygote = Zygote(self.kind, self.server.endpoint(), SELKIT_ENDPOINTS=str(self._endpoints)).__enter__()
+        variables = {"SELKIT_ENDPOINTS": str(self._endpoints), "SERVER_KEY": KEY}
+        self.zygote = Zygote(self.kind, self.server.endpoint(), **variables).__enter__()
         self.calm = self.folder / "calm"
         self.calm.mkdir()
         began = time.monotonic()
@@ -59,6 +63,14 @@ class World:
     def __exit__(self, *ended: Any) -> None:
         self.zygote.__exit__(*ended)
         self.server.__exit__(*ended)
+
+    def new(self) -> Path:
+        """A new folder for runs."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
+    def run(self, folder: Path, **changes: Any) -> int:
+        """The exit code of a run in a folder; see :meth:`zygote.Zygote.start`."""
+        return self.zygote.wait(self.zygote.start(folder, **changes))
 
     def report(self, folder: Path) -> Any:
         """What must be the same, of a run in this folder."""

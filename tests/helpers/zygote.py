@@ -22,6 +22,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -67,14 +68,15 @@ class Zygote:
         self._process.stdin.close()
         self._process.wait(60)
 
-    def start(self, folder: Path, limit: int | None = None) -> int:
+    def start(self, folder: Path, limit: int | None = None, **changes: Any) -> int:
         """Starts a run; returns the id of its process.
 
         Args:
             folder: Where its store and its report are.
             limit: Bytes that no file may grow beyond, as if the disk were full then.
+            **changes: Parts of the spec that are others, of a real experiment; ``output`` names its folder for reports.
         """
-        return int(self._say({"start": str(folder), "limit": limit}))
+        return int(self._say({"start": str(folder), "limit": limit, "changes": changes}))
 
     def wait(self, pid: int) -> int:
         """The exit code of a run, when it has ended; negative for a signal."""
@@ -89,7 +91,7 @@ class Zygote:
         return self._process.stdout.readline().strip()
 
 
-def light(folder: Path, endpoint: str) -> int:
+def light(folder: Path, endpoint: str, output: str = "out") -> int:
     """Numbers, what the endpoint says of each, and a sum: every stage takes some hundredths of a second."""
     store = Store(folder / "store")
     with ChatService(store) as service:
@@ -127,7 +129,7 @@ def _numbers(draft: Draft) -> None:
     (draft.directory / "rows.jsonl").write_bytes(rows.read_bytes())
 
 
-def real(folder: Path, endpoint: str) -> int:
+def real(folder: Path, endpoint: str, output: str = "out", **changes: Any) -> int:
     """The experiment of bench/kill.py, judged by the endpoint."""
     sys.path.insert(0, str(BENCH))
     import kill
@@ -137,12 +139,12 @@ def real(folder: Path, endpoint: str) -> int:
     judge = {"name": "openai", "endpoint": endpoint}
     # drawn answers: after so little training the likeliest are the same everywhere, and equal ones need no judge
     testsets = {"planted": {**kill.SPEC["testsets"]["planted"], "judges": [judge], "decoding": "car"}}
-    spec = parse_spec({**kill.SPEC, "testsets": testsets})
-    document = run_experiment(spec, folder / "out", store=Store(folder / "store"), executor=kill.Inline())
+    spec = parse_spec({**kill.SPEC, "testsets": testsets, **changes})
+    document = run_experiment(spec, folder / output, store=Store(folder / "store"), executor=kill.Inline())
     return 1 if document["failures"] else 0
 
 
-def _serve(work: Callable[[Path, str], int], endpoint: str) -> None:
+def _serve(work: Callable[..., int], endpoint: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         work(Path(folder), endpoint)  # loads whatever is imported on the way
     gc.freeze()
@@ -159,7 +161,8 @@ def _serve(work: Callable[[Path, str], int], endpoint: str) -> None:
             # what a run says goes through a pipe, which no limit on files cuts off
             reading, writing = os.pipe()
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child listens when it can
-            pid = os.fork() or _child(work, place, endpoint, order["limit"], writing)
+            run = partial(work, place, endpoint, **order["changes"])
+            pid = os.fork() or _child(run, order["limit"], writing)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             os.close(writing)
             told[pid] = place, reading
@@ -177,7 +180,7 @@ def _tell(word: object) -> None:
     sys.stdout.flush()
 
 
-def _child(work: Callable[[Path, str], int], folder: Path, endpoint: str, limit: int | None, writing: int) -> NoReturn:
+def _child(run: Callable[[], int], limit: int | None, writing: int) -> NoReturn:
     """A run, which ends as `selkit run` does: with a sentence on stderr and an exit code."""
     code = 70
     try:
@@ -187,7 +190,7 @@ def _child(work: Callable[[Path, str], int], folder: Path, endpoint: str, limit:
         if limit is not None:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        code = work(folder, endpoint)
+        code = run()
     except SelkitError as error:
         sys.stderr.write(f"{error}\n")
         code = error.exit_code
