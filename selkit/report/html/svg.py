@@ -91,10 +91,9 @@ def line(x1: object, y1: float, x2: object, y2: float, class_: str) -> Markup:
 def text(
     x: object, y: float, content: str, class_: str = "", anchor: str = "start", turn: bool = False, title: str = ""
 ) -> Markup:
-    """A text; ``turn`` sets it upright, to be read from below; a title that differs shows when it is pointed at."""
+    """A text; ``turn`` sets it upright, to be read from below; its title shows when it is pointed at."""
     rotate = f"rotate(-90 {x} {y:g})" if turn else None
-    inside = _title(title) if title != content else None
-    return tag("text", inside, content, x=x, y=y, class_=class_ or None, text_anchor=anchor, transform=rotate)
+    return tag("text", _title(title), content, x=x, y=y, class_=class_ or None, text_anchor=anchor, transform=rotate)
 
 
 def path(points: Sequence[tuple[float, float]], class_: str, title: str = "") -> Markup:
