@@ -15,6 +15,7 @@ import pyarrow as pa
 from selkit import __version__
 from selkit.experiment.cells import cell_keys, training_record
 from selkit.experiment.citations import citations_of
+from selkit.experiment.comparing import comparisons_of
 from selkit.experiment.contamination import contamination
 from selkit.experiment.diagnostics import diagnostics_of
 from selkit.experiment.evidence import by_arm, flags_of, judges_of, missing_of, unfit_claims
@@ -58,6 +59,7 @@ def document_of(
         "claims": [*experiment.notes, *unfit_claims(judges), *changed_claims(rules)],
         "failures": _failures(outcome),
         **verdicts_of(planned, outcome, table, flags_of(missing, judges, spec.control)),
+        **comparisons_of(planned, outcome),
         **search_document(searched),
         "scores": _mean_scores(table),
         "win_rates": _win_rates(outcome.judged),

@@ -168,6 +168,34 @@ class BenchmarkSpec(Strict):
     max_new_tokens: int | None = Field(default=None, ge=1)
 
 
+class SideSpec(Strict):
+    """One side of a comparison: an arm, and as far as it stands in several places, in which."""
+
+    arm: str
+    pool: str | None = None
+    budget: int | str | None = None
+    recipe: str | None = None
+    model: str | None = None
+
+
+class CompareSpec(Strict):
+    """Two arms against each other, the second as control: ``[longest, {arm: oracle, budget: 100}]``."""
+
+    arm: SideSpec
+    control: SideSpec
+
+    @model_validator(mode="before")
+    @classmethod
+    def _two(cls, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            if len(value) != 2:
+                raise ValueError(f"a comparison has two sides, and here are {len(value)}: the second is the control")
+            value = {"arm": value[0], "control": value[1]}
+        if not isinstance(value, dict):
+            raise ValueError("a comparison is a list of two arms, the second the control")
+        return {name: {"arm": side} if isinstance(side, str) else side for name, side in value.items()}
+
+
 class SearchSpec(Strict):
     """How the best recipe of every arm is found: on rows held out of the pools, never on a test set.
 

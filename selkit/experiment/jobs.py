@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from selkit.evals import BenchmarkJob
 from selkit.experiment.cells import CellJob, TrainingJob, is_done
 from selkit.experiment.executors.local import default_workers
+from selkit.experiment.pairs import pairs_of
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.rules import rules_of
 from selkit.experiment.selecting import Chosen, choose_all
@@ -58,6 +59,7 @@ def plan(spec: Spec, store: Store) -> Plan:
     """Checks the spec, makes the selections, and sees what is stored already."""
     experiment = prepare(spec, store)
     rules_of(experiment)
+    pairs_of(experiment)
     chosen = choose_all(experiment)
     for cell, choice in chosen.items():
         if cell.pool in experiment.splits:

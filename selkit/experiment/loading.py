@@ -10,7 +10,17 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from selkit.api import DataError, UsageError
-from selkit.experiment.entries import BenchmarkSpec, ModelSpec, PoolSpec, SearchSpec, Seeds, SelectorSpec, TestsetSpec
+from selkit.experiment.entries import (
+    BenchmarkSpec,
+    CompareSpec,
+    ModelSpec,
+    PoolSpec,
+    SearchSpec,
+    Seeds,
+    SelectorSpec,
+    SideSpec,
+    TestsetSpec,
+)
 from selkit.experiment.spec import Spec
 from selkit.plugins import did_you_mean
 
@@ -66,7 +76,9 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
         "testsets": TestsetSpec,
         "benchmarks": BenchmarkSpec,
     }
-    if location and location[0] in nested:
+    if location and location[0] == "compare":
+        model = SideSpec if len(location) > 2 else CompareSpec
+    elif location and location[0] in nested:
         model = nested[str(location[0])]
     return [field.alias or name for name, field in model.model_fields.items()]
 

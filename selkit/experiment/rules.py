@@ -16,7 +16,7 @@ WIN_RATE_MARGIN = 2.5
 """Smallest difference in win rate that matters, in points, where the spec names no other (RELIABILITY 1.3)."""
 
 _NO_DESIGN = (
-    *("alpha", "control", "margins", "weights", "runs", "keep", "max_cost"),
+    *("alpha", "control", "compare", "margins", "weights", "runs", "keep", "max_cost"),
     *("workers", "threads", "processes", "deepspeed", "note"),
 )
 _GIVEN = ("model", "outputs")
@@ -60,11 +60,13 @@ def declared(experiment: Experiment) -> dict[str, Any]:
     """The rules as plain data, with the margin of every endpoint."""
     rules = rules_of(experiment)
     names = [*([COMPOSITE] if rules.weights else []), *endpoints_of(experiment)]
+    compared = [one.model_dump(mode="json", exclude_none=True) for one in experiment.spec.compare]
     return {
         "control": rules.control,
         "alpha": rules.alpha,
         "margins": {name: rules.margin(name) for name in names},
         "weights": dict(rules.weights or {}),
+        **({"compare": compared} if compared else {}),
     }
 
 
@@ -88,7 +90,7 @@ def declare(experiment: Experiment, store: Store) -> dict[str, Any]:
 
     artifact = store.obtain(key, write)
     first = json.loads(artifact.file(RULES_FILE).read_text("utf-8"))
-    changed = [name for name in rules if rules[name] != first[name]]
+    changed = [name for name in {**rules, **first} if rules.get(name) != first.get(name)]
     return {**rules, "key": artifact.digest, "digest": artifact.facts["digest"], "changed": changed}
 
 

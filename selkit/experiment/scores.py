@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,13 +133,14 @@ def _anchor(planned: Plan, testset: JudgedSet, cell: Cell, outcome: Outcome) -> 
 
 def score_table(experiment: Experiment, outcome: Outcome) -> pa.Table:
     """Every score of the experiment, in the order of the cells."""
-    rows = [*_judged_rows(experiment, outcome), *_benchmark_rows(outcome)]
+    rows = [*judged_rows(experiment, outcome.judged), *(row for _, row in benchmark_rows(outcome))]
     return pa.Table.from_pylist(rows, schema=SCORES)
 
 
-def _judged_rows(experiment: Experiment, outcome: Outcome) -> Iterator[dict[str, Any]]:
+def judged_rows(experiment: Experiment, judgings: Iterable[Judged]) -> Iterator[dict[str, Any]]:
+    """The rows of the score table that judgings make."""
     testsets = {one.endpoint: testset for testset in experiment.testsets for one in testset.judges}
-    for judged in outcome.judged:
+    for judged in judgings:
         testset = testsets[judged.endpoint]
         for item, score in judged.scores.items():
             if score is not None:
@@ -148,12 +149,13 @@ def _judged_rows(experiment: Experiment, outcome: Outcome) -> Iterator[dict[str,
                 yield _row(judged.cell, item, judged.endpoint, score, cluster)
 
 
-def _benchmark_rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
+def benchmark_rows(outcome: Outcome) -> Iterator[tuple[Cell, dict[str, Any]]]:
+    """The rows of the score table that benchmarks make, each with its cell."""
     for (cell, endpoint), scored in outcome.benchmarks.items():
         for one in scored:
             columns = (one.items[name].to_pylist() for name in ("item", one.benchmark.primary, "cluster"))
             for item, score, cluster in zip(*columns, strict=True):
-                yield _row(cell, item, endpoint, score, cluster)
+                yield cell, _row(cell, item, endpoint, score, cluster)
 
 
 def _row(cell: Cell, item: str, benchmark: str, score: float, cluster: str | None = None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from selkit.experiment.entries import (
     BASE,
     NAME,
     BenchmarkSpec,
+    CompareSpec,
     ModelSpec,
     PoolSpec,
     SearchSpec,
@@ -32,6 +33,8 @@ class Spec(Strict):
     Every selector is tried on every pool, budget and base model under every recipe: ``model`` and ``recipe`` name one
     of each, ``models`` and ``recipes`` several. ``seeds`` pins the seed of all selections or of all trainings, which
     are the run's number otherwise. ``search`` finds the recipe that is best for every arm, by validation rows.
+
+    ``compare`` sets any two arms against each other, the second as control, wherever they stand.
 
     ``runs`` gives repetitions per arm: by arm name, with ``random`` and ``default`` for the rest. ``margins`` are in
     points of 100, per benchmark or test set or for the 'composite', in which these count by their ``weights``; ``keep``
@@ -53,6 +56,7 @@ class Spec(Strict):
     seeds: Seeds = Seeds()
     search: SearchSpec | None = None
     control: str = "random"
+    compare: tuple[CompareSpec, ...] = ()
     alpha: float = Field(default=0.05, gt=0, lt=1)
     margins: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
     weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None

@@ -7,7 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from selkit.report.grid import GridTable
-from selkit.report.tables import number, percent, place_cells, place_columns
+from selkit.report.tables import number, percent, place_cells, place_columns, verdict_table
+
+
+def comparisons(document: Mapping[str, Any]) -> GridTable:
+    """The verdicts on the pairs that the spec sets against each other; without rows where there are none."""
+    columns, rows = verdict_table(document.get("comparisons", []))
+    at = columns.index("verdict")
+    columns.insert(at, "against")
+    for row, verdict in zip(rows, document.get("comparisons", []), strict=True):
+        row.insert(at, verdict["control"])
+    kept = [place for place in range(len(columns)) if any(row[place] for row in rows)]
+    note = (
+        "Differences in points of 100 of the first from the second. What both share stands under pool and budget, what "
+        "sets them apart in brackets. Holm's correction is over these comparisons alone."
+    )
+    cells = [[row[place] for place in kept] for row in rows]
+    return GridTable("Comparisons", [columns[place] for place in kept], cells, note)
 
 
 def win_rates(document: Mapping[str, Any]) -> GridTable:

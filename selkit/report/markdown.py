@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from selkit.report.contamination import contamination_section
-from selkit.report.evidence import direct, run_scores, selections, settings, training, win_rates
+from selkit.report.evidence import comparisons, direct, run_scores, selections, settings, training, win_rates
 from selkit.report.grid import GridTable, grid_tables
 from selkit.report.judging import judges, missing
 from selkit.report.search import search_tables
@@ -21,6 +21,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         _head(document),
         _failures(document),
         _verdicts(document),
+        _comparisons(document),
         *map(_part, search_tables(document)),
         _grid(document),
         _win_rates(document),
@@ -60,6 +61,15 @@ def _verdicts(document: Mapping[str, Any]) -> str:
             "differ is taken from the other arms."
         )
     return "\n\n".join(parts)
+
+
+def _comparisons(document: Mapping[str, Any]) -> str:
+    """The pairs that the spec sets against each other."""
+    found = comparisons(document)
+    if not found.rows:
+        return ""
+    told = "\n".join(f"- {sentence}." for sentence in document["comparison_sentences"])
+    return f"## {found.title}\n\n{told}\n\n{table(found.columns, found.rows)}\n\n{found.note}"
 
 
 def _grid(document: Mapping[str, Any]) -> str:
