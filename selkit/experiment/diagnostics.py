@@ -25,7 +25,7 @@ from selkit.experiment.setup import Experiment
 from selkit.experiment.testsets import JudgedSet
 from selkit.select.scoring import SCORES
 from selkit.select.training import nested
-from selkit.store import Artifact, Draft, Key, Store, package_version
+from selkit.store import Artifact, Draft, Key, Store, package_version, totals
 
 VERBS = {"pool": 50, "selection": 20}
 """Verbs named of a pool and of a selection."""
@@ -74,6 +74,25 @@ def diagnostics_of(
         "categories": by_category(judged, experiment.testsets),
     }
     return found, stage.keys
+
+
+def scoring_costs(store: Store, scores: Iterable[Row]) -> list[Row]:
+    """What scoring a pool took per 1,000 of its rows, for the ``scores`` of :func:`diagnostics_of`.
+
+    It depends on clock and machine. Seconds, tokens, calls and dollars stand under the names of the ledger; ``uses`` of
+    a pass, such as a training, are rows of their own in the ledger and are not in here.
+    """
+    return [
+        {
+            **{name: row[name] for name in ("pool", "scorer", "key", "rows")},
+            "per_1000": {
+                resource: 1000 * quantity / row["rows"]
+                for resource, quantity in totals(store.ledger([row["key"]])).items()
+                if row["rows"] and not resource.startswith("peak_")
+            },
+        }
+        for row in scores
+    ]
 
 
 class _Stage:
@@ -176,6 +195,7 @@ def _scores(experiment: Experiment, chosen: Sequence[Chosen], stage: _Stage) -> 
             "parameters": artifact.key.parameters,
             "higher_is_better": _direction(experiment.arm(choices[0].cell.arm), artifact.key.component),
             "key": digest,
+            "rows": len(experiment.pools[label]),
             **profile,
             "selections": [
                 {**choice.cell.columns(), **stage.chosen(artifact, choice, profile["edges"])} for choice in choices

@@ -17,7 +17,7 @@ from selkit.experiment.cells import cell_keys, training_record
 from selkit.experiment.citations import citations_of
 from selkit.experiment.comparing import comparisons_of
 from selkit.experiment.contamination import contamination
-from selkit.experiment.diagnostics import diagnostics_of
+from selkit.experiment.diagnostics import diagnostics_of, scoring_costs
 from selkit.experiment.evidence import by_arm, flags_of, judges_of, missing_of, unfit_claims
 from selkit.experiment.jobs import Plan
 from selkit.experiment.judging import Judged, judging_account
@@ -48,6 +48,7 @@ def document_of(
     judges, missing = judges_of([*outcome.judged, *outcome.direct], outcome.tried), missing_of(outcome.judged)
     made = distinct({cell: planned.chosen[cell] for cell in jobs if cell in planned.chosen})
     diagnostics, stored = diagnostics_of(experiment, {one.cell: one for one in made}, outcome.judged)
+    scoring = {"scoring": scoring_costs(experiment.store, diagnostics["scores"])}
     return {
         "schema_version": SCHEMA_VERSION,
         "name": spec.name,
@@ -73,7 +74,7 @@ def document_of(
         "citations": citations_of(experiment),
         "training": [_trained(cell, record.to_json()) for cell, record in training.items()],
         "keys": [*keys, *stored, rules["key"]],
-        "measured": _measured(experiment, [*keys, judging_account(experiment)], training, started),
+        "measured": {**_measured(experiment, [*keys, judging_account(experiment)], training, started), **scoring},
     }
 
 

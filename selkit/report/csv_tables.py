@@ -43,7 +43,8 @@ def csv_tables(document: Row) -> dict[str, list[Row]]:
         "training_curves": _curves(document["training"]),
         **{f"grid_{name}": rows for name, rows in document["grid"].items()},
         **_diagnostics(diagnostics),
-        "costs": _costs(document),
+        "costs": map(_flat, (document.get("measured") or {}).get("costs") or ()),
+        "scoring_costs": map(_flat, (document.get("measured") or {}).get("scoring") or ()),
     }
     tables = {name: list(rows) for name, rows in found.items()}
     return {name: rows for name, rows in tables.items() if rows}
@@ -108,12 +109,6 @@ def _overlap(groups: Iterable[Row]) -> Iterator[Row]:
             for other, share in zip(group["selections"], line, strict=True):
                 place = {key: group[key] for key in ("pool", "budget", "model") if key in group}
                 yield {**place, "selection": name, "other": other, "share": share}
-
-
-def _costs(document: Row) -> Iterator[Row]:
-    measured = document.get("measured") or {}
-    rows = measured.get("costs") or ()
-    yield from (row for row in rows if isinstance(row, Mapping))
 
 
 def _flat(row: Row) -> dict[str, Any]:

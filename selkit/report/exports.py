@@ -66,6 +66,7 @@ def _files(document: Row) -> Iterator[tuple[str, bytes]]:
 def paper_tables(document: Row) -> dict[str, GridTable]:
     """The tables that a paper may want, by the names of their files."""
     found = {"verdicts": _verdicts(document), "categories": _categories(document), "lengths": _lengths(document)}
+    found |= {"costs": _costs(document), "scoring_costs": _scoring(document)}
     if document["win_rates"]:
         found["win_rates"] = win_rates(document)
     if document["direct"]:
@@ -129,6 +130,39 @@ def _lengths(document: Row) -> GridTable:
     ]
     note = "Difference of the mean words from the pool's, in words and in standard deviations of the pool"
     return GridTable("Length of the selections", [*place, "rows", "instruction", "response"], lines, note)
+
+
+def _costs(document: Row) -> GridTable:
+    rows = (document.get("measured") or {}).get("costs") or ()
+    place = [*_place(rows), "arm"]
+    lines = [
+        [
+            *(text(row.get(name)) for name in place),
+            *(number(row[name], 1) for name in ("selection_seconds", "training_seconds")),
+            number(row["selection_dollars"], 2),
+            number(row["dollars"], 2),
+            number(row["times_control"], 1),
+        ]
+        for row in rows
+    ]
+    measures = ["selection, s", "training, s", "selection, calls in dollars", "dollars", "times the control"]
+    note = "One run of an arm on its own; dollars are known where the device has a price"
+    return GridTable("Costs", [*place, *measures], lines, note)
+
+
+def _scoring(document: Row) -> GridTable:
+    rows = (document.get("measured") or {}).get("scoring") or ()
+    resources = sorted({name for row in rows for name in row["per_1000"]})
+    lines = [
+        [row["pool"], row["scorer"], str(row["rows"]), *(_amount(row["per_1000"].get(name)) for name in resources)]
+        for row in rows
+    ]
+    columns = ["pool", "scorer", "rows", *(name.replace("_", " ") for name in resources)]
+    return GridTable("Cost of scoring 1,000 rows", columns, lines, "Models that were trained for a scorer not counted")
+
+
+def _amount(value: float | None) -> str:
+    return "" if value is None else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _shift(row: Row, part: str) -> str:

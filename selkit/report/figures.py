@@ -73,6 +73,10 @@ def _drawings(document: Row) -> Iterator[tuple[str, Callable[[], Figure]]]:
     for where, rows in _by_place(document["verdicts"], "benchmark", across="budget"):
         if len({row["budget"] for row in rows if row["effect"] is not None}) > 1:
             yield f"budgets-{where}", partial(_budgets, rows, where)
+    costs = (document.get("measured") or {}).get("costs") or ()
+    for where, rows in _by_place(document["verdicts"], "benchmark"):
+        if points := _priced(rows, costs):
+            yield f"cost-gain-{where}", partial(_cost_gain, points, where)
     if document["training"]:
         yield "training", partial(_training, document["training"])
     for number, scores in enumerate((document.get("diagnostics") or {}).get("scores", ()), 1):
@@ -146,6 +150,42 @@ def _budgets(rows: Sequence[Row], where: str) -> Figure:
 def _size(budget: str) -> tuple[bool, float]:
     """Budgets in the order of their size, shares after numbers of rows."""
     return budget.endswith("%"), float(budget.rstrip("%"))
+
+
+def _priced(rows: Sequence[Row], costs: Sequence[Row]) -> list[tuple[float, Row]]:
+    """Every verdict with its arm's cost as a multiple of the control's, the mean over what the verdict pools."""
+    found = []
+    for row in rows:
+        times = [
+            cost["times_control"]
+            for cost in costs
+            if cost["arm"] == row["arm"]
+            and cost["times_control"]
+            and all(row.get(name) in (None, cost.get(name)) for name in ("pool", "budget", "recipe", "model"))
+        ]
+        if times and row["effect"] is not None:
+            found.append((sum(times) / len(times), row))
+    return found[:_ROWS]
+
+
+def _cost_gain(points: Sequence[tuple[float, Row]], where: str) -> Figure:
+    """Effect by cost, with 95% intervals; the control stands at 1 and 0."""
+    figure, axes = _axes(4.2, 2.8)
+    for number, (times, row) in enumerate(points):
+        colour = _COLOURS[number % len(_COLOURS)]
+        if row["ci_low"] is not None and row["ci_high"] is not None:
+            axes.plot([times, times], [row["ci_low"], row["ci_high"]], color=colour, linewidth=1)
+        axes.plot(
+            times, row["effect"], _MARKS[number % len(_MARKS)], color=colour, markersize=5, label=_plain(row["arm"])
+        )
+    axes.plot(1, 0, "+", color="0.3", markersize=8, label=_plain(points[0][1]["control"]))
+    axes.axhline(0, color="0.5", linewidth=0.8, linestyle="--")
+    axes.set_xscale("log")
+    axes.set_xlabel(f"Cost in multiples of {_plain(points[0][1]['control'])}'s")
+    axes.set_ylabel(f"Difference from {_plain(points[0][1]['control'])}")
+    axes.set_title(_plain(where))
+    axes.legend(fontsize=6)
+    return figure
 
 
 def _training(rows: Sequence[Row]) -> Figure:

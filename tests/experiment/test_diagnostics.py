@@ -15,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selkit.api import Comparison, Context, Example, Judgement, PairwiseJudge, Pool
-from selkit.experiment.diagnostics import by_category, diagnostics_of, diversity
+from selkit.experiment.diagnostics import by_category, diagnostics_of, diversity, scoring_costs
 from selkit.experiment.instructions import METHOD, WITHOUT, kind_of, leading_verbs, method
 from selkit.experiment.judging import Judged
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.profiles import bin_edges, counted, profile, score_profile, shifted, shortened, word_counts
 from selkit.experiment.selecting import Chosen
+from selkit.store import Draft, Key, Store
 
 TEXT = st.text(st.sampled_from("ab \t\n\u00a0\u2003é"), max_size=12)
 
@@ -126,6 +127,21 @@ def test_verbs_are_counted_and_the_rest_is_not_lost() -> None:
     assert method() != WITHOUT
 
 
+def test_costs_of_scoring_are_per_thousand_rows(store: Store) -> None:
+    """What the ledger says of the pass, over the rows of the pool; memory is no sum and is left out."""
+
+    def make(draft: Draft) -> None:
+        draft.spend("tokens.in", 90.0, "engine")
+        draft.spend("dollars", 0.06, "price list")
+
+    key = store.obtain(Key("scores", "grader"), make).digest
+    (row,) = scoring_costs(store, [{"pool": "p", "scorer": "grader", "key": key, "rows": 30, "edges": []}])
+    assert (row["pool"], row["scorer"], row["rows"]) == ("p", "grader", 30)
+    assert row["per_1000"]["tokens.in"] == 3000
+    assert row["per_1000"]["dollars"] == pytest.approx(2.0)
+    assert not [name for name in row["per_1000"] if name.startswith("peak_")]
+
+
 def test_without_the_dictionary_there_are_no_verbs_and_the_report_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is counted as 'other' for want of a package."""
     monkeypatch.setattr("selkit.experiment.instructions.package_version", lambda package: None)
@@ -199,7 +215,6 @@ def test_diagnostics_of_an_experiment_are_stored_and_the_same_again(tmp_path: Pa
     """The longest rows are longer than the pool, their scores lie at its upper end, and a second call makes nothing."""
     pytest.importorskip("torch")
     from selkit.experiment import parse_spec, plan
-    from selkit.store import Store
 
     spec = {
         "name": "tiny",

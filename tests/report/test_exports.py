@@ -51,14 +51,22 @@ def run_document(**changes: Any) -> dict[str, Any]:
         {**row, "versions": {"torch": "2.13.0"}, "device": "cpu", "precision": "float32"} for row in made["training"]
     ]
     citations = [{"of": "arm car", "bibtex": WORKS["ge2024clustering"]}]
-    return {
-        **made,
-        "spec": spec,
-        "rules": rules,
-        "recipes": recipes,
-        "training": training,
-        "citations": citations,
-    } | changes
+    made |= {"spec": spec, "rules": rules, "recipes": recipes, "training": training, "citations": citations}
+    return made | changes
+
+
+def with_costs() -> dict[str, Any]:
+    """The made-up run with what exports read of its costs."""
+    amounts = {"selection_seconds": 12.0, "training_seconds": 60.0, "selection_dollars": 0.25, "dollars": None}
+    costs = [
+        {"pool": pool, "budget": budget, "recipe": "lora-16", "arm": arm, **amounts, "times_control": 2.5}
+        for pool in ("dolly", "alpaca")
+        for budget in ("500", "1000", "4000")
+        for arm in ("random", "longest")
+    ]
+    scoring = [{"pool": "dolly", "scorer": "ifd", "key": "4" * 64, "rows": 500, "per_1000": {"wall_seconds": 12345.6}}]
+    made = run_document()
+    return made | {"measured": {**made["measured"], "costs": costs, "scoring": scoring}}
 
 
 def run_folder(path: Path, made: dict[str, Any]) -> Path:
@@ -143,11 +151,14 @@ def test_every_bin_of_a_histogram_is_a_row() -> None:
 
 def test_tables_of_a_run_hold_what_the_document_says() -> None:
     """The verdicts in full in CSV and in short in LaTeX, win rates by category, flips."""
-    made = run_document()
+    made = with_costs()
     tables, papers = csv_tables(made), paper_tables(made)
     assert [row["effect"] for row in tables["verdicts"]] == [row["effect"] for row in made["verdicts"]]
     assert {"categories", "verdicts", "lengths", "win_rates", "flips_over_recipes"} <= papers.keys()
     assert len(papers["verdicts"].rows) == len(made["verdicts"])
+    assert papers["costs"].rows[0] == ["dolly", "500", "random", "12.0", "60.0", "0.25", "", "2.5"]
+    assert papers["scoring_costs"].rows == [["dolly", "ifd", "500", "12,346"]]
+    assert tables["scoring_costs"][0]["per_1000.wall_seconds"] == 12345.6
     assert len(tables["training_curves"]) == sum(len(row["loss_curve"]) for row in made["training"])
     assert all(balanced(latex_table(one.title, "x", one.columns, one.rows, one.note)) for one in papers.values())
 
@@ -233,21 +244,14 @@ def test_the_same_run_gives_the_same_files(tmp_path: Path, monkeypatch: pytest.M
 def test_figures_are_the_same_again_and_their_text_is_text() -> None:
     """SVG and PDF without a date, of effects over arms, budgets, trainings, scores and lengths."""
     pytest.importorskip("matplotlib")
-    made = run_document()
+    made = with_costs()
     made["verdicts"] = [row for row in made["verdicts"] if row["benchmark"] == "ifeval" and row["pool"] == "dolly"]
     made["verdicts"][0]["arm"] = "a $x$ & <b>"
     first, again = dict(figures(made)), dict(figures(json.loads(json.dumps(made))))
     assert first == again
     names = {name.rpartition(".")[0] for name in first}
-    assert names == {
-        "effects-500",
-        "effects-1000",
-        "effects-4000",
-        "budgets-ifeval",
-        "training",
-        "scores-1-ifd",
-        "lengths",
-    }
+    by_budget = {f"{kind}-{budget}" for kind in ("effects", "cost-gain") for budget in (500, 1000, 4000)}
+    assert names == by_budget | {"budgets-ifeval", "training", "scores-1-ifd", "lengths"}
     assert len(first) == 2 * len(names)
     assert b"a $x$ &amp; &lt;b&gt;" in first["effects-500.svg"]
     assert b"<dc:date>" not in first["effects-500.svg"]
