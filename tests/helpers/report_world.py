@@ -88,7 +88,7 @@ def document(
         "diagnostics": _diagnostics(arms, pools, budgets, benchmarks[0], say, rng),
         "training": [_training(cell, rng) for cell in cells if cell["run"] == 1 and cell["pool"] == pools[0]],
         "keys": ["2" * 64],
-        "measured": _measured(),
+        "measured": _measured(arms, pools, budgets, recipes, say),
     }
 
 
@@ -334,7 +334,30 @@ def _training(cell: Row, rng: np.random.Generator) -> Row:
     }
 
 
-def _measured() -> Row:
+def _measured(arms: list[str], pools: list[str], budgets: Sequence[str], recipes: list[str], say: Text) -> Row:
+    costs = [
+        {
+            **_place_of(pool, budget, arm, recipe, say),
+            "runs": 3,
+            "selection_seconds": 100.0 * number,
+            "selection_seconds_shared": 30.0 * number,
+            "selection_dollars": 0.0,
+            "selection_dollars_shared": 0.0,
+            "training_seconds": float(budget) / 2,
+            "answering_seconds": 12.0,
+            "judging_seconds": 3.0,
+            "judging_dollars": 0.25,
+            "judge_calls": 400,
+            "seconds": 100.0 * number + float(budget) / 2,
+            "dollars": 0.0,
+            "times_control": (100.0 * number + float(budget) / 2) / (float(budget) / 2),
+            "full_seconds": 4000.0,
+            "full_source": say("measured"),
+            "of_full": 0.1,
+        }
+        for pool, budget, recipe in product(pools, budgets, recipes)
+        for number, arm in enumerate(arms)
+    ]
     return {
         "started": "2026-01-01T00:00:00Z",
         "finished": "2026-01-01T00:10:00Z",
@@ -346,7 +369,17 @@ def _measured() -> Row:
         "selkit": "0.0",
         "training": [],
         "totals": {"training.seconds": 1234.5, "tokens.trained": 1e6},
+        "costs": costs,
+        "costing": {"device": "cpu", "dollars_per_hour": 0.0, "prices": "prices.yaml"},
+        "sentences": [say(f"{arm} costs more") for arm in arms],
+        "scoring": [
+            {"pool": pools[0], "scorer": say("ifd"), "key": "5" * 64, "rows": 3000, "per_1000": {"gpu_seconds": 1.234}}
+        ],
     }
+
+
+def _place_of(pool: str, budget: str, arm: str, recipe: str, say: Text) -> Row:
+    return {"pool": pool, "budget": budget, "arm": arm, "recipe": recipe, "model": say("tiny")}
 
 
 def write_run(

@@ -15,6 +15,7 @@ from selkit.report.html.svg import (
     left_axis,
     legend,
     line,
+    log_ticks,
     mark,
     path,
     series,
@@ -63,11 +64,15 @@ class Row(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """Points (x, y, low, high) of one arm, a line through them if ``joined``; low and high may be None."""
+    """Points (x, y, low, high) of one arm, a line through them if ``joined``, and a mark on each if ``marked``.
+
+    Where low and high are known there is a mark in any case.
+    """
 
     name: str
     points: Sequence[tuple[float, float, float | None, float | None]]
     joined: bool = True
+    marked: bool = False
 
 
 def forest(title: str, text_: str, rows: Sequence[Interval], unit: str, margin: float | None = None) -> Markup:
@@ -138,6 +143,7 @@ def curves(
     at: Sequence[tuple[float, str]] = (),
     log: bool = False,
     zero: bool = False,
+    front: tuple[str, Sequence[tuple[float, float]]] = ("", ()),
 ) -> Markup:
     """Lines with intervals, of arms, and single points.
 
@@ -151,12 +157,13 @@ def curves(
         at: Ticks of the x axis with their texts; by default round numbers.
         log: Whether x is logarithmic.
         zero: Whether to draw the line at y = 0, and keep it in sight.
+        front: The name and the points of one more line, which is dashed.
     """
     xs = [point[0] for curve in found for point in curve.points] + [x for x, _, _ in points]
     ys = [value for curve in found for point in curve.points for value in point[1:] if value is not None]
     x_scale, y_scale = _scales(xs, [*ys, *(y for _, y, _ in points), *([0.0] if zero else [])], log)
     spelt = dict(at)
-    x_ticks = list(spelt) or ticks(x_scale.low, x_scale.high, 6)
+    x_ticks = list(spelt) or (log_ticks(x_scale.low, x_scale.high) if log else ticks(x_scale.low, x_scale.high, 6))
     content = [
         left_axis(y_scale, LEFT, RIGHT, shortened(names[1], AXIS), ticks(y_scale.low, y_scale.high, 6)),
         bottom_axis(
@@ -166,10 +173,13 @@ def curves(
     if zero:
         content.append(line(LEFT, y_scale(0), RIGHT, y_scale(0), "zero"))
     content += [mark(x_scale(x), y_scale(y), 0, "dot see plain", said, 3.2) for x, y, said in points]
+    if front[1]:
+        content.append(path([(x_scale(x), y_scale(y)) for x, y in front[1]], "front", front[0]))
     shift = _shifts([curve.name for curve in found], bool(at))
     for curve in found:
         content += _curve(curve, x_scale, y_scale, colours[curve.name], shift[curve.name])
     shown = [(name, *series(colours[name])) for name in dict.fromkeys(curve.name for curve in found)]
+    shown += [(front[0], "fronted", 1)] if front[1] else []
     return tag("figure", drawing(title, text_, WIDTH, HEIGHT, *content), legend(shown))
 
 
@@ -256,5 +266,6 @@ def _curve(curve: Curve, x_scale: Scale, y_scale: Scale, number: int, shift: flo
     for (x, y), (at, value, low, high) in zip(places, curve.points, strict=True):
         if low is not None and high is not None:
             parts.append(line(x, y_scale(low), x, y_scale(high), f"bar {colour}"))
-            parts.append(mark(x, y, shape, f"dot {colour}", f"{curve.name} at {label(at)}: {value:+.1f}"))
+        if curve.marked or low is not None:
+            parts.append(mark(x, y, shape, f"dot {colour}", f"{curve.name} at {label(round(at, 2))}: {value:.1f}"))
     return parts

@@ -46,6 +46,18 @@ def ticks(low: float, high: float, count: int = 6) -> list[float]:
     return [round(place * step, 10) for place in range(first, last + 1)]
 
 
+def log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten between two positive numbers; powers alone where these are many, else round
+    numbers."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 2, 5)):
+        found = [factor * 10.0**power for power in powers for factor in factors]
+        inside = [round(value, 10) for value in found if low <= value <= high]
+        if len(inside) > 2:
+            return inside
+    return ticks(low, high, 4)
+
+
 def span(values: Sequence[float], share: float = 0.05) -> tuple[float, float]:
     """The range of the values with some room at both ends; never empty."""
     low, high = min(values, default=0.0), max(values, default=0.0)

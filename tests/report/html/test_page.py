@@ -12,6 +12,7 @@ import pytest
 from report_world import document, plain, write_run
 
 from selkit.report.html import html_page, read_items
+from selkit.report.html.sections.costs import pareto
 from selkit.report.html.sections.curves import thinned
 from selkit.report.html.sections.effects import heat_class
 from selkit.report.html.sections.words import MARKS
@@ -57,7 +58,7 @@ def test_every_part_of_the_document_is_shown(page: str) -> None:
     """Headings of all sections, numbers with sensible digits, a sign for every verdict word."""
     for heading in (
         *("Verdicts", "Failed", "The grid", "Effects", "Budgets", "Every run", "Across the grid", "Win rates"),
-        *("Selections", "Training", "Judges", "Items", "Settings", "Measured"),
+        *("Selections", "Training", "Judges", "Items", "Settings", "Cost and time"),
     ):
         assert f"<h2>{heading}</h2>" in page
     for title in (
@@ -141,3 +142,18 @@ def test_loss_curves_are_thinned_by_means() -> None:
     assert len(found) == 80
     assert found[0] == (3, 2.0)
     assert found[-1][0] == 240
+
+
+def test_the_front_holds_what_nothing_cheaper_beats() -> None:
+    """Cheapest first; of equal costs the better one, of equal gains the cheaper."""
+    points = [(3.0, 5.0), (1.0, 1.0), (2.0, 4.0), (2.0, 3.0), (4.0, 5.0), (5.0, 2.0)]
+    assert pareto(points) == [(1.0, 1.0), (2.0, 4.0), (3.0, 5.0)]
+    assert pareto([]) == []
+
+
+def test_what_was_paid_stands_in_the_section_of_what_was_measured(page: str) -> None:
+    """Sentences with prices, cost against gain, and scoring per 1,000 rows."""
+    section = page[page.index('<section id="measured">') :]
+    for text in ("oracle costs more.", "Cost against gain", "Pareto front", "Scoring, per 1,000 rows", ">1.23<"):
+        assert text in section
+    assert "costs more" not in page[: page.index('<section id="measured">')]

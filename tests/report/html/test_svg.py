@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selkit.report.html.figures import Curve, Interval, Row, curves, forest, histogram, strips
-from selkit.report.html.svg import SHAPES, Scale, label, series, shortened, span, ticks
+from selkit.report.html.svg import SHAPES, Scale, label, log_ticks, series, shortened, span, ticks
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False)
 
@@ -32,6 +32,9 @@ def test_known_ticks() -> None:
     assert ticks(-12, 12, 5) == [-10, -5, 0, 5, 10]
     assert ticks(0, 1, 5) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
     assert ticks(3, 3) == [3]
+    assert log_ticks(0.5, 2000) == [1, 10, 100, 1000]
+    assert log_ticks(3, 60) == [5, 10, 20, 50]
+    assert log_ticks(20, 30) == [20, 25, 30]
 
 
 def test_scales() -> None:

@@ -50,7 +50,7 @@ def sections(document: Document, items: Items | None) -> list[Section]:
         Section("judges", "Judges", _judges(document)),
         Section("items", "Items", browser(items)),
         Section("settings", "Settings", settings(document)),
-        Section("measured", "Measured", measured(document)),
+        Section("measured", "Cost and time", measured(document)),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from selkit.report import evidence
 from selkit.report.html.elements import Markup, join, tag
+from selkit.report.html.sections.costs import costs
 from selkit.report.html.tables import html_table, note
 
 
@@ -26,6 +27,8 @@ def measured(document: Mapping[str, Any]) -> Markup:
     totals = [[name, f"{quantity:,.1f}"] for name, quantity in sorted(found["totals"].items())]
     return join(
         note("All that depends on clock and machine stands here; the rest of the page is the same for the same store."),
+        costs(document),
+        tag("h3", "This command"),
         _pairs(facts),
         html_table(["resource", "in all"], totals) if totals else None,
     )
