@@ -1,13 +1,14 @@
-"""Writes what pages say of the code: reference/commands.md and checks.md, the generated part of reference/selectors.md,
-and the template's code in the pages for plugin authors.
+"""Writes what pages say of the code: reference/commands.md, checks.md and packages.md, the generated part of
+reference/selectors.md, and the template's code in the pages for plugin authors.
 
-Run it after a change to a command, a check, a template or a built-in selector:
-``python docs/build_reference.py``. Tests fail while the pages say something else than the code.
+Run it after a change to a command, a check, a template or a component, where every package of this repository is
+installed: ``python docs/build_reference.py``. Tests fail while the pages say something else than the code.
 """
 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,12 +16,20 @@ from typing import Any
 
 import click
 
+from selkit.api import Component
 from selkit.cli import COMMANDS, cli
-from selkit.plugins import find, new_package, parameters_of, summary
+from selkit.plugins import find, installed, new_package, parameters_of, summary
 from selkit.plugins.builtin import BUILTINS
 from selkit.testing import BENCHMARK_CHECKS, JUDGE_CHECKS, SELECTOR_CHECKS, Check
 
-REFERENCE = Path(__file__).resolve().parent / "reference"
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+IN_REPOSITORY = {
+    "selkit-tasks",
+    *(path.parent.name for pattern in ("plugins", "judges") for path in ROOT.glob(f"{pattern}/*/pyproject.toml")),
+}
+"""The distributions whose components have a page."""
+
 BEGIN = "<!-- written by docs/build_reference.py: begin -->"
 END = "<!-- written by docs/build_reference.py: end -->"
 _SHARED = ("help", "quiet", "verbose")
@@ -92,21 +101,43 @@ def _takes(option: click.Option) -> str:
 
 def selectors_part() -> str:
     """The built-in selectors with their parameters."""
-    parts = []
+    parts: list[str] = []
     for name in BUILTINS["selector"]:
-        cls = find("selector", name)
-        parts += [f"### `{name}`", summary(cls)]
-        more = inspect.cleandoc(cls.__doc__ or "").partition("\n\nArgs:")[0].partition("\n\n")[2]
-        parts += [" ".join(more.split())] if more else []
-        known = parameters_of(cls)
-        if not known:
-            parts.append("It has no parameters.")
-            continue
-        rows = [
-            (f"`{p.name}`", p.type, "required" if p.required else _default(p.default), p.help) for p in known.values()
-        ]
-        parts.append(_table(("Parameter", "Type", "Default", "Meaning"), rows))
+        parts += _component(name, find("selector", name))
     return "\n\n".join(parts).replace("``", "`")
+
+
+def _component(name: str, cls: type[Component]) -> Iterator[str]:
+    """A component: what it is, and its parameters."""
+    yield f"### `{name}`"
+    yield summary(cls)
+    more = inspect.cleandoc(cls.__doc__ or "").partition("\n\nArgs:")[0].partition("\n\n")[2]
+    if more:
+        yield " ".join(more.split())
+    known = parameters_of(cls)
+    if not known:
+        yield "It has no parameters."
+        return
+    rows = [(f"`{p.name}`", p.type, "required" if p.required else _default(p.default), p.help) for p in known.values()]
+    yield _table(("Parameter", "Type", "Default", "Meaning"), rows)
+
+
+def packages_page() -> str:
+    """The page of all components of this repository's packages; they have to be installed."""
+    parts = [
+        "# Packages",
+        "This page is written by `docs/build_reference.py` from the packages of this repository: every component with "
+        "its parameters, as `selkit plugins show NAME` prints them. What comes with selkit itself is in "
+        "[Selectors](selectors.md).",
+    ]
+    rows = [row for row in installed() if row.distribution in IN_REPOSITORY]
+    for distribution in dict.fromkeys(row.distribution for row in rows):
+        own = [row for row in rows if row.distribution == distribution]
+        parts.append(f"## {distribution}")
+        for row in own:
+            lines = [*_component(row.name, find(row.kind, f"{distribution}:{row.name}"))]
+            parts += [lines[0], f"A {row.kind}. {lines[1]}", *lines[2:]]
+    return "\n\n".join(parts).replace("``", "`") + "\n"
 
 
 def selectors_page(page: str) -> str:
@@ -167,6 +198,10 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 if __name__ == "__main__":
     (REFERENCE / "commands.md").write_text(commands_page(), encoding="utf-8")
     (REFERENCE / "checks.md").write_text(checks_page(), encoding="utf-8")
+    if {row.distribution for row in installed()} >= IN_REPOSITORY:
+        (REFERENCE / "packages.md").write_text(packages_page(), encoding="utf-8")
+    else:
+        sys.stderr.write("packages.md is left as it is: not every package of this repository is installed\n")
     for name, (kind, component) in AUTHORS.items():
         path = REFERENCE.parent / "how-to" / name
         path.write_text(authors_page(path.read_text(encoding="utf-8"), kind, component), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 from collections.abc import Callable
@@ -10,7 +11,11 @@ from typing import Any
 
 import pytest
 
+from selkit import __main__ as entry
+from selkit.__main__ import main
+from selkit.api import errors
 from selkit.plugins import find, parameters_of, specs
+from selkit.store import Key, Store
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -48,6 +53,39 @@ def test_every_parameter_of_selkit_ifd_is_documented(name: str) -> None:
         default = "none" if parameter.default is None else f"`{parameter.default}`"
         assert f"| {default} |" in row, parameter.name
         assert all(f"`{choice}`" in row for choice in parameter.choices), parameter.name
+
+
+def test_every_exit_code_is_documented() -> None:
+    """The page names the code of every class of errors, and those that the entry point gives; and no other."""
+    page = (DOCS / "reference" / "exit-codes.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([\d, ]+) \|", page, re.MULTILINE)
+    told = {int(code) for row in rows for code in row.split(",")}
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    given = {cls.exit_code for cls in classes if issubclass(cls, errors.SelkitError)}
+    ends = {entry.INTERNAL, entry.INTERRUPTED, entry.TERMINATED, entry.BROKEN_PIPE}
+    assert told == {0, 2} | given | ends
+
+
+def test_every_field_of_a_manifest_is_documented(tmp_path: Path) -> None:
+    """The table has a row for each field that a stored result or a selection's folder has, and for no other."""
+    page = (DOCS / "reference" / "formats.md").read_text("utf-8")
+    section = page.partition("## manifest.json")[2].partition("\n## ")[0]
+    rows = [
+        cell for line in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for cell in re.findall(r"`(\w+)`", line)
+    ]
+    store = Store(tmp_path / "store")
+    stored = store.obtain(Key("scores", component="longest"), lambda draft: None).manifest
+    words = ["planted", "-s", "longest", "-p", "unit=words", "-b", "3", "-o", str(tmp_path / "out"), "-q"]
+    assert main(["select", *words]) == 0
+    selected = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))
+    assert {*stored, *selected} == set(rows)
+
+
+def test_the_front_page_names_every_page() -> None:
+    """Whoever begins there finds all."""
+    front = (DOCS / "index.md").read_text("utf-8")
+    pages = [page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")]
+    assert [page for page in pages if page != "index.md" and f"]({page})" not in front] == []
 
 
 def test_every_hook_is_documented() -> None:
