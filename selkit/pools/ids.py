@@ -10,11 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from selkit.pools.fields import Fields
+
+_LARGE = 1_000_000
+_PARTS = 16  # a power of two
 
 _canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
@@ -62,6 +66,24 @@ def _numbered(digest: str, number: int) -> str:
     return digest if number == 1 else f"{digest}-{number}"
 
 
+def duplicates(values: pa.Array) -> int:
+    """How many of the values stand before a later one that is the same."""
+    return len(values) - sum(len(pc.unique(part)) for part in _parts(values))
+
+
 def _repeated(values: pa.Array) -> pa.Array:
-    counts = pc.value_counts(values)
-    return counts.field("values").filter(pc.greater(counts.field("counts"), 1)).drop_null()
+    found = []
+    for part in _parts(values):
+        counts = pc.value_counts(part)
+        found.append(counts.field("values").filter(pc.greater(counts.field("counts"), 1)).drop_null())
+    return pa.concat_arrays(found)
+
+
+def _parts(values: pa.Array) -> Iterator[pa.Array]:
+    """The values in parts of which no two share a value: the hash table of ten million ids would take a gigabyte."""
+    if len(values) < _LARGE:
+        yield values
+        return
+    last = pc.utf8_slice_codeunits(values, -1).dictionary_encode().indices.fill_null(0)
+    for remainder in range(_PARTS):
+        yield values.filter(pc.equal(pc.bit_wise_and(last, _PARTS - 1), remainder))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -132,19 +132,45 @@ def rows_of(table: pa.Table) -> Iterator[list[Any]]:
         yield [*(row[name] for name in SCHEMA.names[:-1]), dict(row["details"])]
 
 
-def write_merged(files: Sequence[Path], target: Path) -> Mapping[str, int]:
-    """Writes the rows of several files into one, by ascending id; says how many rows there are and how many ids.
+def write_merged(files: Sequence[Path], target: Path) -> int:
+    """Writes the rows of files that are each by ascending id into one; returns how many ids there are.
 
-    Held in memory are the columns as Arrow has them, some 40 bytes a row, and no Python object a row.
+    Where each file ends before the next begins, no more than a row group is in memory; else the columns as Arrow has
+    them, some 40 bytes a row.
     """
-    table = pa.concat_tables(pq.read_table(file, schema=SCHEMA) for file in files)
-    order = pc.sort_indices(table, [("id", "ascending")])
     last, different = None, 0
     with pq.ParquetWriter(target, SCHEMA) as writer:
-        for start in range(0, len(order), ROW_GROUP):
-            part = table.take(order.slice(start, ROW_GROUP))
+        for part in _in_row_groups(_by_id(files)):
             ids = part["id"].combine_chunks()
             different += int(pc.sum(pc.not_equal(ids[1:], ids[:-1])).as_py() or 0) + (ids[0].as_py() != last)
             last = ids[-1].as_py()
             writer.write_table(part, row_group_size=ROW_GROUP)
-    return {"rows": table.num_rows, "ids": different}
+    return different
+
+
+def _by_id(files: Sequence[Path]) -> Iterator[pa.Table]:
+    ends = []
+    for file in files:
+        ids = pq.read_table(file, columns=["id"])["id"]
+        ends += [ids[0].as_py().encode(), ids[-1].as_py().encode()] if len(ids) else []
+    if ends == sorted(ends):
+        yield from (pq.read_table(file, schema=SCHEMA) for file in files)
+        return
+    table = pa.concat_tables(pq.read_table(file, schema=SCHEMA) for file in files)
+    order = pc.sort_indices(table, [("id", "ascending")])
+    for start in range(0, len(order), ROW_GROUP):
+        yield table.take(order.slice(start, ROW_GROUP))
+
+
+def _in_row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of a row group each, the last one shorter."""
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
+        while sum(map(len, held)) >= ROW_GROUP:
+            whole = pa.concat_tables(held)
+            yield whole.slice(0, ROW_GROUP)
+            held = [whole.slice(ROW_GROUP)]
+    rest = pa.concat_tables(held)
+    if len(rest):
+        yield rest

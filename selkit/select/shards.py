@@ -191,7 +191,7 @@ class ShardedPass:
 
     Args:
         scorer: An independent scorer.
-        pool: The pool, in the order in which the scorer gets its rows.
+        pool: The pool; where there are blocks, in the order in which the scorer gets its rows.
         partial: Folder that survives interruptions.
         ctx: The context of the pass.
         shards: What runs the shards.
@@ -211,6 +211,8 @@ class ShardedPass:
         self.folder = self.partial / FOLDER
         self.size = shard_rows(len(self.pool), self.block)
         self.numbers = range(-(-len(self.pool) // self.size))
+        # By id where the order of rows is free: then the shards follow each other in the file of scores.
+        self._order = None if self.block else _by_id(self.pool.table["id"])
 
     def take_over(self, done: Mapping[str, list[Any]]) -> None:
         """Makes files of the shards whose rows an interrupted pass in one process has scored."""
@@ -263,15 +265,18 @@ class ShardedPass:
         self.failed(result.failed)
 
     def _merge(self, target: Path) -> None:
-        counts = write_merged([file_of(self.folder, number) for number in self.numbers], target)
-        if counts["rows"] != len(self.pool) or counts["ids"] != len(self.pool):
+        found = write_merged([file_of(self.folder, number) for number in self.numbers], target)
+        if found != len(self.pool):
             raise SelkitError(
-                f"the shards of {self.scorer.name} hold {counts['rows']} rows and {counts['ids']} ids where the pool "
-                f"has {len(self.pool)}: remove {self.folder} and run the same command again"
+                f"the shards of {self.scorer.name} hold {found} different ids where the pool has {len(self.pool)}: "
+                f"remove {self.folder} and run the same command again"
             )
 
     def _rows(self, number: int) -> pa.Table:
-        return self.pool.table.slice(number * self.size, self.size)
+        start = number * self.size
+        if self._order is None:
+            return self.pool.table.slice(start, self.size)
+        return self.pool.table.take(self._order.slice(start, self.size))
 
     def _task(self, number: int) -> ShardTask:
         rows, sink = self._rows(number), pa.BufferOutputStream()
@@ -288,6 +293,16 @@ class ShardedPass:
             folder=self.folder,
             threads=default_threads(),
         )
+
+
+def _by_id(ids: pa.ChunkedArray) -> pa.Array | None:
+    """Positions of the rows by ascending id; None where they stand so already."""
+    ends = [end for chunk in ids.chunks if len(chunk) for end in (chunk[0], chunk[-1])]
+    pairs = ((chunk[1:], chunk[:-1]) for chunk in ids.chunks if len(chunk) > 1)
+    texts = [end.as_py().encode() for end in ends]
+    if texts == sorted(texts) and all(pc.all(pc.greater(later, earlier)).as_py() for later, earlier in pairs):
+        return None
+    return pc.sort_indices(ids)
 
 
 def _check_pickles(scorer: Scorer) -> None:

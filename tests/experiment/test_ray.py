@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -14,10 +15,14 @@ pytest.importorskip("ray")
 pytest.importorskip("trl")
 pytest.importorskip("sacrebleu")
 
+import sharded
+from toys import make_pool
+
 from selkit.api import DataError
 from selkit.experiment import parse_spec, plan, run_experiment
 from selkit.experiment.executors import RayExecutor, RayOptions
-from selkit.experiment.executors.ray import Needs
+from selkit.experiment.executors.ray import Needs, ray_shards
+from selkit.select import Scores, select
 from selkit.store import Store
 
 pytestmark = pytest.mark.slow
@@ -38,12 +43,14 @@ SPEC = {
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head without processors."""
+    """A head without processors; workers find the scorers of the tests."""
     from ray.cluster_utils import Cluster
 
-    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    yield started
-    started.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(sharded.__file__).parent), prepend=os.pathsep)
+        started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        yield started
+        started.shutdown()
 
 
 @pytest.fixture
@@ -106,6 +113,24 @@ def test_a_node_that_dies_costs_only_its_running_cells(
     # The results of a cell that was on its way when it died may be there twice in time, never those that were finished.
     assert {key: after[key] for key in finished} == finished
     assert not plan(spec, store).missing
+
+
+def test_shards_of_a_pool_are_scored_on_the_cluster(tmp_path: Path, cluster: Any, nodes: list[Any]) -> None:
+    """The scores of one process, by workers that are kept; a task on a GPU gets one, and a process of its own."""
+    pool = make_pool(300)
+    expected = select(pool, sharded.Telling(), 40, store=Store(tmp_path / "one"))
+    found = {}
+    for name, options in (("cpu", {}), ("gpu", {"score.gpus": 1})):
+        store = Store(tmp_path / name)
+        if options:
+            cluster.add_node(num_cpus=1, num_gpus=2)
+        with ray_shards(cluster.address, RayOptions.of(options), store):
+            assert select(pool, sharded.Telling(), 40, store=store).ids == expected.ids
+        (artifact,) = store.artifacts(stage="scores")
+        found[name] = [row.details for _, row in Scores(artifact.file("scores.parquet")).rows()]
+    assert len({told["process"] for told in found["cpu"]}) <= 2
+    assert len({told["process"] for told in found["gpu"]}) == -(-300 // 64)
+    assert {told["gpu"] for told in found["gpu"]} <= {0.0, 1.0}
 
 
 def test_what_no_node_has_is_refused_at_once(tmp_path: Path, cluster: Any, nodes: list[Any]) -> None:

@@ -14,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selkit.api import Turn
+from selkit.pools import ids as ids_module
 from selkit.pools import load_pool
 from selkit.pools.fields import Fields
-from selkit.pools.ids import text_digest, unique_ids
+from selkit.pools.ids import duplicates, text_digest, unique_ids
+
+pa.array(["pandas"])  # the first array imports pandas where that is installed: longer than a property's deadline
 
 DIGESTS = st.sampled_from(["a" * 16, "b" * 16, "c" * 16])
 OWN = st.none() | st.sampled_from(["x", "y", "a" * 16, "a" * 16 + "-2", "b" * 16 + "-3", "-2"])
@@ -76,3 +79,14 @@ def test_repeated_own_ids_give_way_row_by_row(write_lines: Any) -> None:
     rows = [{"id": own, "instruction": f"q{i}", "output": "a"} for i, own in enumerate(["k", "twice", "twice", None])]
     pool = load_pool(write_lines(rows))
     assert pool.ids == ["k", *(text_digest(Fields(f"q{i}", "", "a")) for i in (1, 2, 3))]
+
+
+@given(st.lists(st.tuples(OWN, DIGESTS), max_size=40))
+def test_ids_of_a_large_pool_are_found_in_parts(rows: list[tuple[str | None, str]]) -> None:
+    """The same ids, and as many duplicates, as without parts; also by a plain count."""
+    digests = pa.array([digest for _, digest in rows], pa.string())
+    whole = _ids(rows), duplicates(digests)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ids_module, "_LARGE", 1)
+        assert (_ids(rows), duplicates(digests)) == whole
+    assert whole[1] == len(rows) - len({digest for _, digest in rows})

@@ -126,8 +126,11 @@ class RayExecutor:
         """Does the cells as tasks: one each, or two where training takes other resources than answering."""
         import ray
 
-        cell, how = ray.remote(max_retries=self.options.retries, retry_exceptions=False)(_cell), _How.here()
-        tasks = {self._submit(job, cell, how): job for job in jobs}
+        train, answer = (
+            _remote(_cell, needs, self.options.retries) for needs in (self.options.train, self.options.answer)
+        )
+        how = _How.here()
+        tasks = {self._submit(job, train, answer, how): job for job in jobs}
         left = list(tasks)
         try:
             while left:
@@ -137,11 +140,8 @@ class RayExecutor:
         finally:
             _cancel(left)
 
-    def _submit(self, job: CellJob, cell: Any, how: _How) -> Any:
-        train, answer = (
-            cell.options(num_cpus=needs.cpus, num_gpus=needs.gpus, name=job.label)
-            for needs in (self.options.train, self.options.answer)
-        )
+    def _submit(self, job: CellJob, train: Any, answer: Any, how: _How) -> Any:
+        train, answer = train.options(name=job.label), answer.options(name=job.label)
         if job.training is None:
             return answer.remote(job, how)
         if self.options.train == self.options.answer:
@@ -165,13 +165,12 @@ class RayShards:
         """
         import ray
 
-        shard, how = ray.remote(max_retries=self.retries, retry_exceptions=False)(_shard), _How.here()
-        place = shard.options(num_cpus=self.needs.cpus, num_gpus=self.needs.gpus)
+        shard, how = _remote(_shard, self.needs, self.retries), _How.here()
         room = sum(self._room(node) for node in _nodes().values()) + 2
         pending: list[Any] = []
         try:
             for task in tasks:
-                pending.append(place.remote(task, how))
+                pending.append(shard.remote(task, how))
                 if len(pending) >= room:
                     ended, pending = ray.wait(pending)
                     yield from map(_shard_done, ended)
@@ -212,16 +211,27 @@ def _shard_done(task: Any) -> ShardDone:
 
     try:
         done: ShardDone = ray.get(task)
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, SelkitError):
-            raise error.cause from None
-        raise
-    except ray.exceptions.RayError as error:
+    except Exception as error:  # deaths beyond the retries, want of memory, a plugin that a node lacks
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, SelkitError):
+            raise cause from None
+        said = (str(error).strip().splitlines() or [""])[-1].strip()
         raise WorkFailed(
-            f"a shard could not be scored ({type(error).__name__}): look at the cluster, and run the same command "
-            "again, which goes on where this one stopped"
+            f"a shard could not be scored ({type(error).__name__}: {said}): mend that, and run the same command again, "
+            "which goes on where this one stopped"
         ) from error
     return done
+
+
+def _remote(function: Any, needs: Needs, retries: int) -> Any:
+    """A function as tasks of these needs, done again where a node or worker dies, never for an error of its own."""
+    import ray
+
+    # A process that has begun to use one GPU cannot change to another, and holds memory of it until it ends.
+    once = {"max_calls": 1} if needs.gpus else {}
+    return ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, max_retries=retries, retry_exceptions=False, **once)(
+        function
+    )
 
 
 def _cancel(tasks: Sequence[Any]) -> None:
