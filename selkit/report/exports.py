@@ -9,6 +9,7 @@ from typing import Any
 
 from selkit.report.bibtex import bibliography
 from selkit.report.csv_tables import csv_tables, csv_text
+from selkit.report.diagnostics import categories, diversity, lengths, verbs
 from selkit.report.evidence import direct, run_scores, selections, training, win_rates
 from selkit.report.figures import drawable, figures
 from selkit.report.grid import GridTable, grid_tables
@@ -65,7 +66,8 @@ def _files(document: Row) -> Iterator[tuple[str, bytes]]:
 
 def paper_tables(document: Row) -> dict[str, GridTable]:
     """The tables that a paper may want, by the names of their files."""
-    found = {"verdicts": _verdicts(document), "categories": _categories(document), "lengths": _lengths(document)}
+    found = {"verdicts": _verdicts(document), "categories": categories(document), "lengths": lengths(document)}
+    found |= {"diversity": diversity(document), "verbs": verbs(document)}
     found |= {"costs": _costs(document), "scoring_costs": _scoring(document)}
     if document["win_rates"]:
         found["win_rates"] = win_rates(document)
@@ -100,38 +102,6 @@ def _verdicts(document: Row) -> GridTable:
     return GridTable(f"Verdicts against {control}", columns, lines, "Effects are differences in points of 100")
 
 
-def _categories(document: Row) -> GridTable:
-    rows = (document.get("diagnostics") or {}).get("categories", ())
-    place = [*_place(rows), "testset", "arm", "category"]
-    lines = [
-        [
-            *(text(row.get(name)) for name in place),
-            *(str(row[name]) for name in ("win", "lose", "tie")),
-            number(row["win_rate"], 1),
-            number(row["ws"], 3),
-        ]
-        for row in rows
-    ]
-    note = "All runs of an arm pooled; a comparison is won where its score over both orders is above a half"
-    columns = ["test set" if name == "testset" else name for name in place]
-    return GridTable("Win rates by category", [*columns, "win", "lose", "tie", "win rate", "WS"], lines, note)
-
-
-def _lengths(document: Row) -> GridTable:
-    rows = [row for row in (document.get("diagnostics") or {}).get("selections", ()) if row["shift"].get("response")]
-    place = [*_place(rows), "arm", "run"]
-    lines = [
-        [
-            *(text(row.get(name)) for name in place),
-            str(row["rows"]),
-            *(_shift(row, part) for part in ("instruction", "response")),
-        ]
-        for row in rows
-    ]
-    note = "Difference of the mean words from the pool's, in words and in standard deviations of the pool"
-    return GridTable("Length of the selections", [*place, "rows", "instruction", "response"], lines, note)
-
-
 def _costs(document: Row) -> GridTable:
     rows = (document.get("measured") or {}).get("costs") or ()
     place = [*_place(rows), "arm"]
@@ -163,14 +133,6 @@ def _scoring(document: Row) -> GridTable:
 
 def _amount(value: float | None) -> str:
     return "" if value is None else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-def _shift(row: Row, part: str) -> str:
-    shift = row["shift"].get(part)
-    if shift is None:
-        return ""
-    deviations = "" if shift["deviations"] is None else f" ({shift['deviations']:+.2f} sd)"
-    return f"{signed(shift['words'])}{deviations}"
 
 
 def _place(rows: Any) -> list[str]:

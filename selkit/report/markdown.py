@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from selkit.report.contamination import contamination_section
+from selkit.report.diagnostics import diagnostics_tables
 from selkit.report.evidence import comparisons, direct, run_scores, selections, settings, training, win_rates
 from selkit.report.grid import GridTable, grid_tables
 from selkit.report.judging import judges, missing
@@ -29,6 +30,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         _part(run_scores(document)),
         _part(selections(document)),
         _overlap(document),
+        *map(_part, diagnostics_tables(document)),
         _contamination(document),
         _part(training(document)),
         judges(document),

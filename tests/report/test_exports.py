@@ -17,7 +17,7 @@ from report_world import document
 
 from selkit.cli.report import command
 from selkit.plugins.references import RECIPES, TESTSETS, WORKS
-from selkit.report import write_exports
+from selkit.report import markdown, write_exports
 from selkit.report.bibtex import bibliography, entries, works
 from selkit.report.csv_tables import csv_tables, csv_text
 from selkit.report.exports import LISTING, WITHOUT_FIGURES, paper_tables
@@ -161,6 +161,15 @@ def test_tables_of_a_run_hold_what_the_document_says() -> None:
     assert tables["scoring_costs"][0]["per_1000.wall_seconds"] == 12345.6
     assert len(tables["training_curves"]) == sum(len(row["loss_curve"]) for row in made["training"])
     assert all(balanced(latex_table(one.title, "x", one.columns, one.rows, one.note)) for one in papers.values())
+
+
+def test_report_md_shows_the_diagnostics() -> None:
+    """Categories as CaR's Table 4 has them, the shift of the lengths, what diversity changed, and leading verbs."""
+    text = markdown(run_document())
+    assert "| dolly | 500 | coachlm | random | writing | 10 | 10 | 5 | 50.0 | 1.000 |" in text
+    assert "| alpaca | 500 | strict-random | 3 | 500 | 40 | 8.0% | clusters 178 |" in text
+    assert "| dolly |  | (the pool) | write 45.0%, name 15.0% | 30.0% | 10.0% |" in text
+    assert "## Length of the selections" in text
 
 
 @pytest.mark.parametrize(("key", "text"), WORKS.items())
