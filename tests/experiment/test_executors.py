@@ -25,6 +25,7 @@ from selkit.experiment.executors import (
     make_executor,
     parse_options,
 )
+from selkit.experiment.executors.local import default_workers, gpu_slots, visible_gpus
 from selkit.experiment.executors.ray import Needs, misfit
 from selkit.store import Store
 
@@ -80,7 +81,7 @@ def test_options_reach_their_executor(tmp_path: Path) -> None:
     resources = (3, 2)
     assert make_executor("local", {}, resources=resources, folder=tmp_path) == LocalExecutor(3, 2)
     ray = make_executor("ray", {"train.gpus": 4, "retries": 1}, resources=resources, folder=tmp_path)
-    assert ray == RayExecutor(RayOptions(Needs(None, 4), Needs(), 1), "auto")
+    assert ray == RayExecutor(RayOptions(Needs(None, 4), Needs(), retries=1), "auto")
     slurm = make_executor("slurm", {"partition": "gpu", "cells_per_job": 8}, resources=resources, folder=tmp_path)
     assert slurm == SlurmExecutor(SlurmOptions({"partition": "gpu"}, "slurm", 8, 3), tmp_path / "slurm")
 
@@ -101,6 +102,24 @@ def test_a_node_with_other_versions_or_without_the_store_does_not_fit() -> None:
     assert "has torch 2.12.0, and this machine 2.13.0" in str(misfit({**here, "torch": "2.12.0"}, here))
     assert "has torch not installed" in str(misfit({**here, "torch": None}, here))
     assert "does not see the store" in str(misfit({**here, "folder": None}, here))
+
+
+def test_workers_share_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One worker a GPU, or a group of GPUs where several processes train a model; the processor alone has none."""
+    monkeypatch.delenv("SELKIT_DEVICE", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3, GPU-5d")
+    assert visible_gpus() == ["0", "3", "GPU-5d"]
+    assert default_workers() == (3, 1)
+    assert gpu_slots(["0", "3", "GPU-5d"], 3, 1) == ["0", "3", "GPU-5d"]
+    assert gpu_slots(["0", "1", "2", "3"], 2, 2) == ["0,1", "2,3"]
+    assert gpu_slots(["0", "1"], 3, 1) == ["0", "1", "0"]
+    assert gpu_slots(["0"], 2, 2) == ["0", "0"]
+    assert gpu_slots([], 2, 1) == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert visible_gpus() == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setenv("SELKIT_DEVICE", "cpu")
+    assert default_workers() == (os.cpu_count(), 1)
 
 
 def children(parent: int) -> list[int]:

@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
+from pathlib import Path
 from typing import TypeAlias
 
 from selkit.console import get_console
@@ -30,9 +31,26 @@ _stages: Stages | None = None  # of a worker process
 
 
 def default_workers() -> tuple[int, int]:
-    """Workers and threads of each: on a CPU one thread a cell, since small models gain little from more."""
-    cores = os.cpu_count() or 1
-    return max(1, cores), 1
+    """Workers and threads of each: one a GPU, else one a core; one thread, since small models gain little from more."""
+    return len(visible_gpus()) or os.cpu_count() or 1, 1
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs of this machine that selkit may use, as CUDA_VISIBLE_DEVICES names them; torch is not asked."""
+    if os.environ.get("SELKIT_DEVICE", "cuda").startswith("cpu"):
+        return []
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
+    files = (path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia*"))
+    return sorted((number for number in files if number.isdigit()), key=int)
+
+
+def gpu_slots(gpus: Sequence[str], workers: int, processes: int) -> list[str]:
+    """The GPUs of each worker: as many as processes train a model, others than the next worker's if they last."""
+    if not gpus:
+        return []
+    starts = (worker * processes for worker in range(workers))
+    return [",".join(dict.fromkeys(gpus[(start + n) % len(gpus)] for n in range(processes))) for start in starts]
 
 
 @dataclass(frozen=True)
@@ -73,7 +91,11 @@ class LocalExecutor:
 def _run(jobs: Sequence[CellJob], workers: int, threads: int) -> Iterator[CellOutcome]:
     context = multiprocessing.get_context("spawn")
     stages: Stages = context.SimpleQueue()
-    initial = (threads, os.getpid(), get_console().verbose, stages)
+    slots: SimpleQueue[str] = context.SimpleQueue()
+    processes = max(job.training.processes if job.training else 1 for job in jobs)
+    for slot in gpu_slots(visible_gpus(), workers, processes):
+        slots.put(slot)
+    initial = (threads, os.getpid(), get_console().verbose, stages, slots)
     executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=initial)
     running = _Running(stages)
     running.start()
@@ -124,8 +146,10 @@ def _do(job: CellJob) -> CellOutcome:
     return attempt(job, begin=lambda stage: _stages.put((job.label, stage)) if _stages else None)
 
 
-def _start_worker(threads: int, parent: int, verbose: int, stages: Stages) -> None:
-    """Makes this process ready, and ends it when the command is gone."""
+def _start_worker(threads: int, parent: int, verbose: int, stages: Stages, slots: SimpleQueue[str]) -> None:
+    """Makes this process ready, with GPUs of its own, and ends it when the command is gone."""
     global _stages
     _stages = stages
+    if not slots.empty():
+        os.environ["CUDA_VISIBLE_DEVICES"] = slots.get()
     prepare_worker(threads, verbose, parent)
