@@ -199,9 +199,22 @@ class CompareSpec(Strict):
 class SearchSpec(Strict):
     """How the best recipe of every arm is found: on rows held out of the pools, never on a test set.
 
-    ``by`` is the loss on them; ``share`` of a pool is held out, at most ``rows`` rows.
+    ``by`` is the loss on them, or 'judged': a ``judge`` compares answers to them with the rows' own responses.
+    ``share`` of a pool is held out, at most ``rows`` rows.
     """
 
-    by: Literal["held-out-loss"] = "held-out-loss"
+    by: Literal["held-out-loss", "judged"] = "held-out-loss"
     share: float = Field(default=0.05, gt=0, le=0.5)
     rows: int = Field(default=1000, ge=1)
+    judge: str | dict[str, Any] | None = None
+    max_new_tokens: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _judge(self) -> SearchSpec:
+        if self.by == "judged" and self.judge is None:
+            raise ValueError("a search that is judged needs a judge: add judge")
+        if self.by != "judged" and (self.judge or self.max_new_tokens):
+            raise ValueError(
+                f"a search by {self.by} asks no judge: leave judge and max_new_tokens out, or set by: judged"
+            )
+        return self

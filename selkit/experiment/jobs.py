@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from selkit.evals import BenchmarkJob
-from selkit.experiment.cells import CellJob, TrainingJob, is_done
+from selkit.experiment.cells import Asked, CellJob, TrainingJob, is_done
 from selkit.experiment.executors.local import default_workers
 from selkit.experiment.pairs import pairs_of
 from selkit.experiment.plan import ANCHOR, Cell
@@ -87,7 +87,7 @@ def cell_job(experiment: Experiment, choice: Chosen) -> CellJob:
         training=TrainingJob(choice.rows, choice.digest, turns, recipe, spec.processes, spec.deepspeed),
         template=recipe.template,
         seed=cell.training_seed,
-        prompts=tuple(judged.asked for judged in experiment.testsets),
+        prompts=(*(judged.asked for judged in experiment.testsets), *_validation(experiment, cell)),
         benchmarks=_benchmarks(experiment) if cell.arm != ANCHOR else (),
         store=experiment.store.root,
         threads=resources(experiment.spec)[1],
@@ -116,6 +116,12 @@ def given_jobs(experiment: Experiment) -> dict[Cell, CellJob]:
         for given in experiment.given
         if given.model
     }
+
+
+def _validation(experiment: Experiment, cell: Cell) -> tuple[Asked, ...]:
+    """The validation prompts of the cell's pool, where answers to them are judged; not for the anchor."""
+    judged = experiment.validation.get(cell.pool)
+    return (judged.asked,) if judged is not None and cell.arm != ANCHOR else ()
 
 
 def _benchmarks(experiment: Experiment) -> tuple[BenchmarkJob, ...]:

@@ -17,8 +17,8 @@ from selkit.experiment.executors import Executor, LocalExecutor
 from selkit.experiment.itemfiles import write_items
 from selkit.experiment.jobs import Plan, plan, resources
 from selkit.experiment.rules import declare
-from selkit.experiment.scores import collect, score_table
-from selkit.experiment.searched import losses, search
+from selkit.experiment.scores import Outcome, collect, score_table
+from selkit.experiment.searched import Searched, search, validation_scores
 from selkit.experiment.spec import Spec
 from selkit.report import write_report
 from selkit.store import Store
@@ -55,7 +55,7 @@ def run_experiment(
         failed = _run_missing(planned, executor)
     with planned.experiment.chat:
         outcome = collect(planned, failed)
-        searched = search(planned, outcome, losses(planned)) if spec.search else None
+        searched = _searched(planned, outcome)
     table = score_table(planned.experiment, outcome)
     document = document_of(planned, outcome, table, started, searched)
     pq.write_table(table, output / SCORES_FILE)
@@ -85,6 +85,13 @@ def _run_missing(planned: Plan, executor: Executor) -> dict[str, str]:
         label, error = next(iter(failed.items()))
         raise WorkFailed(f"every cell failed, the first is {label}: {error}; the same command tries them again")
     return failed
+
+
+def _searched(planned: Plan, outcome: Outcome) -> Searched | None:
+    """What a recipe search found; None where the spec asks for none."""
+    if planned.experiment.spec.search is None:
+        return None
+    return search(planned, outcome, validation_scores(planned, outcome.failed))
 
 
 def _check_output(output: Path) -> None:

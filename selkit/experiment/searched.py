@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from selkit.experiment.cells import CellJob, loss_of
+from selkit.experiment.cells import CellJob, answers, loss_of
 from selkit.experiment.evidence import flags_of, judges_of, missing_of
 from selkit.experiment.jobs import Plan
 from selkit.experiment.judging import judge_cell
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.scores import Outcome, score_table
 from selkit.experiment.search import CHOSEN, Choice, Ground, choose, chosen_cells, ground_of
+from selkit.experiment.setup import Experiment
 from selkit.experiment.testsets import JudgedSet
 from selkit.experiment.verdicts import verdicts_of
 from selkit.judge import responses_of
@@ -33,10 +34,29 @@ class Searched:
     outcome: Outcome
 
 
-def losses(planned: Plan) -> dict[Cell, float | None]:
-    """The stored validation score of every cell that has a recipe; None where there is none."""
-    store = planned.experiment.store
-    return {cell: loss_of(job, store) for cell, job in planned.jobs.items() if cell.recipe}
+def validation_scores(planned: Plan, failed: Collection[str]) -> dict[Cell, float | None]:
+    """The validation score of every cell that has a recipe, lower being better; None where there is none.
+
+    By judged answers it is the share of the prompts that is not won against the rows' own responses, ties counting
+    half.
+
+    Args:
+        planned: The experiment.
+        failed: Labels of the jobs that did not finish.
+    """
+    experiment = planned.experiment
+    trained = {cell: job for cell, job in planned.jobs.items() if cell.recipe and cell.arm != ANCHOR}
+    if not experiment.validation:
+        return {cell: loss_of(job, experiment.store) for cell, job in trained.items()}
+    return {cell: None if job.label in failed else _not_won(experiment, cell, job) for cell, job in trained.items()}
+
+
+def _not_won(experiment: Experiment, cell: Cell, job: CellJob) -> float | None:
+    testset = experiment.validation[cell.pool]
+    rows = answers(job, experiment.store, testset.asked)
+    (judged,) = judge_cell(experiment, testset, cell, rows, testset.anchor.answers or {})
+    scores = [score for score in judged.scores.values() if score is not None]
+    return 1 - sum(scores) / len(scores) if judged.finished and scores else None
 
 
 def search(planned: Plan, outcome: Outcome, scores: Mapping[Cell, float | None]) -> Searched:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -13,12 +13,12 @@ import numpy as np
 from selkit.api import BaseSelector, Pool, UsageError
 from selkit.evals import Endpoint, endpoints
 from selkit.experiment.cells import HeldOut
-from selkit.experiment.contamination import sources_of
+from selkit.experiment.contamination import ItemSource, sources_of
 from selkit.experiment.entries import BenchmarkSpec, PoolSpec, SelectorSpec
 from selkit.experiment.given import Given, given_arms
 from selkit.experiment.plan import Arm, Cell, cells_of
 from selkit.experiment.spec import Spec
-from selkit.experiment.testsets import JudgedSet, check_judge, judged_set
+from selkit.experiment.testsets import JudgedSet, check_judge, judged_set, validation_set
 from selkit.experiment.validation import Split, split_pool, stored_rows
 from selkit.models import HostContext, check_model, prompt_template
 from selkit.models.client import ChatService
@@ -36,7 +36,8 @@ class Experiment:
 
     ``models`` are the references of the base models and ``recipes`` the recipes by their names; ``sizes`` the rows of
     given subsets by pool, arm and model. ``splits`` are the pools with their validation rows, where recipes are
-    searched, and ``held`` the files of these rows; ``pools`` are then what is left.
+    searched; ``pools`` are then what is left. ``held`` are the files of these rows where recipes are searched by their
+    loss, and ``validation`` the prompts that they make where answers to them are judged.
     """
 
     spec: Spec
@@ -52,6 +53,7 @@ class Experiment:
     notes: tuple[str, ...] = ()
     splits: Mapping[str, Split] = field(default_factory=dict)
     held: Mapping[str, HeldOut] = field(default_factory=dict)
+    validation: Mapping[str, JudgedSet] = field(default_factory=dict)
     given: tuple[Given, ...] = ()
 
     @cached_property
@@ -105,13 +107,10 @@ def prepare(spec: Spec, store: Store) -> Experiment:
         (pool, arm.name, model): select(pools[pool], arm.selector, store=store, base_model=models[model]).ids
         for pool, arm, model in product(pools, filter(_given, arms), models)
     }
-    splits: dict[str, Split] = {}
-    if spec.search is not None:
-        tested = sources_of(testsets, benchmarks)
-        for name, whole in pools.items():
-            own = {id_ for (pool, _, _), ids in given.items() if pool == name for id_ in ids}
-            splits[name] = split_pool(whole, spec.search, own, tested, store)
-        pools = {name: split.kept for name, split in splits.items()}
+    splits = _splits(spec, pools, given, sources_of(testsets, benchmarks), store)
+    pools |= {name: split.kept for name, split in splits.items()}
+    judged = spec.search if spec.search and spec.search.by == "judged" else None
+    validation = {name: validation_set(judged, split.held) for name, split in splits.items()} if judged else {}
     for pool, ref in product(pools.values(), models.values()):
         _check_arms(spec, pool, arms, ref, store)
         for recipe in recipes.values():
@@ -119,15 +118,43 @@ def prepare(spec: Spec, store: Store) -> Experiment:
             check_training(ref, pool, recipe, processes=spec.processes, deepspeed=spec.deepspeed)
     sizes = {place: len(ids) for place, ids in given.items()}
     chat = ChatService(store, spec.max_cost, purse=spec.name)
-    for one in (one for testset in testsets for one in testset.judges):
+    for one in (one for testset in (*testsets, *validation.values()) for one in testset.judges):
         first = next(iter(models.values()))
         check_judge(one.judge, HostContext(seed=0, cache_dir=store.root, base_model=first, chat_service=chat))
     claims = tuple(_claims(spec, arms))
-    held = {name: stored_rows(part, store) for name, part in splits.items()}
+    held = {} if judged else {name: stored_rows(part, store) for name, part in splits.items()}
     answering = tuple(given_arms(spec, models, next(iter(recipes.values())).template, testsets))
     return Experiment(
-        spec, store, pools, arms, models, recipes, testsets, benchmarks, sizes, chat, claims, splits, held, answering
+        spec,
+        store,
+        pools,
+        arms,
+        models,
+        recipes,
+        testsets,
+        benchmarks,
+        sizes,
+        chat,
+        claims,
+        splits=splits,
+        held=held,
+        validation=validation,
+        given=answering,
     )
+
+
+def _splits(
+    spec: Spec,
+    pools: Mapping[str, Pool],
+    given: Mapping[tuple[str, str, str], Sequence[str]],
+    tested: Sequence[ItemSource],
+    store: Store,
+) -> dict[str, Split]:
+    """The pools with their validation rows, where recipes are searched; rows of given subsets stay."""
+    if spec.search is None:
+        return {}
+    subsets = {name: {id_ for (pool, *_), ids in given.items() if pool == name for id_ in ids} for name in pools}
+    return {name: split_pool(pool, spec.search, subsets[name], tested, store) for name, pool in pools.items()}
 
 
 def _recipes(spec: Spec) -> dict[str, Recipe]:

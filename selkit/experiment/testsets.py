@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from selkit.api import DECODINGS, PairwiseJudge, UsageError
+from selkit.api import DECODINGS, PairwiseJudge, Pool, UsageError
 from selkit.experiment.anchors import Anchor, read_anchor
 from selkit.experiment.cells import Asked
-from selkit.experiment.entries import TestsetSpec
+from selkit.experiment.entries import SearchSpec, TestsetSpec
 from selkit.experiment.judges import JudgeSpec
 from selkit.models import HostContext, check_model
 from selkit.models.conversations import turn_ids
@@ -68,6 +68,26 @@ def judged_set(spec: TestsetSpec, recipe: Recipe, store: Store) -> JudgedSet:
     loaded = load_testset(spec.source, store=store)
     if spec.prompts is not None:
         loaded = loaded.sample(spec.prompts, seed=0)
+    return _judged_set(spec, loaded, recipe.template)
+
+
+def validation_set(search: SearchSpec, held: Pool) -> JudgedSet:
+    """Held-out rows as prompts that are judged against the rows' own responses; they enter no verdict.
+
+    Raises:
+        UsageError: The judge cannot judge these prompts, or a parameter of it is wrong.
+    """
+    prompts = tuple(TestPrompt(row.id, replace(row, response=""), row.response) for row in held)
+    spec = TestsetSpec(
+        source=f"validation-{held.name}",
+        judges=(search.judge or "reference",),
+        anchor="reference",
+        max_new_tokens=search.max_new_tokens,
+    )
+    return _judged_set(spec, TestSet(spec.source, prompts), "plain")
+
+
+def _judged_set(spec: TestsetSpec, loaded: TestSet, template: str) -> JudgedSet:
     judges = tuple(_named(judge, spec) for judge in spec.judge_specs)
     for one in judges:
         _check_references(one.judge, loaded, spec)
@@ -75,7 +95,7 @@ def judged_set(spec: TestsetSpec, recipe: Recipe, store: Store) -> JudgedSet:
     decoding = DECODINGS[spec.decoding]
     if spec.max_new_tokens is not None:
         decoding = replace(decoding, max_new_tokens=spec.max_new_tokens)
-    anchor = read_anchor(spec.anchor, loaded, recipe.template, spec.turns)
+    anchor = read_anchor(spec.anchor, loaded, template, spec.turns)
     return JudgedSet(spec, Asked(loaded, decoding, spec.turns), judges, anchor)
 
 

@@ -16,7 +16,8 @@ pytest.importorskip("scipy")
 
 from selkit.api import PLAIN, Example, Pool, UsageError
 from selkit.experiment import parse_spec, plan
-from selkit.experiment.cells import CellJob, HeldOut, held_out_loss, loss_of
+from selkit.experiment.cells import CellJob, HeldOut, answers, held_out_loss, loss_of
+from selkit.experiment.plan import Cell
 from selkit.experiment.run import run_experiment
 from selkit.experiment.scores import collect
 from selkit.experiment.searched import search
@@ -85,6 +86,10 @@ def test_a_search_among_one_recipe_is_refused() -> None:
         parse_spec({**SPEC, "search": {"shard": 0.1}})
     with pytest.raises(UsageError, match="by its test score"):
         parse_spec({**SPEC, "recipes": ["best_on_test", "lima"]})
+    with pytest.raises(UsageError, match="that is judged needs a judge"):
+        parse_spec({**SPEC, "search": "judged"})
+    with pytest.raises(UsageError, match="asks no judge"):
+        parse_spec({**SPEC, "search": {"judge": "reference"}})
     assert parse_spec({**SPEC, "search": "held-out-loss"}).search.share == 0.05
 
 
@@ -160,3 +165,32 @@ def _one_anchor(store: Store) -> None:
         ]
         assert {one.id: one.first for one in judged.comparisons} == {row["id"]: row["response"] for row in answered}
         assert {one.id: one.second for one in judged.comparisons} == anchor
+
+
+@pytest.mark.slow
+def test_recipes_are_chosen_by_judged_answers(tmp_path: Path) -> None:
+    """Held-out prompts are answered and judged against the rows' own responses; they are no test set of the report."""
+    search = {"by": "judged", "judge": "reference", "share": 0.1, "max_new_tokens": 6}
+    spec, store = parse_spec({**SPEC, "search": search}), Store(tmp_path / "store")
+    document = run_experiment(spec, tmp_path / "out", store=store)
+    planned = plan(spec, store)
+    assert planned.missing == []
+    testset = planned.experiment.validation["planted"]
+    assert len(testset.prompts) == 12
+    assert {row["benchmark"] for row in document["scores"]} == {"planted"}
+    for choice in document["search"]["choices"]:
+        for one in choice["tried"]:
+            for run in one["runs"]:
+                cell = Cell("planted", "20", choice["arm"], run["run"], one["recipe"], MODEL)
+                wrong = [
+                    1 - scored(row["response"], testset.prompts[row["id"]].reference)
+                    for row in answers(planned.jobs[cell], store, testset.asked)
+                ]
+                assert run["score"] == pytest.approx(np.mean(wrong))
+        assert choice["recipe"] == min(choice["tried"], key=lambda one: one["score"])["recipe"]
+    assert "not won against their own responses" in (tmp_path / "out" / "report" / "report.md").read_text("utf-8")
+
+
+def scored(response: str, reference: str | None) -> float:
+    """What the judge by references says of a response against the reference itself: a tie where they are the same."""
+    return 0.5 if response.split() == (reference or "").split() else 0.0
