@@ -1,5 +1,5 @@
-"""Writes what pages say of the code: reference/commands.md, checks.md and packages.md, the generated part of
-reference/selectors.md, and the template's code in the pages for plugin authors.
+"""Writes what pages say of the code: reference/commands.md, checks.md, packages.md and experiment.schema.json, the
+generated part of reference/selectors.md, and the template's code in the pages for plugin authors.
 
 Run it after a change to a command, a check, a template or a component, where every package of this repository is
 installed: ``python docs/build_reference.py``. Tests fail while the pages say something else than the code.
@@ -18,6 +18,7 @@ import click
 
 from selkit.api import Component
 from selkit.cli import COMMANDS, cli
+from selkit.experiment.schema import schema_text
 from selkit.plugins import find, installed, new_package, parameters_of, summary
 from selkit.plugins.builtin import BUILTINS
 from selkit.testing import BENCHMARK_CHECKS, JUDGE_CHECKS, SELECTOR_CHECKS, Check
@@ -197,6 +198,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 if __name__ == "__main__":
     (REFERENCE / "commands.md").write_text(commands_page(), encoding="utf-8")
+    (REFERENCE / "experiment.schema.json").write_text(schema_text(), encoding="utf-8")
     (REFERENCE / "checks.md").write_text(checks_page(), encoding="utf-8")
     if {row.distribution for row in installed()} >= IN_REPOSITORY:
         (REFERENCE / "packages.md").write_text(packages_page(), encoding="utf-8")

@@ -31,6 +31,16 @@ def output(help: str = "Folder to write to.", *, required: bool = False) -> Call
     return click.option("-o", "--output", metavar="DIR", required=required, help=help)
 
 
+overrides = click.option(
+    "-s",
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY.PATH=VALUE",
+    help="Another value for a key of FILE, such as runs.random=10 or recipe.epochs=1; repeat for more.",
+)
+"""``-s``: changes to a spec. Arrives as ``overrides``, a tuple of texts."""
+
 as_json = flag("--json", "as_json", help="Write the result as JSON.")
 """``--json``: the result for programs. Arrives as ``as_json``."""
 

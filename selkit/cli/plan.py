@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("plan")
 @click.argument("spec", required=False, metavar="[FILE]")
+@options.overrides
 @click.option("--cells", "show_cells", is_flag=True, help="List every cell with its stages.")
 @click.option("--device", metavar="NAME", help="Estimate for another device of the price file, such as A100.")
 @click.option("--prices", "show_prices", is_flag=True, help="Print which file says what tokens and devices cost.")
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
 @options.as_json
 @options.verbosity
 def command(
-    spec: str | None, show_cells: bool, device: str | None, show_prices: bool, store: str | None, as_json: bool
+    spec: str | None,
+    overrides: tuple[str, ...],
+    show_cells: bool,
+    device: str | None,
+    show_prices: bool,
+    store: str | None,
+    as_json: bool,
 ) -> None:
     """Show the stages of the experiment in FILE and what they will take.
 
@@ -44,7 +51,7 @@ def command(
     if show_prices:
         console.result(str(prices_place()))
         return
-    loaded = load_spec(Path(spec)) if spec else quickstart_spec()
+    loaded = load_spec(Path(spec), overrides) if spec else quickstart_spec(overrides)
     found = survey(prepare(loaded, Store(None if store is None else Path(store))))
     expected = estimate(found, device)
     if as_json:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @click.argument("spec", required=False, metavar="[FILE]")
+@options.overrides
 @options.output("Folder for report/, scores.parquet and the per-item data; default runs/NAME.")
 @options.store
 @click.option(
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @options.verbosity
 def command(
     spec: str | None,
+    overrides: tuple[str, ...],
     output: str | None,
     store: str | None,
     executor: ExecutorName,
@@ -62,7 +64,7 @@ def command(
     from selkit.store import Store
 
     console = get_console()
-    loaded = load_spec(Path(spec)) if spec else quickstart_spec()
+    loaded = load_spec(Path(spec), overrides) if spec else quickstart_spec(overrides)
     where = Store(None if store is None else Path(store))
     folder = Path(output) if output else Path("runs") / loaded.name
     chosen = make_executor(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
 from selkit.api import DataError
 from selkit.experiment.loading import parse_spec
+from selkit.experiment.overrides import with_overrides
 from selkit.experiment.spec import Spec
 from selkit.store import atomic_write_text
 
 _TEMPLATE = """\
+# yaml-language-server: $schema=experiment.schema.json
+# (Editors complete the keys by that file: `selkit init --schema > experiment.schema.json`.)
 # An experiment: is a way of selecting instruction-tuning data better than random choice?
 # Check it with `selkit run --dry-run {path}`; run it with `selkit run {path}`.
 name: {name}
@@ -58,12 +62,12 @@ keep: none
 """
 
 
-def quickstart_spec() -> Spec:
-    """The embedded quickstart: a planted pool and a small Llama."""
+def quickstart_spec(overrides: Sequence[str] = ()) -> Spec:
+    """The embedded quickstart: a planted pool and a small Llama; ``overrides`` as for :func:`load_spec`."""
     import yaml
 
     text = files("selkit.experiment").joinpath("quickstart.yaml").read_text(encoding="utf-8")
-    return parse_spec(yaml.safe_load(text), "the quickstart")
+    return parse_spec(with_overrides(yaml.safe_load(text), overrides), "the quickstart")
 
 
 def write_spec(pool: str, path: Path, *, force: bool = False) -> Path:
