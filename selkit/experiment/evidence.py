@@ -3,7 +3,7 @@ missing verdicts could change in every arm. Computed for report.json."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +20,13 @@ UNEVEN = 0.01
 
 JUDGE_MISSINGNESS = "judge_missingness"
 JUDGE_UNFIT = "judge_unfit"
+BROKEN_ANSWERS = "broken_answers"
+
+EMPTY = 0.5
+"""An arm of whose answers more than this share is empty has broken answers (scenario 45 of RELIABILITY 2.4) ..."""
+
+SAME = 0.9
+"""... and so has one that says the same to more than this share of the prompts."""
 
 Row = dict[str, Any]
 
@@ -67,6 +74,8 @@ def _missing(group: Sequence[Judged]) -> Row:
         "lowest": None if low is None else 100 * low,
         "highest": None if high is None else 100 * high,
         "verdict_like": sum(map(holds_verdict, responses)) / len(responses) if responses else None,
+        "empty": sum(not text.strip() for text in responses) / len(responses) if responses else None,
+        "same": Counter(responses).most_common(1)[0][1] / len(responses) if responses else None,
     }
 
 
@@ -75,6 +84,7 @@ def flags_of(missing: Sequence[Row], judges: Sequence[Row], control: str) -> lis
 
     judge_missingness: more than 2% of the comparisons of the arm or of its control have no verdict, or the two shares
     differ (Fisher's exact test over comparisons, p below 1%). judge_unfit: a canary fooled the judge.
+    broken_answers: most of the arm's answers are empty, or nearly all are the same.
     """
     controls = {_place(row): row for row in missing if row["arm"] == control}
     unfit = {row["testset"] for row in judges if (row["canaries"] or {}).get("fit") is False}
@@ -82,6 +92,7 @@ def flags_of(missing: Sequence[Row], judges: Sequence[Row], control: str) -> lis
     for row in missing:
         flags = [JUDGE_MISSINGNESS] if _is_missing(row, controls.get(_place(row))) else []
         flags += [JUDGE_UNFIT] if row["testset"] in unfit else []
+        flags += [BROKEN_ANSWERS] if (row["empty"] or 0) > EMPTY or (row["same"] or 0) > SAME else []
         found.append({**row, "flags": flags})
     return [row for row in found if row["flags"]]
 

@@ -29,7 +29,7 @@ def judged(arm: str, wins: int, losses: int, missing: int, run: int = 1, outcome
     """A cell with so many comparisons won, lost and without a verdict in the second order."""
     kinds = [1.0] * wins + [0.0] * losses + [None] * missing
     comparisons = tuple(
-        Comparison(f"c{i}", "p", "Final verdict: [[A]]" if i == 0 else "x", "y") for i in range(len(kinds))
+        Comparison(f"c{i}", "p", "Final verdict: [[A]]" if i == 0 else f"x{i}", "y") for i in range(len(kinds))
     )
     passes = []
     for c, kind in zip(comparisons, kinds, strict=True):
@@ -94,3 +94,22 @@ def test_a_judge_that_a_canary_fools_is_unfit_at_every_verdict(won: int | None, 
     else:
         assert not claims
         assert flags is None
+
+
+@pytest.mark.parametrize(
+    ("responses", "broken"),
+    [
+        (["", " \n", "a", "b"], False),
+        (["", " \n", "\t", "b"], True),
+        ([*"abcdefghi", "a"], False),
+        (["a"] * 9 + ["b"], False),
+        (["a"] * 10 + ["b"], True),
+    ],
+)
+def test_empty_and_equal_answers_are_said_at_the_verdict(responses: list[str], broken: bool) -> None:
+    """Scenario 45: over half empty, or over nine tenths the same, whatever the judge made of them."""
+    comparisons = tuple(Comparison(f"c{i}", "p", text, "y") for i, text in enumerate(responses))
+    passes = tuple(Judgement.of(one, 0.5) for c in comparisons for one in (c, c.swapped()))
+    cell = Judged(Cell("pool", "20", "a", 1), "set", Silent(), ANCHOR, comparisons, passes)
+    flags = [row["flags"] for row in flags_of(missing_of([cell]), [], "random")]
+    assert flags == ([["broken_answers"]] if broken else [])
