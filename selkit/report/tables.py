@@ -81,13 +81,13 @@ def p_value(value: float | None) -> str:
 
 
 def signed(value: float | None) -> str:
-    """A difference with its sign, one decimal."""
-    return "" if value is None else f"{value:+.1f}"
+    """A difference with its sign, one decimal; never -0.0."""
+    return "" if value is None else f"{round(value, 1) + 0.0:+.1f}"
 
 
 def interval(low: float | None, high: float | None) -> str:
     """An interval of differences."""
-    return "" if low is None or high is None else f"{low:+.1f} to {high:+.1f}"
+    return "" if low is None or high is None else f"{signed(low)} to {signed(high)}"
 
 
 def percent(value: float | None) -> str:
