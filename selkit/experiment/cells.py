@@ -127,7 +127,6 @@ class CellJob:
         return weights_key(self, self.training) if self.training else None
 
 
-
 def weights_key(job: CellJob, training: TrainingJob) -> Key:
     """What the trained weights depend on."""
     return Key(
@@ -165,7 +164,7 @@ def loss_key(job: CellJob, held: HeldOut) -> Key:
     """What the loss on held-out rows depends on."""
     engine = engine_of(job.engine)
     inputs = {"weights": _digest(job), "rows": held.rows_digest, "template": _template(job).digest}
-    conditions = {"turns": held.turns, **engine.conditions(job.threads)}
+    conditions = {"turns": held.turns, "threads": job.threads}
     versions = {"selkit": __version__, **engine.versions}
     return Key("validation", job.engine, {"measure": "held-out-loss"}, versions, inputs, conditions)
 
