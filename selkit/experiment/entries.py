@@ -13,6 +13,9 @@ from selkit.experiment.judges import JudgeSpec
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """What experiments, arms and base models may be called."""
 
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]{1,100}$"
+"""What tables show: anything but what could drive a terminal or end a line."""
+
 
 class Strict(BaseModel):
     """No key that does not exist, and no change afterwards."""
@@ -24,7 +27,7 @@ class PoolSpec(Strict):
     """A pool: ``source`` is anything `selkit pool show` reads; ``rows`` takes a seeded uniform part of it."""
 
     source: str | dict[str, Any]
-    name: str | None = None
+    name: str | None = Field(default=None, pattern=PRINTABLE)
     rows: int | None = Field(default=None, ge=1)
 
     @property

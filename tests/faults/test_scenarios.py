@@ -92,6 +92,14 @@ def test_names_that_mean_harm_are_refused(name: str) -> None:
         parse_spec({**SPEC, "selectors": [{"name": "random", "as": name}]})
 
 
+@pytest.mark.parametrize("name", ["", "a\0", "a\x1b[2J", "a\nb", "\x9b2J", "x" * 101])
+def test_pools_have_names_that_can_be_shown(name: str) -> None:
+    """A pool may be called anything that stands on one line and drives no terminal."""
+    assert parse_spec({**SPEC, "pools": [{"source": "planted", "name": "Größe 52k / ../v2"}]})
+    with pytest.raises(UsageError, match=r"pools\.0\.name: String should match"):
+        parse_spec({**SPEC, "pools": [{"source": "planted", "name": name}]})
+
+
 TOLD = re.compile(r"pickle|\bdill\b|joblib|torch\.load|unsafe_load|full_load|trust_remote_code|weights_only")
 BANNED = re.compile(r"(c?pickle|cloudpickle|dill|joblib|torch)\.loads?|yaml\.(unsafe|full)_load|\w+\.read_pickle")
 TRUSTING = {("trust_remote_code", True), ("allow_pickle", True), ("weights_only", False)}
