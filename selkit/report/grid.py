@@ -33,14 +33,21 @@ def grid_tables(tables: Mapping[str, Rows]) -> list[GridTable]:
         "agreement": _agreement,
         "recipe_agreement": _recipe_agreement,
         "signal": _signal,
+        "permutation": _permutation,
     }
     shown = {name: _shown(name, tables.get(name, ())) for name in makers}
     return [_without_empty(make(shown[name])) for name, make in makers.items() if shown[name]]
 
 
 def _shown(name: str, rows: Rows) -> Rows:
-    """The rows worth reading: of a composite and its benchmarks the composite, and no ratio of one benchmark alone."""
+    """The rows worth reading.
+
+    Of a composite and its benchmarks the composite, no ratio of one benchmark alone, and of the randomisation check
+    what it does not confirm.
+    """
     names = {row["benchmark"] for row in rows}
+    if name == "permutation":
+        rows = [row for row in rows if row["disagrees"]]
     if name == "signal":
         return rows if len(names) > 1 else ()
     return [row for row in rows if row["benchmark"] == COMPOSITE] if COMPOSITE in names else rows
@@ -187,6 +194,29 @@ def _signal(rows: Rows) -> GridTable:
 
 
 _GROUND = ["pool", "budget", "model"]
+
+
+def _permutation(rows: Rows) -> GridTable:
+    lines = [
+        [
+            *_where(row),
+            f"{row['runs']} vs {row['control_runs']}",
+            f"{row['relabellings']:,}{'' if row['exact'] else ' (drawn from)'}",
+            p_value(row["lowest"]),
+            p_value(row["p"]),
+            p_value(row["t_p"]),
+        ]
+        for row in rows
+    ]
+    columns = [*_PLACE, "runs", "relabellings", "lowest p", "p", "p of the t test"]
+    note = (
+        "Comparisons of which only one of two p values is below alpha: that of the t test, and that of handing out the "
+        "runs' labels anew, which assumes nothing on how runs vary and leaves the items as they are. 'Lowest' is the "
+        "smallest that so many runs could give. Trust neither too far."
+    )
+    return GridTable("Where relabelling the runs disagrees", columns, lines, note)
+
+
 _PLACE = [*_GROUND, "on", "arm"]
 _TAU = ["arms", "tau", "95% interval", "p", "detectable tau", "detectable effects"]
 _TAU_NOTE = (

@@ -11,6 +11,7 @@ from selkit.stats.agreement import AgreementRow, benchmark_rows, between_recipes
 from selkit.stats.analysis import comparisons, verdict_rows
 from selkit.stats.cells import blocks, cells
 from selkit.stats.flips import FlipRow, RecipeRow, flip_rows, recipe_rows, recipe_table
+from selkit.stats.permutation import PermutationRow, permutation_rows
 from selkit.stats.pooling import PooledRow, pooled_rows
 from selkit.stats.rules import Rules
 from selkit.stats.signal import SignalRow, signal_rows
@@ -31,6 +32,7 @@ class Study:
         agreement: Whether benchmarks order the selectors alike, where there are several benchmarks and arms.
         recipe_agreement: Whether recipes do (adapters against full fine-tuning, for one).
         signal: Signal to noise of every benchmark, where there are several arms.
+        permutation: What relabelling the runs says of every comparison, where there are runs enough.
     """
 
     verdicts: Sequence[VerdictRow]
@@ -41,6 +43,7 @@ class Study:
     agreement: Sequence[AgreementRow] = ()
     recipe_agreement: Sequence[AgreementRow] = ()
     signal: Sequence[SignalRow] = ()
+    permutation: Sequence[PermutationRow] = ()
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """All but the verdicts, by name, as JSON writes them."""
@@ -52,6 +55,7 @@ class Study:
             "agreement": self.agreement,
             "recipe_agreement": self.recipe_agreement,
             "signal": self.signal,
+            "permutation": self.permutation,
         }
         return {name: [row.to_dict() for row in rows] for name, rows in found.items()}
 
@@ -74,8 +78,9 @@ def study(table: ScoreTable, rules: Rules) -> Study:
     grid = blocks(cells(table, intersect=rules.intersect))
     found = comparisons(grid, endpoints, rules)
     by_recipe = recipe_table(grid, endpoints, rules)
+    verdicts = verdict_rows(found, rules)
     return Study(
-        verdicts=verdict_rows(found, rules),
+        verdicts=verdicts,
         recipes=recipe_rows(by_recipe),
         flips=flip_rows(by_recipe, rules),
         adapters=adapter_rows(grid, endpoints, rules),
@@ -83,4 +88,5 @@ def study(table: ScoreTable, rules: Rules) -> Study:
         agreement=benchmark_rows(found, rules),
         recipe_agreement=between_recipes(by_recipe, rules),
         signal=signal_rows(found, rules),
+        permutation=permutation_rows(found, verdicts, rules),
     )

@@ -264,7 +264,7 @@ def test_json_has_every_table_and_no_nan(table: Callable) -> None:
     """The whole study is valid JSON, whatever the data do not allow being null or an empty list."""
     for scores in (table(FIVE, pools=("a", "b", "c")), table({"up": {"x": 1.0}})):
         document = json.loads(json.dumps(looked_at(scores).to_json(), allow_nan=False))
-        names = "schema_version verdicts recipes flips adapters pooled agreement recipe_agreement signal"
+        names = "schema_version verdicts recipes flips adapters pooled agreement recipe_agreement signal permutation"
         assert list(document) == names.split()
 
 

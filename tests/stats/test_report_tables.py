@@ -33,7 +33,7 @@ def test_rows_of_a_grid(columns: Callable, joined: Callable, noisy: Callable) ->
     ]
     scores = ScoreTable.from_columns(joined(*parts))
     tables = {one.title: one for one in grid_tables(study(scores, Rules(weights=equal_weights("xy"))).tables())}
-    assert list(tables) == ["What to expect elsewhere", "Do the benchmarks agree?", "Signal to noise"]
+    assert list(tables)[:3] == ["What to expect elsewhere", "Do the benchmarks agree?", "Signal to noise"]
     pooled = tables["What to expect elsewhere"]
     assert pooled.columns[:4] == ["on", "arm", "over", "better in"]
     assert [row[:4] for row in pooled.rows] == [
