@@ -10,7 +10,7 @@ from typing import get_origin
 
 import numpy as np
 
-from selkit.api import BaseSelector, Pool, UsageError
+from selkit.api import BaseSelector, Budget, BudgetError, Pool, UsageError
 from selkit.evals import Endpoint, endpoints
 from selkit.experiment.cells import HeldOut
 from selkit.experiment.contamination import ItemSource, sources_of
@@ -24,6 +24,7 @@ from selkit.models import HostContext, check_model, prompt_template
 from selkit.models.client import ChatService
 from selkit.models.load import check_vllm
 from selkit.plugins import build, find, parameters_of
+from selkit.plugins.builtin.controls import StrictRandom
 from selkit.pools import load_pool
 from selkit.select import fill_models, preflight, select
 from selkit.store import Store
@@ -117,6 +118,8 @@ def prepare(spec: Spec, store: Store) -> Experiment:
             prompt_template(recipe.template, ref)
             check_training(ref, pool, recipe, processes=spec.processes, deepspeed=spec.deepspeed)
     sizes = {place: len(ids) for place, ids in given.items()}
+    for name, pool in pools.items():
+        _check_complements(spec, pool, arms, {arm: rows for (place, arm, _), rows in sizes.items() if place == name})
     chat = ChatService(store, spec.max_cost, purse=spec.name)
     for one in (one for testset in (*testsets, *validation.values()) for one in testset.judges):
         first = next(iter(models.values()))
@@ -227,6 +230,33 @@ def _check_arms(spec: Spec, pool: Pool, arms: tuple[Arm, ...], model: str, store
     for arm in arms:
         for budget in spec.budgets if arm.selector.sized else (None,):
             preflight(pool, fill_models(arm.selector, model), budget, ctx)
+
+
+def _check_complements(spec: Spec, pool: Pool, arms: tuple[Arm, ...], own: Mapping[str, int]) -> None:
+    """Refuses strict-random where one other arm alone leaves it too few rows: known before any row is scored.
+
+    Args:
+        spec: The experiment.
+        pool: The pool.
+        arms: The arms.
+        own: Rows of the arms that have a size of their own, by name.
+    """
+    rows = {str(budget): Budget.parse(budget).rows(len(pool), f"pool {pool.name!r}") for budget in spec.budgets}
+    taken = {arm.name: max(rows.values()) for arm in arms if arm.selector.sized and not arm.selector.baseline}
+    taken.update(own)
+    for arm in arms:
+        if not isinstance(arm.selector, StrictRandom):
+            continue
+        others = {
+            name: size for name, size in taken.items() if not arm.selector.without or name in arm.selector.without
+        }
+        most = max(others, key=lambda name: others[name], default=None)
+        for budget, size in rows.items():
+            if most is not None and size > len(pool) - others[most]:
+                raise BudgetError(
+                    f"{arm.name} at {budget} needs {size} rows that no other arm chose, and {most} alone chooses "
+                    f"{others[most]} of the {len(pool)} of pool {pool.name!r}: take a smaller budget"
+                )
 
 
 def _given(arm: Arm) -> bool:

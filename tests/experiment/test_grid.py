@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from selkit.api import UsageError
+from selkit.api import SelkitError, UsageError
 from selkit.experiment import parse_spec
 from selkit.experiment.plan import ANCHOR, Arm, Cell, cells_of
 from selkit.plugins import build
@@ -96,6 +96,34 @@ def test_two_recipes_of_one_name_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match=r"two recipes are called 'quickstart'.*with 'name'"):
         plan(parse_spec({**SPEC, "recipes": ["quickstart", {"preset": "quickstart"}]}), Store(tmp_path / "store"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"selectors": ["random", "oracle", "strict-random"], "budgets": [31]},
+            "strict-random at 31 needs 31 rows that no other arm chose, and oracle alone chooses 31 of the 60",
+        ),
+        ({"budgets": [10, 61]}, "a budget of 61 is more than the 60 rows"),
+        ({"recipes": ["car", {"preset": "quickstart", "lora": {"targets": ["q_prj"]}}]}, "no layers named q_prj"),
+        ({"recipes": ["car", {"preset": "quickstart", "precision": "bf16"}]}, "needs a GPU"),
+        ({"models": [SMALL, "nowhere/x"]}, "nowhere/x does not exist"),
+        ({"selectors": [{"name": "randm"}]}, "Did you mean 'random'"),
+    ],
+)
+def test_impossible_cells_are_found_before_anything_runs(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    """Under any of the recipes and models; nothing is stored."""
+    pytest.importorskip("torch")
+    pytest.importorskip("peft")
+    pytest.importorskip("sacrebleu")
+    from selkit.experiment import plan
+    from selkit.store import Store
+
+    store = Store(tmp_path / "store")
+    with pytest.raises(SelkitError, match=message):
+        plan(parse_spec({**SPEC, **changes}), store)
+    assert not list(store.artifacts(stage="selection"))
 
 
 def test_selections_are_made_once_for_all_recipes_and_models_that_they_do_not_look_at(tmp_path: Path) -> None:
