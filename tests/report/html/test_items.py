@@ -46,6 +46,21 @@ def test_items_come_from_the_folder_as_they_were_written(tmp_path: Path) -> None
     assert [one.outcome for one in scored[:2]] == ["right", "wrong"]
 
 
+def test_scores_are_the_mean_of_both_orders_turned_to_the_response(tmp_path: Path) -> None:
+    """Against the lines of passes.jsonl: in the second order the other response was shown first."""
+    found = read_items(write_run(tmp_path))
+    assert found is not None
+    by_hand: dict[str, list[float | None]] = {}
+    for line in (tmp_path / "passes/0.jsonl").read_text("utf-8").splitlines():
+        row = json.loads(line)
+        value = row["preference"]
+        mine = value if row["order"] == "first" or value is None else 1 - value
+        by_hand.setdefault(row["id"], []).append(mine)
+    shown = {found.prompts[one.prompt].id: one.score for one in found.items if one.cell == 0 and one.other is not None}
+    assert shown == {name: None if None in said else sum(said) / 2 for name, said in by_hand.items()}
+    assert set(shown.values()) >= {0.0, 0.5, 1.0, None}
+
+
 def test_a_folder_without_items_has_none(tmp_path: Path) -> None:
     """A run of an older selkit: no files.json."""
     assert read_items(tmp_path) is None
