@@ -150,3 +150,13 @@ def test_the_study_has_the_rows_and_the_report_a_table(table: Callable) -> None:
         "Holm p",
     ]
     assert [row[1] for row in shown.rows] == ["s"]
+
+
+def test_runs_with_names_of_their_own_are_matched_by_order(columns: Callable, joined: Callable) -> None:
+    """Where no run comes under two recipes, the first of one is paired with the first of the other."""
+    data = drawn({"a-lora": 2.0, "a": 1.0}, seed=7)
+    parts = [columns(arms, recipe=recipe) for recipe, arms in data.items()]
+    (same,) = rows_of(ScoreTable.from_columns(joined(*parts)))
+    parts[1]["run"] = [run + 10 for run in parts[1]["run"]]
+    (renamed,) = rows_of(ScoreTable.from_columns(joined(*parts)))
+    assert (renamed.difference, renamed.ci_low, renamed.runs) == pytest.approx((same.difference, same.ci_low, 3))
