@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -113,6 +117,33 @@ def test_a_node_that_dies_costs_only_its_running_cells(
     # The results of a cell that was on its way when it died may be there twice in time, never those that were finished.
     assert {key: after[key] for key in finished} == finished
     assert not plan(spec, store).missing
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals_end_the_command_with_its_own_code(
+    tmp_path: Path, cluster: Any, nodes: list[Any], number: int, code: int
+) -> None:
+    """Ray has handlers of its own; what was finished is stored, and the cluster does nothing more."""
+    (tmp_path / "spec.yaml").write_text(json.dumps(SPEC), encoding="utf-8")
+    store = Store(tmp_path / "store")
+    where = ["--executor", "ray", "--ray-address", cluster.address, "--store", str(store.root)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "selkit", "run", "spec.yaml", "-q", "-o", "out", *where],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not any(store.artifacts(stage="training")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert "the same command takes up what it finished" in said
+    time.sleep(3)
+    finished = started(store)
+    time.sleep(3)
+    assert started(store) == finished
 
 
 def test_shards_of_a_pool_are_scored_on_the_cluster(tmp_path: Path, cluster: Any, nodes: list[Any]) -> None:

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -124,21 +125,19 @@ class RayExecutor:
 
     def run(self, jobs: Sequence[CellJob]) -> Generator[CellOutcome, None, None]:
         """Does the cells as tasks: one each, or two where training takes other resources than answering."""
-        import ray
 
         train, answer = (
             _remote(_cell, needs, self.options.retries) for needs in (self.options.train, self.options.answer)
         )
         how = _How.here()
         tasks = {self._submit(job, train, answer, how): job for job in jobs}
-        left = list(tasks)
+        # Waited for in Python and not in Ray, which a signal would leave with an error of its own.
+        futures = {task.future(): task for task in tasks}
         try:
-            while left:
-                ended, left = ray.wait(left, timeout=None)
-                for task in ended:
-                    yield _outcome(task, tasks[task].label)
+            for future in as_completed(futures):
+                yield _outcome(future, tasks[futures[future]].label)
         finally:
-            _cancel(left)
+            _cancel([task for future, task in futures.items() if not future.done()])
 
     def _submit(self, job: CellJob, train: Any, answer: Any, how: _How) -> Any:
         train, answer = train.options(name=job.label), answer.options(name=job.label)
@@ -163,22 +162,19 @@ class RayShards:
         Raises:
             WorkFailed: Nodes or workers died more often than a shard is done again.
         """
-        import ray
-
         shard, how = _remote(_shard, self.needs, self.retries), _How.here()
         room = sum(self._room(node) for node in _nodes().values()) + 2
-        pending: list[Any] = []
+        pending: dict[Future[ShardDone], Any] = {}
         try:
             for task in tasks:
-                pending.append(shard.remote(task, how))
+                reference = shard.remote(task, how)
+                pending[reference.future()] = reference
                 if len(pending) >= room:
-                    ended, pending = ray.wait(pending)
-                    yield from map(_shard_done, ended)
+                    yield from _ended(pending)
             while pending:
-                ended, pending = ray.wait(pending)
-                yield from map(_shard_done, ended)
+                yield from _ended(pending)
         finally:
-            _cancel(pending)
+            _cancel(list(pending.values()))
 
     def _room(self, node: Mapping[str, float]) -> int:
         kinds = (("CPU", self.needs.cpus), ("GPU", self.needs.gpus))
@@ -206,11 +202,16 @@ def _shard(task: ShardTask, how: _How) -> ShardDone:
     return score_shard(task)
 
 
-def _shard_done(task: Any) -> ShardDone:
-    import ray
+def _ended(pending: dict[Future[ShardDone], Any]) -> Iterator[ShardDone]:
+    """What became of those that end next; they are taken out of ``pending``."""
+    for future in wait(pending, return_when=FIRST_COMPLETED).done:
+        del pending[future]
+        yield _shard_done(future)
 
+
+def _shard_done(future: Future[ShardDone]) -> ShardDone:
     try:
-        done: ShardDone = ray.get(task)
+        return future.result()
     except Exception as error:  # deaths beyond the retries, want of memory, a plugin that a node lacks
         cause = getattr(error, "cause", None)
         if isinstance(cause, SelkitError):
@@ -220,7 +221,6 @@ def _shard_done(task: Any) -> ShardDone:
             f"a shard could not be scored ({type(error).__name__}: {said}): mend that, and run the same command again, "
             "which goes on where this one stopped"
         ) from error
-    return done
 
 
 def _remote(function: Any, needs: Needs, retries: int) -> Any:
@@ -264,14 +264,11 @@ def _cell(job: CellJob, how: _How, before: CellOutcome | None = None) -> CellOut
     return attempt(job)
 
 
-def _outcome(task: Any, label: str) -> CellOutcome:
-    import ray
-
+def _outcome(future: Future[CellOutcome], label: str) -> CellOutcome:
     try:
-        outcome: CellOutcome = ray.get(task)
+        return future.result()
     except Exception as error:  # node and worker deaths beyond the retries, want of memory: Ray has a class for each
         return CellOutcome(label, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
-    return outcome
 
 
 @contextmanager
@@ -385,7 +382,7 @@ def _probed(nodes: Sequence[str], folder: Path) -> dict[str, dict[str, str | Non
     found = {}
     for name, task in tasks.items():
         try:
-            found[name] = ray.get(task, timeout=PROBE_SECONDS)
+            found[name] = task.future().result(PROBE_SECONDS)
         except Exception as error:
             said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise DataError(
