@@ -219,6 +219,16 @@ def _claims(spec: Spec, arms: tuple[Arm, ...]) -> list[str]:
         )
     elif control.runs < 3:
         notes.append(f"{spec.control} has {control.runs} runs; under 3 its own variation is not known.")
+    if spec.seeds.selection is not None:
+        notes.append(
+            f"The selection seed is pinned at {spec.seeds.selection}: runs differ by their training alone, and nothing "
+            "is said on other draws of rows."
+        )
+    if spec.seeds.training is not None:
+        notes.append(
+            f"The training seed is pinned at {spec.seeds.training}: runs differ by their rows alone, and nothing is "
+            "said on other trainings."
+        )
     single = [arm.name for arm in arms if arm.runs == 1] + [entry.arm for entry in spec.given]
     if single:
         notes.append(f"One run only: {', '.join(single)}. Their run variance is borrowed from the other arms.")

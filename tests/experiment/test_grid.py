@@ -88,6 +88,24 @@ def test_bad_grids_are_refused(changes: dict[str, Any], message: str) -> None:
         parse_spec({**SPEC, **changes})
 
 
+def test_a_pinned_seed_is_among_what_cannot_be_claimed(tmp_path: Path) -> None:
+    """All runs of an arm then have the same rows, and trainings of their own."""
+    pytest.importorskip("torch")
+    pytest.importorskip("sacrebleu")
+    from selkit.experiment import plan
+    from selkit.store import Store
+
+    spec = {**SPEC, "models": [SMALL], "recipes": SPEC["recipes"][:1], "seeds": {"selection": 7}}
+    planned = plan(parse_spec(spec), Store(tmp_path / "store"))
+    assert "The selection seed is pinned at 7" in " ".join(planned.experiment.notes)
+    runs = [cell for cell in planned.jobs if cell.arm == "random"]
+    assert len(runs) == 3
+    assert len({planned.chosen[cell].ids for cell in runs}) == 1
+    assert {planned.jobs[cell].seed for cell in runs} == {1, 2, 3}
+    (anchor,) = (cell for cell in planned.jobs if cell.arm == ANCHOR)
+    assert planned.chosen[anchor].ids != planned.chosen[runs[0]].ids
+
+
 def test_two_recipes_of_one_name_are_refused(tmp_path: Path) -> None:
     """The score table could not tell them apart."""
     pytest.importorskip("torch")

@@ -40,6 +40,7 @@ def sections(document: Document, items: Items | None) -> list[Section]:
         Section(
             "effects", "Effects", join(effects.forests(document), folded_if("Verdict table", verdict_table(document)))
         ),
+        Section("comparisons", "Comparisons", _comparisons(document)),
         Section("search", "Recipe search", _search(document)),
         Section("budgets", "Budgets", effects.budgets(document)),
         Section("runs", "Every run", effects.runs(document)),
@@ -57,6 +58,15 @@ def sections(document: Document, items: Items | None) -> list[Section]:
 def folded_if(title: str, content: Markup) -> Markup:
     """Folded content; nothing where there is none."""
     return folded(title, content) if content else Markup()
+
+
+def _comparisons(document: Document) -> Markup:
+    """The pairs that the spec sets against each other."""
+    found = evidence.comparisons(document)
+    if not found.rows:
+        return Markup()
+    told = [tag("li", f"{sentence}.") for sentence in document["comparison_sentences"]]
+    return join(tag("ul", told), shown(found))
 
 
 def _search(document: Document) -> Markup:
