@@ -23,7 +23,7 @@ class GridTable(NamedTuple):
 def grid_tables(tables: Mapping[str, Rows]) -> list[GridTable]:
     """The tables of :meth:`selkit.stats.Study.tables` that hold anything, for people.
 
-    Columns in which every cell is empty are left out.
+    Columns in which every cell is empty are left out, and so is a base model that is the only one.
     """
     makers: dict[str, Callable[[Rows], GridTable]] = {
         "recipes": _recipes,
@@ -54,7 +54,9 @@ def _shown(name: str, rows: Rows) -> Rows:
 
 
 def _without_empty(table: GridTable) -> GridTable:
-    kept = [place for place in range(len(table.columns)) if any(row[place] for row in table.rows)]
+    held = {name: {row[place] for row in table.rows} for place, name in enumerate(table.columns)}
+    alone = {"model"} if len(held.get("model", ())) == 1 else set()  # one base model is named among the settings
+    kept = [place for place, name in enumerate(table.columns) if any(held[name]) and name not in alone]
     rows = [[row[place] for place in kept] for row in table.rows]
     return table._replace(columns=[table.columns[place] for place in kept], rows=rows)
 

@@ -293,3 +293,27 @@ def test_whatever_the_scores_nothing_is_made_up(seed: int) -> None:
     json.dumps(result.to_json(), allow_nan=False)
     assert all(row.se is None or row.se > 0 for row in result.verdicts)
     assert all(row.ci_low is None or row.ci_low < row.ci_high for row in result.pooled)
+
+
+def test_base_models_are_kept_apart(columns: Callable, joined: Callable, noisy: Callable) -> None:
+    """A verdict, what to expect elsewhere and signal for each; over all of them only where benchmarks agree. An arm
+    without a model stands beside every one."""
+    parts = [
+        columns({"random": noisy(0.5, 5, 40, seed=1 + k), "a": noisy(0.6, 3, 40, seed=9 + k)}, pool=pool, model=model)
+        for k, (pool, model) in enumerate(product(("p", "q"), ("small", "large")))
+    ]
+    given = columns({"base": noisy(0.4, 1, 40, seed=30)}, pool=None, model=None)
+    found = looked_at(ScoreTable.from_columns(joined(*parts, given)))
+    assert sorted((row.arm, row.pool, row.model) for row in found.verdicts) == sorted(
+        product(("a", "base"), ("p", "q"), ("small", "large"))
+    )
+    assert {row.family_size for row in found.verdicts} == {8}
+    assert sorted((row.arm, row.model, row.over) for row in found.pooled) == [
+        ("a", "large", "pools"),
+        ("a", "small", "pools"),
+    ]
+    alone = looked_at(ScoreTable.from_columns(joined(parts[0], parts[2])))
+    (first, _), (again, _) = (
+        [row for row in one.verdicts if (row.arm, row.model) == ("a", "small")] for one in (alone, found)
+    )
+    assert (first.effect, first.se, first.p) == (again.effect, again.se, again.p)
