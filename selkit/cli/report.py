@@ -39,6 +39,7 @@ def _write(runs: tuple[str, ...], output: Path | None, as_json: bool) -> None:
     documents = {run: read_document(run) for run in folders}  # every run is there before anything is written
     written = []
     for run, document in documents.items():
+        _make(folders[run])
         files = write_report(document, folders[run], run)
         more, note = write_exports(document, folders[run])
         if note is not None:
@@ -63,7 +64,7 @@ def _compare(runs: tuple[str, ...], output: Path | None, as_json: bool) -> None:
     compared = compare(*(read_document(Path(run)) for run in runs))
     console = get_console()
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
+        _make(output)
         atomic_write_text(output / "comparison.json", _json(compared) + "\n")
         atomic_write_text(output / "comparison.md", comparison_markdown(compared))
     if as_json:
@@ -74,6 +75,16 @@ def _compare(runs: tuple[str, ...], output: Path | None, as_json: bool) -> None:
     settings = [[row["setting"], str(row["first"]), str(row["second"])] for row in compared["spec"]]
     if settings:
         console.table("what differs in their specs", ["setting", first, second], settings)
+
+
+def _make(folder: Path) -> None:
+    """The folder, made where it is not there. Raises DataError where it cannot be."""
+    from selkit.files import unwritable
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(error, folder) from error
 
 
 def _json(value: Any) -> str:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from report_world import document
 
-from selkit.api import UsageError
+from selkit.api import DataError, UsageError
 from selkit.cli.report import command
 from selkit.report import compare, comparison_markdown, comparison_table
 
@@ -116,3 +116,7 @@ def test_the_command_prints_a_table_and_writes_files(tmp_path: Path) -> None:
     assert (tmp_path / "out/comparison.md").read_text("utf-8").startswith("# a (selkit 0.0) and b")
     refused = CliRunner().invoke(command, ["--compare", runs[0]])
     assert isinstance(refused.exception, UsageError)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    for arguments in (["--compare", *runs], runs[:1]):
+        stopped = CliRunner().invoke(command, [*arguments, "-o", str(tmp_path / "file" / "out")])
+        assert isinstance(stopped.exception, DataError)
