@@ -18,6 +18,7 @@ from selkit.experiment.cells import CellJob, bench_key, loss_key, record_key, re
 from selkit.experiment.jobs import anchor_jobs, cell_job, given_jobs
 from selkit.experiment.judged import Marks
 from selkit.experiment.judging import answers_everywhere, direct_places, judged_places
+from selkit.experiment.pairs import pairs_of
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.selecting import ROWS, Chosen, in_order, others_of, read_choice, selection_key
 from selkit.experiment.setup import Experiment
@@ -32,6 +33,7 @@ from selkit.unchanging import unchanging
 
 def survey(experiment: Experiment) -> Survey:
     """Sees what there is to do and what is stored. Computes no selection and loads no model."""
+    pairs_of(experiment)  # refuses pairs that cannot be
     found = _Surveyor(experiment)
     with unchanging():
         chosen = found.selections()
