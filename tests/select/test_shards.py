@@ -57,9 +57,11 @@ def graded(rows: int) -> Pool:
 
 
 @pytest.mark.parametrize("scorer", [ByGrade(bad=("r00007",), out=("r00011", "r01500")), ByNeighbours()])
-def test_shards_give_the_scores_of_one_process(tmp_path: Path, scorer: Any) -> None:
+def test_shards_give_the_scores_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scorer: Any) -> None:
     """Every row, score, failure and exclusion, and the same choice; also where neighbours in a batch matter."""
+    monkeypatch.setattr("selkit.select.shards.PARTS", 8)  # shards of several blocks
     pool = graded(1900)
+    assert shard_rows(1900, BLOCK) > BLOCK
     alone = select(pool, scorer, 300, store=Store(tmp_path / "one"))
     shards = Here()
     parts = select(pool, scorer, 300, store=Store(tmp_path / "two"), shards=shards)
