@@ -14,9 +14,11 @@ import pyarrow as pa
 
 from selkit import __version__
 from selkit.experiment.cells import cell_keys, training_record
+from selkit.experiment.charged import used_by
 from selkit.experiment.citations import citations_of
 from selkit.experiment.comparing import comparisons_of
 from selkit.experiment.contamination import contamination
+from selkit.experiment.costs import costs_of
 from selkit.experiment.diagnostics import diagnostics_of, scoring_costs
 from selkit.experiment.evidence import by_arm, flags_of, judges_of, missing_of, unfit_claims
 from selkit.experiment.jobs import Plan
@@ -49,6 +51,11 @@ def document_of(
     made = distinct({cell: planned.chosen[cell] for cell in jobs if cell in planned.chosen})
     diagnostics, stored = diagnostics_of(experiment, {one.cell: one for one in made}, outcome.judged)
     scoring = {"scoring": scoring_costs(experiment.store, diagnostics["scores"])}
+    selections = dict.fromkeys(choice.key for choice in planned.chosen.values())
+    judgings = dict.fromkeys(one.key for one in [*outcome.judged, *outcome.direct] if one.key)
+    others = [*selections, *used_by(experiment.store, selections), *judgings]
+    verdicts = verdicts_of(planned, outcome, table, flags_of(missing, judges, spec.control))
+    measured = _measured(experiment, [*keys, *others, judging_account(experiment)], training, started)
     return {
         "schema_version": SCHEMA_VERSION,
         "name": spec.name,
@@ -59,7 +66,7 @@ def document_of(
         "rules": rules,
         "claims": [*experiment.notes, *unfit_claims(judges), *changed_claims(rules)],
         "failures": _failures(outcome),
-        **verdicts_of(planned, outcome, table, flags_of(missing, judges, spec.control)),
+        **verdicts,
         **comparisons_of(planned, outcome),
         **search_document(searched),
         "scores": _mean_scores(table),
@@ -73,8 +80,8 @@ def document_of(
         "diagnostics": diagnostics,
         "citations": citations_of(experiment),
         "training": [_trained(cell, record.to_json()) for cell, record in training.items()],
-        "keys": [*keys, *stored, rules["key"]],
-        "measured": {**_measured(experiment, [*keys, judging_account(experiment)], training, started), **scoring},
+        "keys": list(dict.fromkeys([*keys, *others, *stored, rules["key"]])),
+        "measured": {**measured, **costs_of(planned, training, outcome.judged, verdicts), **scoring},
     }
 
 

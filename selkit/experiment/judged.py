@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 from typing import Any
 
 from selkit.api import PairwiseJudge
@@ -18,8 +17,6 @@ from selkit.store import Draft, Key, Store, canonical_json, digest_text
 
 JUDGEMENT = "judgement"
 """The fact of a mark that names the stored passes."""
-
-_SETTING = tuple(one.name for one in fields(Cell) if one.name not in ("budget", "arm", "run"))
 
 
 class Marks:
@@ -36,7 +33,7 @@ class Marks:
         self._by_setting: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
         for cell in answers:
             if isinstance(cell, Cell) and cell.arm in (ANCHOR, control):
-                self._by_setting[cell.arm, *_setting(cell)].append(cell)
+                self._by_setting[cell.arm, *cell.setting].append(cell)
         self._judges = {id(one.judge): judging_key(one.judge, ()).digest for one in testset.judges}
 
     def answers(self, of: Cell | str) -> str:
@@ -61,7 +58,7 @@ class Marks:
         anchor = self._testset.anchor
         if anchor.kind == "model":
             return f"anchor {anchor.model}"
-        runs = self._by_setting[ANCHOR, *_setting(cell)]
+        runs = self._by_setting[ANCHOR, *cell.setting]
         own = [one for one in runs if cell.budget in (None, one.budget)]
         return own[0] if own and anchor.kind == "random" else None
 
@@ -73,7 +70,7 @@ class Marks:
     def _controls(self, cell: Cell) -> list[Cell]:
         if cell.arm == self._control or not self._testset.spec.direct:
             return []
-        runs = self._by_setting[self._control, *_setting(cell)]
+        runs = self._by_setting[self._control, *cell.setting]
         budget = runs[0].budget if cell.budget is None and runs else cell.budget
         return [one for one in runs if one.budget == budget]
 
@@ -86,11 +83,6 @@ class Marks:
 
     def _direct(self, cell: Cell, opponent: str) -> str:
         return digest_text("\0".join([opponent, *(self._answers[one] for one in self._controls(cell))]))
-
-
-def _setting(cell: Cell) -> tuple[Any, ...]:
-    """What cells that are compared have in common: all but budget, arm and run."""
-    return tuple(getattr(cell, name) for name in _SETTING)
 
 
 def answers_of(

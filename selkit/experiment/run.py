@@ -16,6 +16,7 @@ from selkit.experiment.document import document_of
 from selkit.experiment.executors import Executor, LocalExecutor
 from selkit.experiment.itemfiles import write_items
 from selkit.experiment.jobs import Plan, plan, resources
+from selkit.experiment.remembered import remember
 from selkit.experiment.rules import declare
 from selkit.experiment.scores import Outcome, collect, score_table
 from selkit.experiment.searched import Searched, search, validation_scores
@@ -49,6 +50,7 @@ def run_experiment(
     store = store or Store()
     executor = executor or LocalExecutor(*resources(spec))
     _check_output(output)
+    remember(store, output, spec)
     with executor.open(spec, store):
         planned = plan(spec, store)
         declare(planned.experiment, store)
@@ -61,6 +63,7 @@ def run_experiment(
     pq.write_table(table, output / SCORES_FILE)
     write_items(output, planned.experiment, outcome)
     write_report(document, output / "report", output)
+    remember(store, output, spec, store.used)
     return document
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from selkit.report.contamination import contamination_section
+from selkit.report.costs import costs
 from selkit.report.diagnostics import diagnostics_tables
 from selkit.report.evidence import comparisons, direct, run_scores, selections, settings, training, win_rates
 from selkit.report.grid import GridTable, grid_tables
@@ -36,6 +37,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         judges(document),
         missing(document),
         _settings(document),
+        costs(document),
         _measured(document),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"

@@ -39,12 +39,16 @@ class Store:
 
     Args:
         root: The folder; by default $SELKIT_STORE, else 'selkit' in the user's cache folder. Made when first written.
+
+    Attributes:
+        used: Digests of the results that were obtained through this object: what a run rests on.
     """
 
     def __init__(self, root: str | Path | None = None) -> None:
         chosen = root or os.environ.get("SELKIT_STORE") or cache_folder() / "selkit"
         self.root = Path(chosen).expanduser().absolute()
         self.layout = Layout(self.root)
+        self.used: set[str] = set()
 
     def __repr__(self) -> str:
         return f"Store({str(self.root)!r})"
@@ -86,7 +90,9 @@ class Store:
             SelkitError: ``make`` needs the result of ``key`` itself.
         """
         with someone_elses():
-            return self._existing(key) or self._obtain(key, make)
+            artifact = self._existing(key) or self._obtain(key, make)
+        self.used.add(artifact.digest)
+        return artifact
 
     def make_once(self, stage: str, make: Callable[[Draft], None], **parts: Any) -> Artifact:
         """As :meth:`obtain`, for packages that stand beside this one and do not import its :class:`Key`.

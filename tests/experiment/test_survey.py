@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sacrebleu")
 
-from selkit.experiment import parse_spec, plan, run_experiment
+from selkit.experiment import parse_spec, plan
 from selkit.experiment.estimate import Estimate, estimate
 from selkit.experiment.setup import prepare
 from selkit.experiment.stages import KINDS, Survey
@@ -128,20 +128,3 @@ def test_calls_of_an_endpoint_are_counted_and_priced(tmp_path: Path, monkeypatch
     expected = estimate(surveyed(Store(tmp_path / "store"), testsets={"planted": unpriced}))
     assert line(expected, "judging").dollars is None
     assert "names no price" in expected.notes[0]
-
-
-@pytest.mark.slow
-def test_after_a_run_everything_is_stored_and_another_experiment_takes_its_rates(tmp_path: Path) -> None:
-    """Nothing is left to do; a larger experiment's hours are then measured and not guessed."""
-    store = Store(tmp_path / "store")
-    spec = {**SPEC, "selectors": ["random", "longest"], "budgets": [20], "runs": {"random": 3, "longest": 1}}
-    run_experiment(parse_spec(spec), tmp_path / "out", store=store)
-    found = survey(prepare(parse_spec(spec), store))
-    assert {total == stored for total, stored in counts(found).values()} == {True}
-    assert len(found.done) == len(found.cells)
-    assert estimate(found).device_seconds == 0
-    expected = estimate(survey(prepare(parse_spec({**spec, "runs": {"random": 9, "longest": 2}}), store)))
-    assert line(expected, "training").to_do == 7
-    assert {one.source.partition(":")[0] for one in expected.lines if one.kind in ("training", "answers")} == {
-        "measured"
-    }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from selkit.experiment.cells import CellJob, run_cell
+from selkit.experiment.failures import forget_failure, note_failure
 from selkit.experiment.spec import Spec
 from selkit.store import Store
 
@@ -36,8 +37,16 @@ class Executor(Protocol):
 
 def attempt(job: CellJob, begin: Callable[[str], None] = lambda stage: None) -> CellOutcome:
     """Does a cell in this process; its failure is a result with its reason."""
+    stages: list[str] = []
+
+    def begun(stage: str) -> None:
+        stages.append(stage)
+        begin(stage)
+
     try:
-        run_cell(job, begin)
+        run_cell(job, begun)
     except Exception as error:  # the others go on, and the same command tries this one again
+        note_failure(job, stages[-1] if stages else "", error)
         return CellOutcome(job.label, f"{type(error).__name__}: {error}")
+    forget_failure(job)
     return CellOutcome(job.label)
