@@ -71,8 +71,8 @@ class Visit:
         text: str = self.page.locator("#count").inner_text()
         return text
 
-    def keep(self, name: str, folder: Path) -> None:
-        """A screenshot of the whole page, in SELKIT_SCREENSHOTS or else the test's folder."""
+    def keep(self, name: str, folder: Path, *, whole: bool = True) -> None:
+        """A screenshot of the page, or of what is in sight, in SELKIT_SCREENSHOTS or else the test's folder."""
         target = Path(os.environ.get("SELKIT_SCREENSHOTS", folder))
         target.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=str(target / f"{name}.png"), full_page=True)
+        self.page.screenshot(path=str(target / f"{name}.png"), full_page=whole, timeout=90_000)

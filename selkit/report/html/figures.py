@@ -35,8 +35,8 @@ NAME = 24
 AXIS = 56
 """Characters of the name of an axis."""
 
-WIDTH, HEIGHT = 480.0, 320.0
-LEFT, RIGHT, TOP, BOTTOM = 56.0, 466.0, 12.0, 270.0
+WIDTH, HEIGHT = 420.0, 300.0
+LEFT, RIGHT, TOP, BOTTOM = 54.0, 408.0, 12.0, 252.0
 """A chart and its plotting area, in pixels."""
 
 
@@ -173,13 +173,13 @@ def curves(
     if zero:
         content.append(line(LEFT, y_scale(0), RIGHT, y_scale(0), "zero"))
     content += [mark(x_scale(x), y_scale(y), 0, "dot see plain", said, 3.2) for x, y, said in points]
-    if front[1]:
+    if len(front[1]) > 1:
         content.append(path([(x_scale(x), y_scale(y)) for x, y in front[1]], "front", front[0]))
     shift = _shifts([curve.name for curve in found], bool(at))
     for curve in found:
         content += _curve(curve, x_scale, y_scale, colours[curve.name], shift[curve.name])
     shown = [(name, *series(colours[name])) for name in dict.fromkeys(curve.name for curve in found)]
-    shown += [(front[0], "fronted", 1)] if front[1] else []
+    shown += [(front[0], "fronted", 1)] if len(front[1]) > 1 else []
     return tag("figure", drawing(title, text_, WIDTH, HEIGHT, *content), legend(shown))
 
 
@@ -255,7 +255,7 @@ def _scales(xs: Sequence[float], ys: Sequence[float], log: bool) -> tuple[Scale,
 def _shifts(names: Sequence[str], spread: bool) -> dict[str, float]:
     """Pixels to the side for every arm, so that the intervals at one budget do not hide each other."""
     distinct = list(dict.fromkeys(names))
-    step = min(7.0, 36 / max(len(distinct), 1)) if spread else 0.0
+    step = min(6.0, 32 / max(len(distinct), 1)) if spread else 0.0
     return {name: step * (place - (len(distinct) - 1) / 2) for place, name in enumerate(distinct)}
 
 

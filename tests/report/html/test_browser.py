@@ -205,7 +205,7 @@ def test_attacks_show_as_text(browser: Any, tmp_path: Path, width: int) -> None:
     visit.until("document.querySelector('#count').innerText.startsWith('96 of')")
     page.hover("#row-0")
     page.wait_for_timeout(200)
-    visit.keep(f"attack-{width}", tmp_path)
+    visit.keep(f"attack-{width}", tmp_path, whole=False)
     assert visit.dialogs == []
     assert visit.asked == [(folder / "report.html").as_uri()]
     assert (
