@@ -81,7 +81,8 @@ def command(
         console.result(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         console.table(f"{loaded.name}: verdicts against {loaded.control}", *verdict_table(document["verdicts"]))
-        for line in [*document["sentences"], *document["claims"]]:
+        searched = document["search"]["sentences"] if "search" in document else []
+        for line in [*document["sentences"], *searched, *document["claims"]]:
             console.result(line.rstrip(".") + ".")
         console.result(f"report: {folder / 'report' / 'report.html'}")
     if failures := document["failures"]:

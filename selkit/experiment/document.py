@@ -26,7 +26,7 @@ from selkit.experiment.judging import Judged, judging_account
 from selkit.experiment.plan import Cell
 from selkit.experiment.rules import changed_claims, declare
 from selkit.experiment.scores import Outcome
-from selkit.experiment.searched import Searched, search_document
+from selkit.experiment.searched import Searched, search_document, search_failures
 from selkit.experiment.selecting import Chosen, distinct
 from selkit.experiment.setup import Experiment
 from selkit.experiment.verdicts import verdicts_of
@@ -65,7 +65,7 @@ def document_of(
         "recipes": [recipe.as_dict() for recipe in experiment.recipes.values()],
         "rules": rules,
         "claims": [*experiment.notes, *unfit_claims(judges), *changed_claims(rules)],
-        "failures": _failures(outcome),
+        "failures": [*_failures(outcome), *search_failures(searched)],
         **verdicts,
         **comparisons_of(planned, outcome),
         **search_document(searched),

@@ -94,7 +94,7 @@ def _searched(planned: Plan, outcome: Outcome) -> Searched | None:
     """What a recipe search found; None where the spec asks for none."""
     if planned.experiment.spec.search is None:
         return None
-    return search(planned, outcome, validation_scores(planned, outcome.failed))
+    return search(planned, outcome, *validation_scores(planned, outcome.failed))
 
 
 def _check_output(output: Path) -> None:

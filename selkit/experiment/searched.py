@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selkit.experiment.cells import CellJob, answers, loss_of
 from selkit.experiment.evidence import flags_of, judges_of, missing_of
 from selkit.experiment.jobs import Plan
-from selkit.experiment.judging import judge_cell
+from selkit.experiment.judging import Judged, judge_cell
 from selkit.experiment.plan import ANCHOR, Cell
 from selkit.experiment.scores import Outcome, score_table
 from selkit.experiment.search import CHOSEN, Choice, Ground, choose, chosen_cells, ground_of
@@ -27,14 +27,16 @@ class Searched:
         choices: The recipe of every arm in every place.
         planned: The plan of the chosen cells alone, under the recipe :data:`selkit.experiment.search.CHOSEN`.
         outcome: Their results.
+        owed: What the judge of validation answers still owes, by the labels of the cells.
     """
 
     choices: Mapping[Ground, Choice]
     planned: Plan
     outcome: Outcome
+    owed: Mapping[str, str] = field(default_factory=dict)
 
 
-def validation_scores(planned: Plan, failed: Collection[str]) -> dict[Cell, float | None]:
+def validation_scores(planned: Plan, failed: Collection[str]) -> tuple[dict[Cell, float | None], dict[str, str]]:
     """The validation score of every cell that has a recipe, lower being better; None where there is none.
 
     By judged answers it is the share of the prompts that is not won against the rows' own responses, ties counting
@@ -43,28 +45,46 @@ def validation_scores(planned: Plan, failed: Collection[str]) -> dict[Cell, floa
     Args:
         planned: The experiment.
         failed: Labels of the jobs that did not finish.
+
+    Returns:
+        The scores, and what the judge still owes, by the labels of the cells.
     """
     experiment = planned.experiment
     trained = {cell: job for cell, job in planned.jobs.items() if cell.recipe and cell.arm != ANCHOR}
     if not experiment.validation:
-        return {cell: loss_of(job, experiment.store) for cell, job in trained.items()}
-    return {cell: None if job.label in failed else _not_won(experiment, cell, job) for cell, job in trained.items()}
+        return {cell: loss_of(job, experiment.store) for cell, job in trained.items()}, {}
+    judged = {cell: _judged(experiment, cell, job) for cell, job in trained.items() if job.label not in failed}
+    owed = {trained[cell].label: one.missing for cell, one in judged.items() if not one.finished}
+    return {cell: _not_won(judged[cell]) if cell in judged else None for cell in trained}, owed
 
 
-def _not_won(experiment: Experiment, cell: Cell, job: CellJob) -> float | None:
+def _judged(experiment: Experiment, cell: Cell, job: CellJob) -> Judged:
     testset = experiment.validation[cell.pool]
     rows = answers(job, experiment.store, testset.asked)
     (judged,) = judge_cell(experiment, testset, cell, rows, testset.anchor.answers or {})
+    return judged
+
+
+def _not_won(judged: Judged) -> float | None:
     scores = [score for score in judged.scores.values() if score is not None]
     return 1 - sum(scores) / len(scores) if judged.finished and scores else None
 
 
-def search(planned: Plan, outcome: Outcome, scores: Mapping[Cell, float | None]) -> Searched:
+def search(
+    planned: Plan, outcome: Outcome, scores: Mapping[Cell, float | None], owed: Mapping[str, str] | None = None
+) -> Searched:
     """Chooses by the validation scores, and gathers the results of the chosen cells.
 
     Where the anchor is an extra run of random, each recipe has its own, and scores against different anchors cannot be
     compared. So the chosen cells are judged against one anchor: the extra run under the control's own recipe.
+
+    Args:
+        planned: The experiment.
+        outcome: Its results under every recipe.
+        scores: The validation scores.
+        owed: What the judge of validation answers still owes, by the labels of the cells: their arms are INCOMPLETE.
     """
+    outcome = replace(outcome, failed={**outcome.failed, **(owed or {})})
     experiment = planned.experiment
     choices = choose(scores.items())
     given = {replace(one.cell, recipe=CHOSEN): one.cell for one in experiment.given}
@@ -90,7 +110,7 @@ def search(planned: Plan, outcome: Outcome, scores: Mapping[Cell, float | None])
                 ends = {one.endpoint for one in testset.judges}
                 ours = (one for one in outcome.judged if one.cell == old and one.endpoint in ends)
                 found.judged += [replace(one, cell=new) for one in ours]
-    return Searched(choices, replace(planned, jobs=jobs), found)
+    return Searched(choices, replace(planned, jobs=jobs), found, owed or {})
 
 
 def _without(planned: Plan, outcome: Outcome, choices: Mapping[Ground, Choice]) -> dict[Cell, CellJob]:
@@ -128,6 +148,15 @@ def _control(planned: Plan, anchor: Cell, choices: Mapping[Ground, Choice]) -> s
     """The recipe chosen for the control in the place of an anchor."""
     choice = choices.get((anchor.pool, anchor.budget, planned.experiment.spec.control, anchor.model))
     return None if choice is None else choice.recipe
+
+
+def search_failures(searched: Searched | None) -> list[dict[str, str]]:
+    """What judges still owe of the search, as report.json lists failures: the same command tries it again."""
+    if searched is None:
+        return []
+    late = [one for one in searched.outcome.judged if not one.finished]
+    validation = [{"cell": f"{label}/validation", "error": error} for label, error in searched.owed.items()]
+    return validation + [{"cell": f"{one.cell.label}/{one.endpoint}/chosen", "error": one.missing} for one in late]
 
 
 def search_document(searched: Searched | None) -> dict[str, Any]:

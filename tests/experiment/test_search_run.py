@@ -20,7 +20,7 @@ from selkit.experiment.cells import CellJob, HeldOut, answers, held_out_loss, lo
 from selkit.experiment.plan import Cell
 from selkit.experiment.run import run_experiment
 from selkit.experiment.scores import collect
-from selkit.experiment.searched import search
+from selkit.experiment.searched import search, search_document, search_failures
 from selkit.pools import write_jsonl
 from selkit.store import Store
 
@@ -149,6 +149,12 @@ def _one_anchor(store: Store) -> None:
         "oracle": "short",
         "random": "longer",
     }
+    late = {planned.jobs[cell].label: "3 of 20 passes are missing" for cell in scores if cell.arm == "oracle"}
+    waiting = search(planned, outcome, scores, late)
+    (verdict,) = search_document(waiting)["search"]["verdicts"]
+    assert verdict["verdict"] == "INCOMPLETE"
+    assert "3 of 20 passes are missing" in verdict["reason"]
+    assert {row["cell"] for row in search_failures(waiting)} == {f"{label}/validation" for label in late}
     anchor = {
         row["id"]: row["response"]
         for (cell, _), rows in outcome.responses.items()
