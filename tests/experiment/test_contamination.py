@@ -189,7 +189,7 @@ def test_an_experiment_counts_for_every_selection(tmp_path: Path, store: Store) 
         "testsets": {str(tmp_path / "prompts.jsonl"): {}},
     }
     planned = plan(parse_spec(spec), store)
-    found = contaminated(planned.experiment, planned.chosen)
+    found = contaminated(planned.experiment, list(planned.chosen.values()))
     counts = {row["arm"]: (row["items"], row["rows"], row["ids"]) for row in found["selections"]}
     assert counts["longest"] == counts["full"] == (1, 1, ["a"])
     assert counts["shortest"] == (0, 0, [])
