@@ -176,8 +176,9 @@ def _one_anchor(store: Store) -> None:
 @pytest.mark.slow
 def test_recipes_are_chosen_by_judged_answers(tmp_path: Path) -> None:
     """Held-out prompts are answered and judged against the rows' own responses; they are no test set of the report."""
-    search = {"by": "judged", "judge": "reference", "share": 0.1, "max_new_tokens": 6}
-    spec, store = parse_spec({**SPEC, "search": search}), Store(tmp_path / "store")
+    search = {"by": "judged", "judge": "reference", "share": 0.1, "max_new_tokens": 4}
+    small = {"runs": {"random": 1, "default": 1}, "testsets": {"planted": {"prompts": 4, "max_new_tokens": 2}}}
+    spec, store = parse_spec({**SPEC, **small, "search": search}), Store(tmp_path / "store")
     document = run_experiment(spec, tmp_path / "out", store=store)
     planned = plan(spec, store)
     assert planned.missing == []
