@@ -15,6 +15,7 @@ from selkit.experiment.selecting import Chosen, choose_all
 from selkit.experiment.setup import Experiment, prepare
 from selkit.experiment.spec import Spec
 from selkit.store import Store
+from selkit.unchanging import unchanging
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,14 @@ def plan(spec: Spec, store: Store) -> Plan:
     experiment = prepare(spec, store)
     rules_of(experiment)
     pairs_of(experiment)
-    chosen = choose_all(experiment)
-    for cell, choice in chosen.items():
-        if cell.pool in experiment.splits:
-            experiment.splits[cell.pool].check(choice.ids)
-    jobs = {cell: cell_job(experiment, choice) for cell, choice in chosen.items()} | given_jobs(experiment)
-    anchors = anchor_jobs(experiment)
-    done = frozenset(job.label for job in [*anchors.values(), *jobs.values()] if is_done(job, store))
+    with unchanging():
+        chosen = choose_all(experiment)
+        for cell, choice in chosen.items():
+            if cell.pool in experiment.splits:
+                experiment.splits[cell.pool].check(choice.ids)
+        jobs = {cell: cell_job(experiment, choice) for cell, choice in chosen.items()} | given_jobs(experiment)
+        anchors = anchor_jobs(experiment)
+        done = frozenset(job.label for job in [*anchors.values(), *jobs.values()] if is_done(job, store))
     return Plan(experiment, chosen, jobs, anchors, done)
 
 
