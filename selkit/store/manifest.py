@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from selkit.api.errors import DataError, SelkitError
@@ -83,8 +83,15 @@ def read_manifest(folder: Path, *, deep: bool = False) -> dict[str, Any]:
     if not _unchanged(manifest):
         raise Damaged(f"{MANIFEST} was changed")
     for entry in manifest["files"]:
+        if not _inside(entry["name"]):  # a store that somebody else wrote must not lead out of itself
+            raise Damaged(f"{entry['name']!r} names no file of the result")
         _check_file(folder / entry["name"], entry, deep)
     return manifest
+
+
+def _inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name
 
 
 def _check_there(folder: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from selkit.api import ContractViolation, DataError, SelkitError
 from selkit.store import Artifact, Draft, Key, Store, append_jsonl, read_jsonl
+from selkit.store.manifest import checksum, manifest_bytes
 
 KEY = Key("scores", "ifd", {"ratio": "loss"}, {"selkit-ifd": "1"}, {"pool": "f" * 16}, {"threads": 1}, schema=2)
 
@@ -368,3 +369,15 @@ def test_a_read_only_store_can_be_read(open_folder: Path, start: Any) -> None:
     lines = out.splitlines()
     assert lines[:2] == ["{'n': 1} True 7", "None None"], err
     assert re.search(r"cannot be written to \(Permission denied\)", lines[2])
+
+
+@pytest.mark.parametrize("name", ["../../../outside.txt", "/etc/hostname", "a/../../b", "a\\b"])
+def test_a_foreign_manifest_cannot_lead_out_of_the_store(store: Store, name: str) -> None:
+    """A result whose manifest names a file elsewhere counts as damaged, whatever its checksum says."""
+    key = Key("scores")
+    artifact = store.obtain(key, lambda draft: None)
+    manifest = dict(artifact.manifest)
+    manifest["files"] = [{"name": name, "size": 0, "sha256": ""}]
+    manifest["measured"] = {**manifest["measured"], "manifest_sha256": checksum(manifest)}
+    (artifact.directory / "manifest.json").write_bytes(manifest_bytes(manifest))
+    assert store.find(key) is None
