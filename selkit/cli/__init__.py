@@ -15,8 +15,8 @@ from selkit import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("selkit.cli.run", "Run an experiment: select, train, answer, judge, compare, report."),
     "report": ("selkit.cli.report", "Write the reports of finished runs: HTML, Markdown, JSON."),
-    "plan": ("selkit.cli.plan", "Show an experiment's stages, what is stored, and what the rest will take."),
-    "status": ("selkit.cli.status", "Show which cells of an experiment are done, under way, failed and to do."),
+    "plan": ("selkit.cli.plan", "Show an experiment's stages, what is stored, what the rest will take."),
+    "status": ("selkit.cli.status", "Show which cells of an experiment are done, under way, failed, to do."),
     "gc": ("selkit.cli.gc", "Remove from the store what no run needs."),
     "init": ("selkit.cli.init", "Write a commented experiment spec for your own pool."),
     "pool": ("selkit.cli.pool", "Look at a pool, or write it in selkit's own columns."),
