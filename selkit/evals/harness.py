@@ -22,7 +22,7 @@ from selkit.api import Benchmark, BenchmarkItem, DataError, PromptTemplate, Work
 from selkit.api.tasks import FUNCTION
 from selkit.evals.data import check_rows, read_rows
 from selkit.evals.lm import as_lm
-from selkit.files import digest_unchanged
+from selkit.files import digest_file
 from selkit.models import models_cache
 from selkit.models.engines import Engine, TextModel, engine_of
 from selkit.plugins import check_requirements, provenance
@@ -87,7 +87,7 @@ def benchmark_key(
     engine = engine or engine_of("hf")
     packages = {name: _version(name) for name in sorted({"lm_eval", *job.benchmark.requires})}
     versions = {"selkit": __version__, "bridge": str(_BRIDGE)} | packages | engine.versions
-    data = {f"data:{split}": digest_unchanged(path) for split, path in job.data.items()}
+    data = {f"data:{split}": digest_file(path) for split, path in job.data.items()}
     inputs = {"weights": weights, "template": template.digest, **data}
     made_by = provenance(job.benchmark) | versions
     conditions = engine.conditions(threads) | ({} if engine.name == "hf" else {"engine": engine.name})
