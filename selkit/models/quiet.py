@@ -15,8 +15,23 @@ def quiet_imports() -> Iterator[None]:
 
     DeepSpeed, which transformers imports where it is there, keeps the stream that it finds for all that it logs later.
     """
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), quiet_deepspeed():
         yield
+
+
+@contextmanager
+def quiet_deepspeed() -> Iterator[None]:
+    """Nothing but errors from DeepSpeed, which warns as soon as it is imported, and sets its own level."""
+    logger = logging.getLogger("DeepSpeed")
+
+    def is_error(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    logger.addFilter(is_error)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_error)
 
 
 def hush_libraries() -> None:

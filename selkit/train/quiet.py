@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from selkit.models.quiet import quiet_deepspeed
+
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
@@ -34,21 +36,6 @@ def quiet_libraries() -> Iterator[None]:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         yield
-
-
-@contextmanager
-def quiet_deepspeed() -> Iterator[None]:
-    """Nothing but errors from DeepSpeed, which warns on stdout as soon as it is imported, and sets its own level."""
-    logger = logging.getLogger("DeepSpeed")
-
-    def is_error(record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.ERROR
-
-    logger.addFilter(is_error)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_error)
 
 
 @contextmanager
