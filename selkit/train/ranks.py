@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from selkit.api import UsageError
 from selkit.console import get_console
-from selkit.train.quiet import quiet_deepspeed
+from selkit.models.quiet import quiet_deepspeed
 
 T = TypeVar("T")
 
