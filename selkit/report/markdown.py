@@ -24,7 +24,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         _failures(document),
         _verdicts(document),
         _comparisons(document),
-        *map(_part, search_tables(document)),
+        _search(document),
         _grid(document),
         _win_rates(document),
         _direct(document),
@@ -74,6 +74,13 @@ def _comparisons(document: Mapping[str, Any]) -> str:
         return ""
     told = "\n".join(f"- {sentence}." for sentence in document["comparison_sentences"])
     return f"## {found.title}\n\n{told}\n\n{table(found.columns, found.rows)}\n\n{found.note}"
+
+
+def _search(document: Mapping[str, Any]) -> str:
+    """The recipe chosen for every arm, and what is said under it; nothing where no recipe was searched."""
+    found = document.get("search")
+    told = [f"- {sentence}." for sentence in found["sentences"]] if found else []
+    return "\n\n".join([*map(_part, search_tables(document)), *(["\n".join(told)] if told else [])])
 
 
 def _grid(document: Mapping[str, Any]) -> str:

@@ -13,6 +13,11 @@ _SCORES = {
     "judged": "share of held-out prompts not won against their own responses; lower is better",
 }
 
+_CHOSEN = (
+    "Every arm, and the control, under the recipe of its own best validation score; judged runs against one anchor "
+    "under the control's recipe. These verdicts are a family beside those over all recipes."
+)
+
 
 def search_tables(document: Mapping[str, Any]) -> list[GridTable]:
     """The choices, and the verdicts under the chosen recipes; nothing where no recipe was searched."""
@@ -20,7 +25,7 @@ def search_tables(document: Mapping[str, Any]) -> list[GridTable]:
     if not found:
         return []
     columns, rows = verdict_table(found["verdicts"])
-    verdicts = GridTable("Under the recipe chosen for each arm", columns, rows, _sentences(found["sentences"]))
+    verdicts = GridTable("Under the recipe chosen for each arm", columns, rows, _CHOSEN)
     return [_choices(found), *([verdicts] if rows else [])]
 
 
@@ -50,11 +55,3 @@ def _choices(found: Mapping[str, Any]) -> GridTable:
 def _scores(tried: Sequence[Mapping[str, Any]], recipes: Sequence[str]) -> list[str]:
     known = {one["recipe"]: one["score"] for one in tried}
     return [number(known.get(recipe), 3) for recipe in recipes]
-
-
-def _sentences(sentences: Sequence[str]) -> str:
-    said = " ".join(f"{sentence}." for sentence in sentences)
-    return (
-        f"{said} Every arm, and the control, under the recipe of its own best validation score; judged runs against "
-        "one anchor under the control's recipe. These verdicts are a family beside those over all recipes."
-    )

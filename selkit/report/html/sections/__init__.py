@@ -16,7 +16,7 @@ from selkit.report.html.sections.curves import training_curves
 from selkit.report.html.sections.diagnostics import categories, diagnostics
 from selkit.report.html.sections.measured import measured, settings
 from selkit.report.html.sections.selections import overlap
-from selkit.report.html.sections.verdicts import failures, verdict_table, verdicts
+from selkit.report.html.sections.verdicts import failures, sentences, verdict_table, verdicts
 from selkit.report.html.tables import folded, note, shown
 from selkit.report.search import search_tables
 
@@ -71,7 +71,9 @@ def _comparisons(document: Document) -> Markup:
 
 def _search(document: Document) -> Markup:
     """The recipe chosen for every arm, and what is said under it."""
-    return join([[tag("h3", one.title), shown(one)] for one in search_tables(document)])
+    found = document.get("search")
+    told = sentences(found["verdicts"], found["sentences"]) if found else None
+    return join(told, [[tag("h3", one.title), shown(one)] for one in search_tables(document)])
 
 
 def _across(document: Document) -> Markup:

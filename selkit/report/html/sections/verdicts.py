@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selkit.report import tables
@@ -16,17 +16,21 @@ FIRST = 12
 
 def verdicts(document: Mapping[str, Any]) -> Markup:
     """The sentences, and what cannot be claimed."""
-    words = [row["verdict"] for row in document["verdicts"]]
-    lines = [
-        tag("li", badge(word), " ", tag("span", f"{sentence}."))
-        for word, sentence in zip(words, document["sentences"], strict=True)
-    ]
     claims = [tag("li", claim) for claim in document["claims"]]
+    return join(
+        sentences(document["verdicts"], document["sentences"])
+        or tag("p", "There is nothing to compare with the control."),
+        [tag("h3", "What this experiment cannot claim"), tag("ul", claims)] if claims else None,
+    )
+
+
+def sentences(rows: Sequence[Mapping[str, Any]], said: Sequence[str]) -> Markup:
+    """What is said of every row under its verdict's mark, the first ones open; nothing where there are none."""
+    lines = [tag("li", badge(row["verdict"]), " ", tag("span", f"{one}.")) for row, one in zip(rows, said, strict=True)]
     first, more = lines[:FIRST], lines[FIRST:]
     return join(
-        tag("ul", first, class_="sentences") if first else tag("p", "There is nothing to compare with the control."),
+        tag("ul", first, class_="sentences") if first else None,
         folded(f"{len(more)} more verdicts", tag("ul", more, class_="sentences")) if more else None,
-        [tag("h3", "What this experiment cannot claim"), tag("ul", claims)] if claims else None,
     )
 
 
