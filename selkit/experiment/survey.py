@@ -93,20 +93,23 @@ class _Surveyor:
     def _selection(self, cell: Cell, chosen: Mapping[Cell, Chosen], missing: set[tuple[Any, ...]]) -> Chosen:
         arm, pool = self.experiment.arm_of(cell), self.experiment.pools[cell.pool]
         training = ComponentTraining(self.experiment.store)
-        needs = self._scoring(cell, pool, training)
+        passes = self._scoring(cell, pool, training)
         looks = arm.selector.after_others
         waits = looks and cell.setting in missing
         others = others_of(self.experiment, cell, chosen) if looks and not waits else Arms()
         key = selection_key(arm, cell, pool, others, training)
         rows = self._size(cell, pool)
-        size: dict[str, Any] = {"needs": needs, "rows": rows, "characters": rows * mean_characters(pool)}
+        size: dict[str, Any] = {"rows": rows, "characters": rows * mean_characters(pool)}
         name = f"{cell.arm} at {cell.budget or 'own size'} on {cell.pool}"
         if waits:  # what it depends on is not known yet
             made_up = digest_text(f"{key.digest}\0{cell.draw}")
             stage = Stage("selection", name, made_up, False, component=arm.selector.name, **size)
         else:
             stage = self.stage("selection", name, key, **size)
-        stage = self.stages.setdefault(stage.id, stage)
+        # A pass that is gone, or was made under other conditions, is not made again for a selection that is stored.
+        behind = [one for one in passes if one.stored or not stage.stored]
+        self.stages |= {one.id: one for one in behind if one.id not in self.stages}
+        stage = self.stages.setdefault(stage.id, replace(stage, needs=tuple(one.id for one in behind)))
         if stage.artifact is None:
             missing.add(cell.setting)
             return Chosen(cell, (), {}, Path("not-chosen-yet"), stage.id, stage.id)
@@ -127,9 +130,9 @@ class _Surveyor:
             return Budget.parse(cell.budget).rows(len(pool), f"pool {pool.name!r}")
         return self.experiment.sizes.get((cell.pool, cell.arm, cell.model), len(pool))
 
-    def _scoring(self, cell: Cell, pool: Pool, training: ComponentTraining) -> tuple[str, ...]:
-        """Ids of the scoring passes behind a cell's selection; one serves every budget and run."""
-        ids = []
+    def _scoring(self, cell: Cell, pool: Pool, training: ComponentTraining) -> list[Stage]:
+        """The scoring passes behind a cell's selection; one serves every budget and run."""
+        passes = []
         for number, part in enumerate(nested(self.experiment.arm_of(cell).selector)):
             if isinstance(part, Scorer):
                 place = cell.pool, cell.arm, cell.model, number
@@ -137,9 +140,8 @@ class _Surveyor:
                     self.score_keys[place] = score_key(part, pool, training)
                 size = {"rows": len(pool), "characters": len(pool) * mean_characters(pool)}
                 name = f"{part.name} on {cell.pool}"
-                stage = self.stage("scoring", name, self.score_keys[place], **size, **asked_by(part, len(pool)))
-                ids.append(self.stages.setdefault(stage.id, stage).id)
-        return tuple(ids)
+                passes.append(self.stage("scoring", name, self.score_keys[place], **size, **asked_by(part, len(pool))))
+        return passes
 
     def cell(self, label: str, job: CellJob) -> None:
         """Training, answers and benchmarks of a cell."""

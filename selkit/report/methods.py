@@ -88,6 +88,9 @@ def _design(document: Row, cited: _Cited) -> Iterator[str]:
 
 def _arms(selectors: Sequence[Row], cited: _Cited) -> Iterator[str]:
     for selector in selectors:
+        if not selector["name"]:
+            yield _given(selector)
+            continue
         arm, name = _arm(selector), str(selector["name"])
         parameters = _settings(selector["parameters"].items())
         known = cited.of(f"arm {arm}") if arm == name else cited.of(f"arm {arm}", f"arm {arm}-")
@@ -96,6 +99,14 @@ def _arms(selectors: Sequence[Row], cited: _Cited) -> Iterator[str]:
             yield f"{arm} is the selector {name}{with_them}{known}."
         elif parameters or known:
             yield f"{arm} is selkit's component of that name{with_them}{known}."
+
+
+def _given(selector: Row) -> str:
+    """The sentence of an arm that chooses and trains nothing."""
+    if selector.get("outputs"):
+        return f"{_arm(selector)} is given by its outputs."
+    base = selector["model"] == "base"
+    return f"{_arm(selector)} is {'the base model' if base else selector['model']} as it is, without training."
 
 
 def _training(document: Row, cited: _Cited) -> Iterator[str]:
@@ -172,7 +183,7 @@ def _versions(document: Row) -> Iterator[str]:
 
 
 def _arm(selector: Row) -> str:
-    return str(selector.get("as") or str(selector["name"]).rpartition(":")[2])
+    return str(selector.get("as") or str(selector["name"]).rpartition(":")[2] or "base")
 
 
 def _pool_name(pool: Row) -> str:

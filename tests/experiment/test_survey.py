@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,16 @@ def test_stored_selections_are_known_and_those_behind_them_waited_for(tmp_path: 
     assert counts(found)["selection"] == (15, 15)
     for cell, job in planned.jobs.items():
         assert found.jobs[cell.label].training == job.training
+
+
+def test_a_pass_behind_a_stored_selection_is_not_made_again(tmp_path: Path) -> None:
+    """A pass that is gone, as after a clean-up, stands in no list of what is to do; behind a new budget it does."""
+    store = Store(tmp_path / "store")
+    plan(parse_spec(SPEC), store)
+    (scored,) = surveyed(store).of("scoring")
+    shutil.rmtree(store.layout.object(scored.id))
+    assert "scoring" not in counts(surveyed(store))
+    assert counts(surveyed(store, budgets=[20, 30, 40]))["scoring"] == (1, 0)
 
 
 def test_an_unwritten_rule_is_never_used_in_silence(tmp_path: Path) -> None:

@@ -230,6 +230,22 @@ def test_methods_name_settings_and_cite() -> None:
     assert "5\\%" in latex
 
 
+def test_methods_say_what_given_arms_are() -> None:
+    """The base model, another model and stored outputs: neither chosen nor trained, and cited as no selector."""
+    made = run_document()
+    given = {"name": "", "as": None, "parameters": {}, "model": None, "outputs": None}
+    made["spec"]["selectors"] = [
+        {**given, "model": "base"},
+        {**given, "as": "tulu", "model": "hub:tulu@main"},
+        {**given, "as": "lima", "outputs": "lima.jsonl"},
+    ]
+    text = methods_text(made)
+    assert "We compared base, tulu and lima with random" in text
+    assert "base is the base model as it is, without training." in text
+    assert "tulu is hub:tulu@main as it is, without training." in text
+    assert "lima is given by its outputs." in text
+
+
 def files_of(folder: Path) -> dict[str, bytes]:
     """Every file of a folder by its name."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
