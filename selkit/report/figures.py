@@ -180,7 +180,9 @@ def _cost_gain(points: Sequence[tuple[float, Row]], where: str) -> Figure:
         )
     axes.plot(1, 0, "+", color="0.3", markersize=8, label=_plain(points[0][1]["control"]))
     axes.axhline(0, color="0.5", linewidth=0.8, linestyle="--")
-    axes.set_xscale("log")
+    spread = [1.0, *(times for times, _ in points)]
+    if max(spread) > 10 * min(spread):  # the ticks of a narrow logarithmic axis run together
+        axes.set_xscale("log")
     axes.set_xlabel(f"Cost in multiples of {_plain(points[0][1]['control'])}'s")
     axes.set_ylabel(f"Difference from {_plain(points[0][1]['control'])}")
     axes.set_title(_plain(where))
