@@ -88,7 +88,7 @@ def command(
     if failures := document["failures"]:
         raise WorkFailed(
             f"{len(failures)} cells failed, the first is {failures[0]['cell']} ({failures[0]['error']}): the others "
-            "are stored and reported, and the same command tries the failed ones again"
+            "are stored and reported, the same command tries the failed ones again, `selkit status` names their logs"
         )
     if unfit := [row["testset"] for row in document["judges"] if (row["canaries"] or {}).get("fit") is False]:
         raise WorkFailed(

@@ -14,6 +14,7 @@ from typing import Any
 from selkit.api import Pool
 from selkit.experiment.plan import ANCHOR, Arm, Cell, waves
 from selkit.experiment.setup import Experiment
+from selkit.experiment.stages import mean_characters
 from selkit.experiment.training import ComponentTraining
 from selkit.plugins import provenance
 from selkit.pools import write_jsonl
@@ -127,7 +128,9 @@ def _write(draft: Draft, result: SelectionResult) -> None:
     write_jsonl(rows, draft.directory / ROWS, scores=result.selection.scores)
     document = {"ids": list(result.ids), "facts": dict(result.facts), "fingerprint": rows.fingerprint}
     atomic_write_text(draft.directory / CHOICE, json.dumps(document, ensure_ascii=False))
-    draft.record(selected=len(result.ids), scores=list(result.spent))
+    # What `selkit plan` asks of a selection, so that it need not read the rows.
+    size = {"fingerprint": rows.fingerprint, "characters": mean_characters(rows) * len(rows)}
+    draft.record(selected=len(result.ids), scores=list(result.spent), **size)
 
 
 def read_choice(cell: Cell, artifact: Artifact) -> Chosen:
