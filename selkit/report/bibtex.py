@@ -85,7 +85,7 @@ def _known(key: str | None, of: str) -> Iterator[Work]:
 def _selkit(version: str) -> str:
     return "\n".join(
         [
-            "@software{selkit,",
+            "@misc{selkit,",  # not @software, which the style files of plain BibTeX do not know
             "  author = {{The selkit authors}},",
             "  title = {selkit: Does a way of selecting instruction-tuning data beat random choice?},",
             f"  version = {{{version}}}",
