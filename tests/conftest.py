@@ -12,6 +12,7 @@ from fake_packages import FakePackages
 from toys import make_pool
 
 from selkit.api import Pool
+from selkit.console import get_console
 from selkit.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,6 +35,13 @@ def shared_data() -> Path:
 def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test has a store of its own, so that none reads what another one left."""
     monkeypatch.setenv("SELKIT_STORE", str(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture(autouse=True)
+def _talkative(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The console of every test says what it says by default, whatever a command in this process asked of it."""
+    for name in ("quiet", "verbose"):
+        monkeypatch.setattr(get_console(), name, type(getattr(get_console(), name))())
 
 
 @pytest.fixture

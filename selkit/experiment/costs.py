@@ -79,10 +79,16 @@ def priced_sentences(
     A verdict over several recipes takes the mean of its arm's multiples.
     """
     return [
-        text if times is None else f"{text}, for {times:.1f} times {control}'s cost"
+        text if times is None else _with_cost(text, f", for {times:.1f} times {control}'s cost")
         for verdict, text in zip(verdicts, sentences, strict=True)
         for times in [_times(verdict, costs, control)]
     ]
+
+
+def _with_cost(sentence: str, cost: str) -> str:
+    """The cost after what was found, and before the reason or advice that a colon opens."""
+    found, colon, rest = sentence.partition("): ")
+    return f"{found}){cost}: {rest}" if colon else sentence + cost
 
 
 def _times(verdict: Row, costs: Sequence[Row], control: str) -> float | None:

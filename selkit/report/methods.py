@@ -158,7 +158,8 @@ def _statistics(document: Row, cited: _Cited) -> Iterator[str]:
     if not document["verdicts"]:
         return
     rules = document["rules"]
-    size = max(row["family_size"] or 0 for row in document["verdicts"])
+    # only exploratory tests have a p value of Benjamini and Hochberg's, and Holm's are beside the point there
+    size = max((row["family_size"] or 0 for row in document["verdicts"] if row.get("p_bh") is None), default=0)
     holm, satterthwaite = STATISTICS
     yield (
         f"Effects are differences of mean scores from {rules['control']} on the same items, in points of 100, with a "

@@ -78,7 +78,8 @@ def pool_effects(effects: Floats, variances: Floats, common: float = 0.0, common
 
     Source: J. Hartung and G. Knapp, 'A refined method for the meta-analysis of controlled clinical trials', 2001, as
     statsmodels computes it. An error that all estimates share cannot be seen in their spread, so it is added to the
-    variance of the mean.
+    variance of the mean. Where a few estimates agree by chance, their spread is no sign of more degrees of freedom:
+    these are taken from the variance that their own errors give where that is larger.
 
     Args:
         effects: The estimates, two or more, shape (k,).
@@ -92,11 +93,12 @@ def pool_effects(effects: Floats, variances: Floats, common: float = 0.0, common
     meta = combined_effects(effects, variances)
     places, own = len(effects), float(meta.var_hksj_re)
     variance = own + common
-    terms = own**2 / (places - 1) + (common**2 / common_df if common else 0.0)
+    expected = max(own, float(meta.var_eff_w_re))
+    terms = expected**2 / (places - 1) + (common**2 / common_df if common else 0.0)
     return Pooled(
         effect=float(meta.mean_effect_re),
         se=math.sqrt(variance),
-        df=variance**2 / terms if terms > 0 else places - 1.0,
+        df=(expected + common) ** 2 / terms if terms > 0 else places - 1.0,
         tau=math.sqrt(max(float(meta.tau2), 0.0)),
         i2=max(float(np.nan_to_num(meta.i2, neginf=0.0)), 0.0),
         q=float(meta.q),

@@ -154,7 +154,11 @@ def sentence(row: VerdictRow) -> str:
 
 
 def _alike(row: VerdictRow) -> str:
-    return "" if row.recipes_alike is None else f", in {row.recipes_alike} of {row.recipes} recipes"
+    if row.recipes_alike is None:
+        return ""
+    counted = f"in {row.recipes_alike} of {row.recipes} recipes"
+    # What is counted is the sign, which only these words claim.
+    return f", {counted}" if row.verdict in (Word.BEATS, Word.WORSE) else f", with this sign {counted}"
 
 
 def points(value: float) -> str:
