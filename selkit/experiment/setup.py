@@ -23,7 +23,7 @@ from selkit.experiment.validation import Split, split_pool, stored_rows
 from selkit.models import HostContext, check_model, prompt_template
 from selkit.models.client import ChatService
 from selkit.models.load import check_vllm
-from selkit.plugins import build, find, parameters_of
+from selkit.plugins import build, did_you_mean, find, parameters_of
 from selkit.plugins.builtin.controls import StrictRandom
 from selkit.pools import load_pool
 from selkit.select import fill_models, preflight, select
@@ -102,6 +102,7 @@ def prepare(spec: Spec, store: Store) -> Experiment:
     recipes = _recipes(spec)
     pools = {pool.label: _pool(pool, store) for pool in spec.pools}
     arms = tuple(_arm(spec, selector) for entry in spec.selectors if entry.name for selector in one_per_value(entry))
+    _check_arm_names(spec, arms)
     testsets = tuple(judged_set(testset, next(iter(recipes.values())), store) for testset in spec.testsets)
     benchmarks = tuple(endpoint for benchmark in spec.benchmarks for endpoint in _benchmark(benchmark))
     given = {
@@ -209,9 +210,25 @@ def _arm(spec: Spec, selector: SelectorSpec) -> Arm:
     return Arm(selector.arm, component, spec.runs_of(selector.arm))
 
 
+def _check_arm_names(spec: Spec, arms: tuple[Arm, ...]) -> None:
+    """Refuses what the spec says of arms that are not there. An experiment may do without random, and says so."""
+    known = [*(arm.name for arm in arms), *(entry.arm for entry in spec.given)]
+    listed = ", ".join(known)
+    if wrong := next((name for name in spec.runs if name not in (*known, spec.control, "default")), None):
+        raise UsageError(
+            f"runs: there is no arm {wrong!r}.{did_you_mean(wrong, [*known, 'default'])} The arms are {listed}"
+        )
+    if spec.control not in (*known, "random"):
+        raise UsageError(
+            f"control: there is no arm {spec.control!r}.{did_you_mean(spec.control, known)} The arms are {listed}"
+        )
+
+
 def _claims(spec: Spec, arms: tuple[Arm, ...]) -> list[str]:
     """What the design of the experiment does not allow to say."""
     notes = []
+    if not spec.testsets and not spec.benchmarks:
+        notes.append("There is neither a test set nor a benchmark: models are trained, and nothing is said of them.")
     control = next((arm for arm in arms if arm.name == spec.control), None)
     if control is None:
         notes.append(

@@ -144,7 +144,8 @@ class Spec(Strict):
     def _budgets(cls, value: Any) -> Any:
         budgets = listed(value)
         for budget in budgets:
-            Budget.parse(budget)
+            if not Budget.parse(budget).rows(1_000_000, "a pool"):
+                raise ValueError(f"a budget of {budget} leaves nothing to train on: give a number of rows from 1 on")
         return budgets
 
     @field_validator("selectors")

@@ -102,7 +102,8 @@ def asked_by(component: Component, calls: int) -> dict[str, Any]:
     """The endpoint or the model that a component asks, with the requests, as fields of a stage."""
     texts = [value for value in vars(component).values() if isinstance(value, str)]
     endpoint = next((text for text in texts if text.startswith(_REMOTE) and parse_endpoint(text)), "")
-    models = [getattr(component, name) for name in component.model_parameters()]
+    # by convention a model of which only the tokenizer is read stands in a parameter of that name
+    models = [getattr(component, name) for name in component.model_parameters() if name != "tokenizer"]
     model = next((str(ref) for ref in models if ref), "")
     return {"endpoint": endpoint, "model": model, "calls": calls if endpoint else 0}
 

@@ -7,6 +7,7 @@ import keyword
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -79,6 +80,17 @@ def _check_name(kind: str, name: str) -> None:
         )
     if name in BUILTINS[kind]:
         raise UsageError(f"selkit has a built-in {kind} called {name!r}, which would hide yours: take another name")
+    distribution = f"{_PREFIXES[kind]}{name}"
+    if distribution == "selkit-eval" or _is_installed(distribution):
+        raise UsageError(f"there is a package {distribution} already, which yours would replace: take another name")
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _words(kind: str, name: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import fields
 from importlib import import_module
@@ -97,6 +98,7 @@ def leaves_process_alone(subject: Subject) -> None:
         with suppress(ImportError):  # one that does not import by itself is the component's to mend
             import_module(package)  # what a library sets when it is imported is not the component's doing
     with kept_state():
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # the host sets it when it loads a model
         before = ProcessState.now()
         subject.run()
         changes = before.changes(ProcessState.now())

@@ -80,6 +80,7 @@ def test_a_pinned_seed_leaves_the_other_to_the_run(seeds: dict[str, int], expect
         ({"recipes": ["lima", "best_on_test"]}, "finds differences where there are none"),
         ({"seeds": {"selection": 1, "training": 1}}, "with both seeds pinned every run is the same"),
         ({"seeds": {"selektion": 1}}, "Did you mean 'selection'"),
+        ({"budgets": [10, 0]}, "a budget of 0 leaves nothing to train on"),
     ],
 )
 def test_bad_grids_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -104,6 +105,27 @@ def test_a_pinned_seed_is_among_what_cannot_be_claimed(tmp_path: Path) -> None:
     assert {planned.jobs[cell].seed for cell in runs} == {1, 2, 3}
     (anchor,) = (cell for cell in planned.jobs if cell.arm == ANCHOR)
     assert planned.chosen[anchor].ids != planned.chosen[runs[0]].ids
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"runs": {"longets": 3}, "selectors": ["random", "longest"]}, "runs: there is no arm 'longets'.*'longest'"),
+        (
+            {"control": "lognest", "runs": {}, "selectors": ["random", "longest"]},
+            "control: there is no arm 'lognest'.*'longest'",
+        ),
+    ],
+)
+def test_arms_that_are_not_there_are_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    """With the nearest one that is."""
+    pytest.importorskip("torch")
+    pytest.importorskip("sacrebleu")
+    from selkit.experiment.setup import prepare
+    from selkit.store import Store
+
+    with pytest.raises(UsageError, match=message):
+        prepare(parse_spec({**SPEC, "models": [SMALL], **changes}), Store(tmp_path / "store"))
 
 
 def test_two_recipes_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -106,7 +106,9 @@ def test_a_list_of_values_makes_one_arm_a_value(tmp_path: Path) -> None:
     """Every combination of the listed values, named after them; a parameter that takes a list keeps it."""
     longest = {"name": "longest", "parameters": {"unit": ["words", "characters"]}}
     avoiding = {"name": "random-low-overlap", "parameters": {"max_overlap": [0.9, 1], "against": ["longest-words"]}}
-    planned = plan(parse_spec({**SPEC, "selectors": ["random", longest, avoiding]}), Store(tmp_path / "store"))
+    planned = plan(
+        parse_spec({**SPEC, "selectors": ["random", longest, avoiding], "runs": {}}), Store(tmp_path / "store")
+    )
     names = ["random", "longest-words", "longest-characters", "random-low-overlap-0.9", "random-low-overlap-1"]
     assert [arm.name for arm in planned.experiment.arms] == names
     assert planned.experiment.arms[2].selector.parameters()["unit"] == "characters"

@@ -91,6 +91,7 @@ def test_the_package_is_in_good_style(kind: str, tmp_path: Path) -> None:
         ("con", "cannot be the name"),
         ("x" * 41, "up to 40"),
         ("random", "built-in selector called 'random'"),
+        ("eval", "there is a package selkit-eval already"),
     ],
 )
 def test_a_bad_name_is_refused_and_writes_nothing(name: str, words: str, tmp_path: Path) -> None:
