@@ -29,10 +29,10 @@ from pathlib import Path
 from typing import Any
 
 from selkit.experiment import parse_spec, run_experiment
-from selkit.experiment.cells import CellJob
+from selkit.experiment.cells.job import CellJob
 from selkit.experiment.executors import CellOutcome
 from selkit.experiment.executors.base import attempt
-from selkit.experiment.spec import Spec
+from selkit.experiment.spec.spec import Spec
 from selkit.store import Store
 
 SPEC: Mapping[str, Any] = {

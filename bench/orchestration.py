@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from selkit.experiment import parse_spec, run_experiment
-from selkit.experiment.estimate import estimate
-from selkit.experiment.setup import prepare
-from selkit.experiment.survey import survey
+from selkit.experiment.outlook.estimate import estimate
+from selkit.experiment.outlook.survey import survey
+from selkit.experiment.setup.experiment import prepare
 from selkit.store import Store
 
 SPEC: dict[str, Any] = {

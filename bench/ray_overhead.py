@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 
 from selkit.experiment import parse_spec, plan
-from selkit.experiment.cells import RESPONSES, CellJob, cell_keys
+from selkit.experiment.cells.job import CellJob, cell_keys
+from selkit.experiment.cells.work import RESPONSES
 from selkit.experiment.executors import Executor, LocalExecutor, RayExecutor, RayOptions
 from selkit.store import Store
 

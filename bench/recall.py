@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from selkit.api import CORE_SCHEMA, BaseSelector, Pool, UsageError
-from selkit.experiment.training import ComponentTraining
+from selkit.experiment.selection.training import ComponentTraining
 from selkit.plugins import build, parse_assignments
 from selkit.pools import load_pool
 from selkit.select import select

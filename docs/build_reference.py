@@ -18,7 +18,7 @@ import click
 
 from selkit.api import Component
 from selkit.cli import COMMANDS, cli
-from selkit.experiment.schema import schema_text
+from selkit.experiment.spec.schema import schema_text
 from selkit.plugins import find, installed, new_package, parameters_of, summary
 from selkit.plugins.builtin import BUILTINS
 from selkit.testing import BENCHMARK_CHECKS, JUDGE_CHECKS, SELECTOR_CHECKS, Check

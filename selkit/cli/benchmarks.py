@@ -10,7 +10,7 @@ import click
 from selkit.cli import options
 
 if TYPE_CHECKING:
-    from selkit.experiment.evaluating import Done, EvalJob, Request
+    from selkit.experiment.evaluation.evaluating import Done, EvalJob, Request
 
 
 @click.command("MODEL", hidden=True)
@@ -53,7 +53,7 @@ def command(**given: Any) -> None:
     import json
 
     from selkit.console import get_console
-    from selkit.experiment.evaluating import prepare_evaluation, run_evaluation
+    from selkit.experiment.evaluation.evaluating import prepare_evaluation, run_evaluation
     from selkit.models.client import ChatService
     from selkit.store import Store
 
@@ -76,7 +76,7 @@ def command(**given: Any) -> None:
 
 
 def _request(given: dict[str, Any]) -> Request:
-    from selkit.experiment.evaluating import Request
+    from selkit.experiment.evaluation.evaluating import Request
     from selkit.plugins import parse_assignments
 
     same = ("model", "responses", "partial", "baseline", "seeds_of", "judge", "engine", "template", "seed")
@@ -123,7 +123,7 @@ def _show_plan(job: EvalJob) -> None:
 
 def _write(done: Done, folder: Path) -> None:
     from selkit.evals.files import write_evaluation
-    from selkit.experiment.winrates import write_judged
+    from selkit.experiment.evaluation.winrates import write_judged
 
     tables = {label: one.items for label, one in done.judged.items()}
     write_evaluation(done.document, done.plan, done.evaluation, folder, tables)

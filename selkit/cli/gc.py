@@ -33,7 +33,7 @@ def command(
     from pathlib import Path
 
     from selkit.console import get_console
-    from selkit.experiment.cleaning import clean
+    from selkit.experiment.upkeep.cleaning import clean
     from selkit.files import readable_bytes
     from selkit.store import Store
 

@@ -19,7 +19,7 @@ def command(pool: str, output: str | None, schema: bool, force: bool) -> None:
     """Write a commented experiment spec for POOL."""
     from selkit.console import get_console
     from selkit.experiment import write_spec
-    from selkit.experiment.schema import schema_text
+    from selkit.experiment.spec.schema import schema_text
 
     if schema:
         get_console().result(schema_text().rstrip())

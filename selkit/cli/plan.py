@@ -9,8 +9,8 @@ import click
 from selkit.cli import options
 
 if TYPE_CHECKING:
-    from selkit.experiment.estimate import Estimate
-    from selkit.experiment.stages import Survey
+    from selkit.experiment.outlook.estimate import Estimate
+    from selkit.experiment.setup.stages import Survey
 
 
 @click.command("plan")
@@ -41,9 +41,9 @@ def command(
 
     from selkit.console import get_console
     from selkit.experiment import load_spec, quickstart_spec
-    from selkit.experiment.estimate import estimate
-    from selkit.experiment.setup import prepare
-    from selkit.experiment.survey import survey
+    from selkit.experiment.outlook.estimate import estimate
+    from selkit.experiment.outlook.survey import survey
+    from selkit.experiment.setup.experiment import prepare
     from selkit.models.client.prices import prices_place
     from selkit.store import Store
 

@@ -25,8 +25,8 @@ def command(experiment: str | None, names: tuple[str, ...], output: str | None, 
 
     from selkit.api import UsageError, WorkFailed
     from selkit.console import get_console
-    from selkit.experiment.loading import load_spec
-    from selkit.experiment.prefetch import prefetch_experiment, prefetch_names
+    from selkit.experiment.outlook.prefetch import prefetch_experiment, prefetch_names
+    from selkit.experiment.spec.loading import load_spec
 
     if experiment is None and not names:
         raise UsageError("name an EXPERIMENT, or a benchmark with -b")

@@ -107,6 +107,6 @@ def _scoring(workers: int | None, ray_address: str | None, store: Path | None) -
 
 
 def _training(store: Store) -> Training:
-    from selkit.experiment.training import ComponentTraining
+    from selkit.experiment.selection.training import ComponentTraining
 
     return ComponentTraining(store)

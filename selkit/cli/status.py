@@ -9,7 +9,7 @@ import click
 from selkit.cli import options
 
 if TYPE_CHECKING:
-    from selkit.experiment.status import CellStatus
+    from selkit.experiment.outlook.status import CellStatus
 
 
 @click.command("status")
@@ -28,10 +28,10 @@ def command(place: str | None, show_all: bool, store: str | None, as_json: bool)
 
     from selkit.console import get_console
     from selkit.experiment import load_spec, parse_spec, quickstart_spec
-    from selkit.experiment.remembered import spec_of
-    from selkit.experiment.setup import prepare
-    from selkit.experiment.status import status_of
-    from selkit.experiment.survey import survey
+    from selkit.experiment.outlook.status import status_of
+    from selkit.experiment.outlook.survey import survey
+    from selkit.experiment.setup.experiment import prepare
+    from selkit.experiment.upkeep.remembered import spec_of
     from selkit.store import Store
 
     console = get_console()

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from selkit.evals import BenchmarkJob
-from selkit.experiment.cells import Asked, CellJob, TrainingJob, is_done
+from selkit.experiment.cells.job import Asked, CellJob, TrainingJob
+from selkit.experiment.cells.work import is_done
 from selkit.experiment.executors.local import default_workers
-from selkit.experiment.pairs import pairs_of
-from selkit.experiment.plan import ANCHOR, Cell
-from selkit.experiment.rules import rules_of
-from selkit.experiment.selecting import Chosen, choose_all
-from selkit.experiment.setup import Experiment, prepare
-from selkit.experiment.spec import Spec
+from selkit.experiment.selection.selecting import Chosen, choose_all
+from selkit.experiment.setup.experiment import Experiment, prepare
+from selkit.experiment.setup.grid import ANCHOR, Cell
+from selkit.experiment.setup.pairs import pairs_of
+from selkit.experiment.setup.rules import rules_of
+from selkit.experiment.spec.spec import Spec
 from selkit.store import Store
 from selkit.unchanging import unchanging
 

@@ -11,16 +11,16 @@ import pyarrow.parquet as pq
 
 from selkit.api import DataError, WorkFailed
 from selkit.console import get_console
-from selkit.experiment.cells import let_go
-from selkit.experiment.document import document_of
+from selkit.experiment.cells.work import let_go
+from selkit.experiment.document.document import document_of
+from selkit.experiment.document.searched import Searched, search, validation_scores
 from selkit.experiment.executors import Executor, LocalExecutor
-from selkit.experiment.itemfiles import write_items
 from selkit.experiment.jobs import Plan, plan, resources
-from selkit.experiment.remembered import remember
-from selkit.experiment.rules import declare
-from selkit.experiment.scores import Outcome, collect, score_table
-from selkit.experiment.searched import Searched, search, validation_scores
-from selkit.experiment.spec import Spec
+from selkit.experiment.judging.itemfiles import write_items
+from selkit.experiment.judging.scores import Outcome, collect, score_table
+from selkit.experiment.setup.rules import declare
+from selkit.experiment.spec.spec import Spec
+from selkit.experiment.upkeep.remembered import remember
 from selkit.report import write_report
 from selkit.store import Store
 

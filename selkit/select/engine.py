@@ -66,7 +66,7 @@ def select(
         store: Where scores are kept, by default the user's store.
         base_model: Reference of the model that fills the selector's model parameters where they are None.
         arms: The other arms, where the selector compares itself with them.
-        training: Serves :meth:`Context.train`, e.g. :class:`selkit.experiment.training.ComponentTraining`.
+        training: Serves :meth:`Context.train`, e.g. :class:`selkit.experiment.selection.training.ComponentTraining`.
         chat: Serves :meth:`Context.chat`, by default a :class:`ChatService` on the store, without a cap.
         max_failed: Largest share of rows whose scoring may fail; above it the work stops.
         shards: What runs independent scorers on shards of the pool, e.g. :class:`LocalShards`; by default the ones of

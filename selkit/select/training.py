@@ -21,7 +21,7 @@ class Trained:
 
 
 class Training(Protocol):
-    """Trains models for components; selkit.experiment.training has the one that selkit itself uses."""
+    """Trains models for components; selkit.experiment.selection.training has the one that selkit itself uses."""
 
     def check(self, recipe: Recipe, base: str, pool: Pool) -> None:
         """Refuses, before any model loads, a training on rows of ``pool`` that cannot run; raises a SelkitError."""

@@ -222,7 +222,7 @@ class _Inside(Selector):
 
 def training_in(store: Store) -> Training:
     """What serves the trainings of components, with its results in ``store``."""
-    from selkit.experiment.training import ComponentTraining
+    from selkit.experiment.selection.training import ComponentTraining
 
     return ComponentTraining(store)
 

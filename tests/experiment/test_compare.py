@@ -10,9 +10,9 @@ import pytest
 
 from selkit.api import UsageError
 from selkit.experiment import Spec, parse_spec
-from selkit.experiment.pairs import pairs_of
-from selkit.experiment.plan import Arm, Cell, cells_of
-from selkit.experiment.setup import Experiment
+from selkit.experiment.setup.experiment import Experiment
+from selkit.experiment.setup.grid import Arm, Cell, cells_of
+from selkit.experiment.setup.pairs import pairs_of
 from selkit.plugins import build
 
 MODEL = "tiny:words?hidden=16&layers=1"

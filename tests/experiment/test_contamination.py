@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selkit.api import Example, Pool, Turn
-from selkit.experiment.contamination import ItemSource, Shared, shared_with
-from selkit.experiment.ngrams import WORDS, ItemText, matches, passages_of, words_of
+from selkit.experiment.contamination.ngrams import WORDS, ItemText, matches, passages_of, words_of
+from selkit.experiment.contamination.shared import ItemSource, Shared, shared_with
 from selkit.report.contamination import contamination_section
 from selkit.store import Store
 
@@ -57,7 +57,7 @@ def test_batches_change_nothing(rows: list[list[str]], items: list[ItemText]) ->
     named = [(f"r{number}", texts) for number, texts in enumerate(rows)]
     together = list(matches(named, passages))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("selkit.experiment.ngrams._BATCH_WORDS", 5)
+        patch.setattr("selkit.experiment.contamination.ngrams._BATCH_WORDS", 5)
         assert list(matches(iter(named), passages)) == together
     assert len(set(together)) == len(together)
 
@@ -171,7 +171,7 @@ def test_an_experiment_counts_for_every_selection(tmp_path: Path, store: Store) 
     """A test prompt that was put into the pool is found in the selections that hold it, and in those alone."""
     pytest.importorskip("torch")
     from selkit.experiment import parse_spec, plan
-    from selkit.experiment.document import contaminated
+    from selkit.experiment.document.document import contaminated
 
     rows = [{"id": f"r{n}", "instruction": f"Write about {n}.", "output": "word " * (n + 1)} for n in range(10)]
     rows[9]["instruction"] = f"{LONG} fourteen"

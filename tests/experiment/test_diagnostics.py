@@ -15,12 +15,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selkit.api import Comparison, Context, Example, Judgement, PairwiseJudge, Pool
-from selkit.experiment.diagnostics import by_category, diagnostics_of, diversity, scoring_costs
-from selkit.experiment.instructions import METHOD, WITHOUT, kind_of, leading_verbs, method
-from selkit.experiment.judging import Judged
-from selkit.experiment.plan import ANCHOR, Cell
-from selkit.experiment.profiles import bin_edges, counted, profile, score_profile, shifted, shortened, word_counts
-from selkit.experiment.selecting import Chosen
+from selkit.experiment.document.diagnostics import by_category, diagnostics_of, diversity, scoring_costs
+from selkit.experiment.document.instructions import METHOD, WITHOUT, kind_of, leading_verbs, method
+from selkit.experiment.document.profiles import (
+    bin_edges,
+    counted,
+    profile,
+    score_profile,
+    shifted,
+    shortened,
+    word_counts,
+)
+from selkit.experiment.judging.judging import Judged
+from selkit.experiment.selection.selecting import Chosen
+from selkit.experiment.setup.grid import ANCHOR, Cell
 from selkit.store import Draft, Key, Store
 
 TEXT = st.text(st.sampled_from("ab \t\n\u00a0\u2003é"), max_size=12)
@@ -144,7 +152,7 @@ def test_costs_of_scoring_are_per_thousand_rows(store: Store) -> None:
 
 def test_without_the_dictionary_there_are_no_verbs_and_the_report_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is counted as 'other' for want of a package."""
-    monkeypatch.setattr("selkit.experiment.instructions.package_version", lambda package: None)
+    monkeypatch.setattr("selkit.experiment.document.instructions.package_version", lambda package: None)
     assert leading_verbs(["Write"], 3) is None
     assert method() == WITHOUT
     assert "{version}" in METHOD

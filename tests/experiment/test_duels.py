@@ -15,8 +15,8 @@ from selkit.__main__ import main
 from selkit.api import Comparison, Context, Judgement, Outcome, PairwiseJudge, UsageError
 from selkit.evals.evaluation import model_subject, outputs_subject
 from selkit.evals.length_control import direct_win_rate
-from selkit.experiment.duels import answers_of, judge_duel, plan_testset
-from selkit.experiment.winrates import judged
+from selkit.experiment.evaluation.duels import answers_of, judge_duel, plan_testset
+from selkit.experiment.evaluation.winrates import judged
 from selkit.models.client import ChatService
 from selkit.store import Store
 

@@ -11,8 +11,8 @@ import pytest
 
 from selkit.api import ALPACA, Decoding, Example, MissingExtra, UsageError
 from selkit.experiment import parse_spec
-from selkit.experiment.cells import Asked, CellJob, responses_key
-from selkit.experiment.setup import prepare
+from selkit.experiment.cells.job import Asked, CellJob, responses_key
+from selkit.experiment.setup.experiment import prepare
 from selkit.pools import TestPrompt, TestSet
 from selkit.store import Store
 

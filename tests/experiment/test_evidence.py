@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from selkit.api import Comparison, Context, Judgement, Outcome, PairwiseJudge
-from selkit.experiment.evidence import flags_of, judges_of, missing_of, unfit_claims
-from selkit.experiment.judging import Judged, Tried
-from selkit.experiment.plan import ANCHOR, Cell
+from selkit.experiment.document.evidence import flags_of, judges_of, missing_of, unfit_claims
+from selkit.experiment.judging.judging import Judged, Tried
+from selkit.experiment.setup.grid import ANCHOR, Cell
 from selkit.judge import canary_report
 
 

@@ -19,12 +19,12 @@ pytest.importorskip("sacrebleu")
 
 from selkit.api import DataError
 from selkit.experiment import parse_spec, plan, run_experiment
-from selkit.experiment.cleaning import clean
-from selkit.experiment.estimate import estimate
-from selkit.experiment.setup import prepare
-from selkit.experiment.stages import KINDS
-from selkit.experiment.status import status_of
-from selkit.experiment.survey import survey
+from selkit.experiment.outlook.estimate import estimate
+from selkit.experiment.outlook.status import status_of
+from selkit.experiment.outlook.survey import survey
+from selkit.experiment.setup.experiment import prepare
+from selkit.experiment.setup.stages import KINDS
+from selkit.experiment.upkeep.cleaning import clean
 from selkit.store import Key, Store
 
 pytestmark = pytest.mark.slow

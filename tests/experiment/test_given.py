@@ -10,7 +10,7 @@ import pytest
 
 from selkit.api import DataError, UsageError
 from selkit.experiment import parse_spec
-from selkit.experiment.plan import Cell, places
+from selkit.experiment.setup.grid import Cell, places
 
 BASE = "tiny:words?hidden=16&layers=1"
 SPEC: dict[str, Any] = {

@@ -9,7 +9,7 @@ import pytest
 
 from selkit.api import SelkitError, UsageError
 from selkit.experiment import parse_spec
-from selkit.experiment.plan import ANCHOR, Arm, Cell, cells_of
+from selkit.experiment.setup.grid import ANCHOR, Arm, Cell, cells_of
 from selkit.plugins import build
 
 SMALL = "tiny:words?hidden=16&layers=1"
@@ -121,7 +121,7 @@ def test_arms_that_are_not_there_are_named(changes: dict[str, Any], message: str
     """With the nearest one that is."""
     pytest.importorskip("torch")
     pytest.importorskip("sacrebleu")
-    from selkit.experiment.setup import prepare
+    from selkit.experiment.setup.experiment import prepare
     from selkit.store import Store
 
     with pytest.raises(UsageError, match=message):
@@ -171,8 +171,8 @@ def test_selections_are_made_once_for_all_recipes_and_models_that_they_do_not_lo
     pytest.importorskip("torch")
     pytest.importorskip("sacrebleu")
     from selkit.experiment import plan
-    from selkit.experiment.cells import weights_key
-    from selkit.experiment.selecting import distinct
+    from selkit.experiment.cells.job import weights_key
+    from selkit.experiment.selection.selecting import distinct
     from selkit.store import Store
 
     store = Store(tmp_path / "store")

@@ -11,8 +11,8 @@ import yaml
 
 from selkit.api import UsageError
 from selkit.experiment import load_spec, quickstart_spec, write_spec
-from selkit.experiment.overrides import merged, with_overrides
-from selkit.experiment.schema import schema_text, spec_schema
+from selkit.experiment.spec.overrides import merged, with_overrides
+from selkit.experiment.spec.schema import schema_text, spec_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = """\

@@ -12,8 +12,9 @@ pytest.importorskip("trl")
 
 from selkit.api import Example, Pool, UsageError
 from selkit.experiment import parse_spec
-from selkit.experiment.cells import CellJob, TrainingJob, cell_keys, run_cell, training_record, weights_key
-from selkit.experiment.setup import prepare
+from selkit.experiment.cells.job import CellJob, TrainingJob, cell_keys, weights_key
+from selkit.experiment.cells.work import run_cell, training_record
+from selkit.experiment.setup.experiment import prepare
 from selkit.pools import write_jsonl
 from selkit.store import Store
 from selkit.train import load_recipe

@@ -10,7 +10,8 @@ pytest.importorskip("torch")
 pytest.importorskip("trl")
 
 from selkit.api import Example, Pool, WorkFailed
-from selkit.experiment.cells import CellJob, TrainingJob, cell_keys, run_cell
+from selkit.experiment.cells.job import CellJob, TrainingJob, cell_keys
+from selkit.experiment.cells.work import run_cell
 from selkit.pools import write_jsonl
 from selkit.store import Store
 from selkit.train import load_recipe

@@ -13,7 +13,7 @@ pytest.importorskip("scipy")
 
 from selkit.api import UsageError
 from selkit.experiment import parse_spec, plan
-from selkit.experiment.rules import changed_claims, declare, rules_of
+from selkit.experiment.setup.rules import changed_claims, declare, rules_of
 from selkit.store import Store
 
 SPEC: dict[str, Any] = {

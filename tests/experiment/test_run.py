@@ -19,8 +19,8 @@ pytest.importorskip("sacrebleu")
 
 from selkit.api import SelkitError, UsageError
 from selkit.experiment import parse_spec, plan, run_experiment
-from selkit.experiment.judging import opponents_of
-from selkit.experiment.plan import Cell
+from selkit.experiment.judging.judging import opponents_of
+from selkit.experiment.setup.grid import Cell
 from selkit.pools import planted_pool
 from selkit.store import Store
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selkit.api import ContractViolation, DataError, Example, Pool, Turn
-from selkit.experiment.plan import ANCHOR, Cell
-from selkit.experiment.search import CHOSEN, choose, chosen_cells
-from selkit.experiment.validation import split
+from selkit.experiment.contamination.validation import split
+from selkit.experiment.document.search import CHOSEN, choose, chosen_cells
+from selkit.experiment.setup.grid import ANCHOR, Cell
 
 
 def pool(questions: Sequence[str]) -> Pool:

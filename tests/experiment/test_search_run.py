@@ -16,11 +16,12 @@ pytest.importorskip("scipy")
 
 from selkit.api import PLAIN, Example, Pool, UsageError
 from selkit.experiment import parse_spec, plan
-from selkit.experiment.cells import CellJob, HeldOut, answers, held_out_loss, loss_of
-from selkit.experiment.plan import Cell
+from selkit.experiment.cells.job import CellJob, HeldOut
+from selkit.experiment.cells.work import answers, held_out_loss, loss_of
+from selkit.experiment.document.searched import search, search_document, search_failures
+from selkit.experiment.judging.scores import collect
 from selkit.experiment.run import run_experiment
-from selkit.experiment.scores import collect
-from selkit.experiment.searched import search, search_document, search_failures
+from selkit.experiment.setup.grid import Cell
 from selkit.pools import write_jsonl
 from selkit.store import Store
 

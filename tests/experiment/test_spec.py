@@ -9,7 +9,7 @@ import yaml
 
 from selkit.api import UsageError
 from selkit.experiment import load_spec, parse_spec, quickstart_spec, write_spec
-from selkit.experiment.plan import ANCHOR, Arm, cells_of, waves
+from selkit.experiment.setup.grid import ANCHOR, Arm, cells_of, waves
 from selkit.judge import CANARIES
 from selkit.plugins import build
 

@@ -12,10 +12,10 @@ pytest.importorskip("torch")
 pytest.importorskip("sacrebleu")
 
 from selkit.experiment import parse_spec, plan
-from selkit.experiment.estimate import Estimate, estimate
-from selkit.experiment.setup import prepare
-from selkit.experiment.stages import KINDS, Survey
-from selkit.experiment.survey import survey
+from selkit.experiment.outlook.estimate import Estimate, estimate
+from selkit.experiment.outlook.survey import survey
+from selkit.experiment.setup.experiment import prepare
+from selkit.experiment.setup.stages import KINDS, Survey
 from selkit.models.client.prices import prices_place
 from selkit.store import Store
 
@@ -102,7 +102,7 @@ def test_an_unwritten_rule_is_never_used_in_silence(tmp_path: Path) -> None:
     assert training.source == "rule: parameters x tokens x 6 / flops"
     assert all(one.source for one in expected.lines)
     # tiny:words with 32 wide and one layer; 2 steps of 4 rows each; 2e10 operations a second
-    from selkit.experiment.rates import parameters_of
+    from selkit.experiment.outlook.rates import parameters_of
 
     rows = 19 * 2 * 4
     tokens = training.device_seconds * 2e10 / 6 / parameters_of(SPEC["model"])

@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 pytest.importorskip("trl")
 
 from selkit.api import Context, Continuation, ContractViolation, Example, Pool, Sampler, Scorer, UsageError
-from selkit.experiment.training import ComponentTraining
+from selkit.experiment.selection.training import ComponentTraining
 from selkit.models import load_model
 from selkit.select import SelectionResult, score_key, select
 from selkit.store import Store, totals

@@ -13,7 +13,7 @@ from selkit_judge_alpaca_eval.judge import AlpacaEval
 
 from selkit.api import UsageError
 from selkit.experiment import parse_spec, run_experiment
-from selkit.experiment.setup import prepare
+from selkit.experiment.setup.experiment import prepare
 from selkit.plugins import build
 from selkit.store import Store
 from selkit.testing.chat_server import Answer, Call, ChatServer, completion

@@ -16,7 +16,7 @@ from selkit_judge_openai.judge import OpenAI
 
 from selkit.api import DataError, SelkitError
 from selkit.experiment import parse_spec, run_experiment
-from selkit.experiment.setup import prepare
+from selkit.experiment.setup.experiment import prepare
 from selkit.plugins import build
 from selkit.store import Store, digest_text
 from selkit.testing.chat_server import Call, ChatServer, Served, completion

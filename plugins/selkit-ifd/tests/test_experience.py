@@ -14,7 +14,7 @@ from selkit_ifd.experience import PreExperience, clusters_of, evenly_in_band
 from selkit_ifd.scorer import Ifd
 
 from selkit.api import ALPACA, DataError, Example, Pool, UsageError
-from selkit.experiment.training import ComponentTraining
+from selkit.experiment.selection.training import ComponentTraining
 from selkit.models import load_model
 from selkit.select import SelectionResult, select
 from selkit.store import Store, totals

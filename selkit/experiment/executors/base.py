@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from selkit.experiment.cells import CellJob, run_cell
-from selkit.experiment.failures import forget_failure, note_failure
-from selkit.experiment.spec import Spec
+from selkit.experiment.cells.failures import forget_failure, note_failure
+from selkit.experiment.cells.job import CellJob
+from selkit.experiment.cells.work import run_cell
+from selkit.experiment.spec.spec import Spec
 from selkit.store import Store
 
 

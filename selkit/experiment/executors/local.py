@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from selkit.console import get_console
-from selkit.experiment.cells import CellJob
+from selkit.experiment.cells.job import CellJob
 from selkit.experiment.executors.base import CellOutcome, attempt
-from selkit.experiment.spec import Spec
+from selkit.experiment.spec.spec import Spec
 from selkit.select.processes import prepare_worker
 from selkit.store import Store
 

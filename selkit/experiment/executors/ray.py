@@ -21,10 +21,10 @@ from typing import Any
 from selkit import __version__
 from selkit.api import DataError, MissingExtra, SelkitError, WorkFailed
 from selkit.console import get_console
-from selkit.experiment.cells import CellJob
+from selkit.experiment.cells.job import CellJob
 from selkit.experiment.executors.base import CellOutcome, attempt
 from selkit.experiment.executors.options import number, refuse_unknown
-from selkit.experiment.spec import Spec
+from selkit.experiment.spec.spec import Spec
 from selkit.select import scoring_in
 from selkit.select.processes import prepare_process
 from selkit.select.shards import ShardDone, ShardTask, score_shard

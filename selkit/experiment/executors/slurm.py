@@ -15,10 +15,11 @@ from typing import Any, Literal
 
 from selkit.api import DataError, MissingExtra, UsageError
 from selkit.console import get_console
-from selkit.experiment.cells import CellJob, is_done
+from selkit.experiment.cells.job import CellJob
+from selkit.experiment.cells.work import is_done
 from selkit.experiment.executors.base import CellOutcome, attempt
 from selkit.experiment.executors.options import number
-from selkit.experiment.spec import Spec
+from selkit.experiment.spec.spec import Spec
 from selkit.select.processes import prepare_process
 from selkit.store import Store
 

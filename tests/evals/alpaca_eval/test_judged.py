@@ -11,7 +11,7 @@ import pytest
 from selkit.__main__ import main
 from selkit.api import Comparison, DataError, EarlierTurn
 from selkit.evals.alpaca_eval import Sides, annotation_records, side_names
-from selkit.experiment.anchors import read_anchor
+from selkit.experiment.testsets.anchors import read_anchor
 from selkit.pools import load_testset
 
 pytest.importorskip("sacrebleu")  # what the judge `reference` needs

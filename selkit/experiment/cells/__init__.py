@@ -1,0 +1,1 @@
+"""One cell from its rows to its answers. It knows nothing of the spec."""

@@ -1,0 +1,1 @@
+"""From stored answers to scores: the judges, what they have judged already, and the items as files."""

@@ -1,0 +1,126 @@
+"""The items of a run as files: every answer, what it was compared with, what the judges said, the benchmarks' items,
+and files.json, which says what each file holds."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from selkit.experiment.judging.judging import Judged
+from selkit.experiment.judging.scores import Outcome
+from selkit.experiment.setup.experiment import Experiment
+from selkit.experiment.setup.grid import ANCHOR, Cell
+from selkit.judge import pass_row
+from selkit.store import atomic_write_text, canonical_json, digest_text
+
+FILES = "files.json"
+FOLDERS = ("testsets", "responses", "opponents", "passes", "benchmarks")
+
+Row = dict[str, Any]
+
+
+def write_items(output: Path, experiment: Experiment, outcome: Outcome) -> None:
+    """Writes the items to folders in ``output``, in place of what an earlier run left there, and files.json."""
+    for name in FOLDERS:
+        shutil.rmtree(output / name, ignore_errors=True)
+    written = {
+        "testsets": list(_testsets(output, experiment)),
+        "responses": list(_responses(output, outcome)),
+        "passes": list(_passes(output, experiment, outcome)),
+        "benchmarks": list(_benchmarks(output, outcome)),
+    }
+    text = json.dumps({"schema_version": 1, **written}, indent=1, ensure_ascii=False)
+    atomic_write_text(output / FILES, text + "\n")
+
+
+def _testsets(output: Path, experiment: Experiment) -> Iterator[Row]:
+    """What a test set knows of its prompts beside their text."""
+    for testset in experiment.testsets:
+        rows = [
+            {"id": name, "category": prompt.category, "reference": prompt.reference}
+            for name, prompt in testset.prompts.items()
+        ]
+        file = f"testsets/{_plain(testset.label)}.jsonl"
+        _write_lines(output / file, rows)
+        yield {"file": file, "testset": testset.label}
+
+
+def _responses(output: Path, outcome: Outcome) -> Iterator[Row]:
+    for (cell, label), rows in outcome.responses.items():
+        file = f"responses/{_plain(f'{cell.label}/{label}')}.jsonl"
+        _write_lines(output / file, rows)
+        # Answers that are judged in several places are one file for all of them.
+        judged = dict.fromkeys(one.cell for one in [*outcome.judged, *outcome.direct] if _same(cell, one.cell))
+        for place in dict.fromkeys([cell, *judged]):
+            yield {"file": file, **place.columns(), "testset": label}
+
+
+def _same(cell: Cell, place: Cell) -> bool:
+    return (cell.arm, cell.run) == (place.arm, place.run) and cell.covers(place)
+
+
+def _passes(output: Path, experiment: Experiment, outcome: Outcome) -> Iterator[Row]:
+    testsets = {one.endpoint: testset.label for testset in experiment.testsets for one in testset.judges}
+    for judged in [*outcome.judged, *outcome.direct]:
+        against = "" if judged.opponent == ANCHOR else f"/{judged.opponent}"
+        file = f"passes/{_plain(f'{judged.cell.label}/{judged.endpoint}{against}')}.jsonl"
+        _write_lines(output / file, [pass_row(judged.judge.name, judgement) for judgement in judged.passes])
+        yield {
+            "file": file,
+            **judged.cell.columns(),
+            "benchmark": judged.endpoint,
+            "testset": testsets[judged.endpoint],
+            "judge": judged.judge.name,
+            "opponent": judged.opponent,
+            "against": _opponent(output, judged),
+        }
+
+
+def _opponent(output: Path, judged: Judged) -> str:
+    """The file with the responses that a cell was compared with; many cells share one."""
+    text = _lines([{"id": one.id, "response": one.second} for one in judged.comparisons])
+    file = f"opponents/{digest_text(text)[:16]}.jsonl"
+    if not (output / file).is_file():
+        _write_text(output / file, text)
+    return file
+
+
+def _benchmarks(output: Path, outcome: Outcome) -> Iterator[Row]:
+    for (cell, endpoint), scored in outcome.benchmarks.items():
+        for one in scored:
+            name = endpoint if len(scored) == 1 else f"{endpoint}/{one.benchmark.label}"
+            file = f"benchmarks/{_plain(f'{cell.label}/{name}')}.parquet"
+            (output / file).parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(one.items, output / file)
+            task = one.benchmark.label
+            yield {
+                "file": file,
+                **cell.columns(),
+                "benchmark": endpoint,
+                "task": task,
+                "score": one.benchmark.primary,
+            }
+
+
+def _plain(name: str) -> str:
+    """A name as part of a file's."""
+    return re.sub(r"[^\w.,=+()-]", "-", name.replace("/", "_").replace("%", "pct"))
+
+
+def _write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    _write_text(path, _lines(rows))
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(f"{canonical_json(row)}\n" for row in rows)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(path, text)

@@ -1,0 +1,1 @@
+"""The selection stage: every cell's rows, and the models that selectors train for it."""

@@ -1,0 +1,1 @@
+"""The runs that a store remembers, and its cleaning."""
