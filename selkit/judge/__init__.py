@@ -20,7 +20,7 @@ from selkit.judge.passes import (
     pass_row,
     score_bounds,
 )
-from selkit.judge.rates import Rates, length_bias
+from selkit.judge.rates import Rates, length_bias, length_bias_of_scores
 from selkit.judge.replay import replay_log
 from selkit.judge.responses import (
     Response,
@@ -58,6 +58,7 @@ __all__ = [
     "judge_health",
     "judge_pairs",
     "length_bias",
+    "length_bias_of_scores",
     "order_bias",
     "outcome_counts",
     "pass_from_row",

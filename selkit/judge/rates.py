@@ -81,18 +81,52 @@ class LengthBias:
 
     Args:
         rate: Share of the comparisons with a winner in which the longer response (in characters) won; None of none.
-        interval: Its 95% interval (Wilson).
+        interval: Its 95% interval.
         n: Comparisons with a winner whose responses differ in length.
+        equal: Comparisons with a verdict whose responses are equally long; they have no part in the rate.
+        equal_ties: Those of them that the judge called a tie.
     """
 
     rate: float | None
     interval: Interval | None
     n: int
+    equal: int = 0
+    equal_ties: int = 0
 
 
 def length_bias(comparisons: Sequence[Comparison], verdicts: Mapping[str, Verdict]) -> LengthBias:
-    """How often the longer response won. Longer may also be better: compare with what people say of the same pairs."""
+    """How often the longer response won, with Wilson's interval over the comparisons.
+
+    Longer may also be better: compare with what people say of the same pairs.
+    """
     leads = {c.id: len(c.first) - len(c.second) for c in comparisons if len(c.first) != len(c.second)}
     decided = [(lead > 0, verdicts[name]) for name, lead in leads.items() if verdicts[name] in ("win", "lose")]
     longer = sum((winner == Verdict.WIN) == first for first, winner in decided)
     return LengthBias(share(longer, len(decided)), wilson(longer, len(decided)), len(decided))
+
+
+def length_bias_of_scores(scored: Iterable[tuple[Comparison, float | None]]) -> LengthBias:
+    """How often the longer response won, of comparisons with the scores of their first responses.
+
+    A comparison is won where its score is above a half. The comparisons of one id (the same prompt, answered by several
+    runs) depend on each other, so the interval draws ids: the percentile bootstrap, or, where the longer response won
+    always or never, Wilson's over the ids, since drawing anew would find no other share.
+    """
+    wins: Counter[str] = Counter()
+    decided: Counter[str] = Counter()
+    equal = equal_ties = 0
+    for comparison, score in scored:
+        lead = len(comparison.first) - len(comparison.second)
+        if score is None:
+            continue
+        if lead == 0:
+            equal, equal_ties = equal + 1, equal_ties + (score == 0.5)
+        elif score != 0.5:
+            decided[comparison.id] += 1
+            wins[comparison.id] += (score > 0.5) == (lead > 0)
+    hits, counts = (np.array([counter[name] for name in decided], float) for counter in (wins, decided))
+    if wins.total() in (0, decided.total()):
+        found = wilson(len(decided) if wins.total() else 0, len(decided))
+    else:
+        found = bootstrap_ratio(hits, counts)
+    return LengthBias(share(wins.total(), decided.total()), found, decided.total(), equal, equal_ties)

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selkit.api import Comparison, Judgement, Outcome, PairScores, UsageError
-from selkit.judge import Rates, Rule, Verdict, judge_health, length_bias, order_bias, verdict, verdicts
+from selkit.judge import (
+    Rates,
+    Rule,
+    Verdict,
+    judge_health,
+    length_bias,
+    length_bias_of_scores,
+    order_bias,
+    verdict,
+    verdicts,
+)
 from selkit.judge.intervals import bootstrap_ratio, wilson
 from selkit.judge.rules import RULES
 
@@ -189,6 +199,25 @@ def test_length_bias_by_hand() -> None:
     said = dict(zip([f"c{i}" for i in range(7)], map({v: k for k, v in SHORT.items()}.get, "wlwwt?w"), strict=True))
     found = length_bias(pairs(lengths), said)  # type: ignore[arg-type]
     assert (found.rate, found.n, found.interval) == (0.75, 4, wilson(3, 4))
+
+
+def test_length_bias_of_several_runs_by_hand() -> None:
+    """Three runs on two prompts: ties and missing scores do not count, equal lengths are counted apart."""
+    sizes = [(9, 1), (1, 9), (9, 1), (5, 5), (5, 5), (2, 1)]
+    scores = [1.0, 1.0, 0.75, 0.5, 0.0, None]
+    runs = [Comparison(f"p{n % 2}", "?", "x" * a, "y" * b) for n, (a, b) in enumerate(sizes)]
+    found = length_bias_of_scores(zip(runs, scores, strict=True))
+    assert (found.rate, found.n, found.equal, found.equal_ties) == (2 / 3, 3, 2, 1)
+    assert found.interval == bootstrap_ratio(np.array([2.0, 0.0]), np.array([2.0, 1.0]))
+
+
+@pytest.mark.parametrize("wins", [True, False])
+def test_length_bias_that_is_total_keeps_an_interval_over_prompts(wins: bool) -> None:
+    """Where the longer response won always or never; a hundred runs of ten prompts are ten prompts."""
+    runs = [Comparison(f"p{n % 10}", "?", "xx", "y") for n in range(1000)]
+    found = length_bias_of_scores((one, float(wins)) for one in runs)
+    assert (found.rate, found.n, found.interval) == (float(wins), 1000, wilson(10 * wins, 10))
+    assert length_bias_of_scores([]).interval is None
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 20), (1, 20), (10, 20), (20, 20), (667, 999)])
