@@ -3,7 +3,7 @@
 Importing this package imports neither torch nor transformers: those load with the first model.
 """
 
-from selkit.models.context import HostContext, default_device, default_threads
+from selkit.models.context import HostContext, default_device, default_threads, kind_of
 from selkit.models.folder import ModelFolder
 from selkit.models.load import forget_models, load_model, load_tokenizer
 from selkit.models.refs import check_model, models_cache, resolve
@@ -19,6 +19,7 @@ __all__ = [
     "default_threads",
     "forget_models",
     "has_chat_template",
+    "kind_of",
     "load_model",
     "load_tokenizer",
     "models_cache",

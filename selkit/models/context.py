@@ -180,6 +180,11 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def kind_of(device: str) -> str:
+    """The kind of a device: 'cuda' of 'cuda:1', and of several GPUs with commas."""
+    return device.partition(":")[0].partition(",")[0].strip()
+
+
 def default_threads() -> int:
     """The threads that libraries take on a CPU: $OMP_NUM_THREADS, else every core."""
     return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)

@@ -1,7 +1,7 @@
 """Selection: running a selector on a pool, enforcing budgets and ties, and measuring overlap."""
 
 from selkit.select.engine import fill_models, preflight, select
-from selkit.select.keys import component_inputs, score_key
+from selkit.select.keys import choice_conditions, choice_versions, component_inputs, score_key
 from selkit.select.output import (
     check_same,
     manifest_of,
@@ -32,6 +32,8 @@ __all__ = [
     "best",
     "check_same",
     "check_trainings",
+    "choice_conditions",
+    "choice_versions",
     "component_inputs",
     "fill_models",
     "manifest_of",

@@ -104,6 +104,6 @@ def _plan(job: SelectJob, pool: Pool, store: Store, trainer: Training | None, ch
     budget = "its own size" if rows is None else f"{rows} of {size} rows"
     scores = ""
     if isinstance(selector, Scorer):
-        stored = store.find(score_key(selector, pool, trainer)) is not None
+        stored = store.find(score_key(selector, pool, trainer, job.base_model)) is not None
         scores = "; its scores are in the store" if stored else f"; {size} rows would be scored"
     return f"would select {budget} with {selector.name}{scores}"

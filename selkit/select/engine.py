@@ -32,13 +32,13 @@ from selkit.models.client import ChatService
 from selkit.plugins import check_requirements, provenance
 from selkit.pools import load_pool
 from selkit.select.embedding import stored_embeddings
-from selkit.select.keys import component_inputs, score_key
+from selkit.select.keys import choice_conditions, choice_versions, component_inputs, score_key
 from selkit.select.output import read_selection
 from selkit.select.result import Arms, SelectionResult
 from selkit.select.scores import Scores
 from selkit.select.scoring import MAX_FAILED, check_share, scoring_pass
 from selkit.select.shards import Shards, current_shards
-from selkit.select.training import Recipe, Training, check_trainings, nested, service
+from selkit.select.training import Recipe, Training, check_trainings, nested, service, trainings_from
 from selkit.store import Key, Store, digest_text
 
 
@@ -197,7 +197,7 @@ class _Run:
         return self._scored(scorer)[0].as_dict()
 
     def _scored(self, scorer: Scorer) -> tuple[Scores, str]:
-        key = score_key(scorer, self.pool, self.training)
+        key = score_key(scorer, self.pool, self.training, self.base_model)
         if key.digest not in self.scored:
             self.scored[key.digest] = self._pass(scorer, key)
         scores, uses = self.scored[key.digest]
@@ -225,16 +225,18 @@ class _Run:
     def _account(self, component: BaseSelector) -> str:
         """The key that calls of endpoints are charged to; a scorer's own, since its scores serve every selection."""
         if isinstance(component, Scorer):
-            return score_key(component, self.pool, self.training).digest
-        inputs = {"pool": self.pool.fingerprint, **component_inputs(component, self.training)}
+            return score_key(component, self.pool, self.training, self.base_model).digest
+        inputs = {"pool": self.pool.fingerprint, **component_inputs(component, self.training, self.base_model)}
         key = Key("chat", component.name, component.parameters(), provenance(component), inputs)
         self._charge(key.digest)
         return key.digest
 
     def _train(self, component: BaseSelector, seed: int, rows: Sequence[Example], recipe: Recipe, base: str) -> str:
-        declared = [known for part in nested(component) for known, _ in part.trainings()]
-        if recipe not in declared:
+        declared = [known for part in nested(component) for known in trainings_from(part, self.base_model)]
+        if recipe not in [known for known, _ in declared]:
             raise ContractViolation(f"{component.name} trains under a recipe that its trainings() does not name")
+        if (recipe, base) not in declared:
+            raise ContractViolation(f"{component.name} trains {base!r}, which its trainings() does not name")
         training = service(self.training, component.name)
         trained = training.train(rows, recipe, base, turns=self.pool.turns, seed=seed, device=default_device())
         self._charge(trained.key)
@@ -262,11 +264,11 @@ class _Run:
         return selections
 
     def _key(self, rows: int | None) -> Key:
-        inputs = {"pool": self.pool.fingerprint, **component_inputs(self.selector, self.training)}
+        inputs = {"pool": self.pool.fingerprint, **component_inputs(self.selector, self.training, self.base_model)}
         inputs |= {f"selection:{name}": digest_text("\n".join(ids)) for name, ids in sorted(self.used.items())}
-        conditions = {"rows": rows, "seed": self.seed if self.selector.seeded else None}
         selector = self.selector
-        return Key("selection", selector.name, selector.parameters(), provenance(selector), inputs, conditions)
+        conditions = {"rows": rows, "seed": self.seed if selector.seeded else None, **choice_conditions(selector)}
+        return Key("selection", selector.name, selector.parameters(), choice_versions(selector), inputs, conditions)
 
 
 def _checked(selector: BaseSelector, selection: Selection, pool: Pool, rows: int | None) -> Selection:

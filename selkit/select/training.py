@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from selkit.api import BaseSelector, Component, Example, Pool, Turns, UsageError
+from selkit.models import resolve
 
 Recipe = str | Mapping[str, Any]
 """A recipe by its name, or by its fields."""
@@ -56,17 +57,29 @@ def check_trainings(selector: BaseSelector, pool: Pool, base_model: str | None, 
         SelkitError: Whatever else the training refuses.
     """
     for part in nested(selector):
-        for recipe, base in part.trainings():
-            chosen = base or base_model
-            if chosen is None:
-                raise UsageError(f"{part.name} trains a model and needs one to start from: name one with --model")
-            service(training, part.name).check(recipe, chosen, pool)
+        for recipe, base in trainings_from(part, base_model):
+            service(training, part.name).check(recipe, base, pool)
 
 
-def training_inputs(component: Component, training: Training | None) -> dict[str, str]:
-    """What of the component's own trainings belongs into the keys of what is made with them."""
-    identities = [service(training, component.name).identity(recipe) for recipe, _ in component.trainings()]
-    return {f"training-{number}": identity for number, identity in enumerate(identities)}
+def trainings_from(component: Component, base_model: str | None) -> list[tuple[Recipe, str]]:
+    """The component's own trainings: recipes and base models, which are ``base_model`` where it names none.
+
+    Raises:
+        UsageError: There is no base model.
+    """
+    found = [(recipe, base or base_model) for recipe, base in component.trainings()]
+    if any(base is None for _, base in found):
+        raise UsageError(f"{component.name} trains a model and needs one to start from: name one with --model")
+    return [(recipe, base) for recipe, base in found if base is not None]
+
+
+def training_inputs(component: Component, training: Training | None, base_model: str | None) -> dict[str, str]:
+    """What of the component's own trainings belongs into the keys of what is made with them: recipes, base models."""
+    found: dict[str, str] = {}
+    for number, (recipe, base) in enumerate(trainings_from(component, base_model)):
+        found[f"training-{number}"] = service(training, component.name).identity(recipe)
+        found[f"training-{number}.base"] = resolve(base).digest
+    return found
 
 
 def service(training: Training | None, name: str) -> Training:

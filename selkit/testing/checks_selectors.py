@@ -175,7 +175,7 @@ def cost_is_recorded(subject: SelectorSubject) -> None:
     with scorers_at_work(component) as at_work:
         result = whole.result(subject.third, store=store)
     for scorer in at_work:
-        key = score_key(scorer, subject.pool, training_in(store)).digest
+        key = score_key(scorer, subject.pool, training_in(store), subject.base_model).digest
         charged = key in result.spent and any(row.resource == "wall_seconds" for row in store.ledger([key]))
         expect(charged, f"it runs the scorer {scorer.name!r} itself, at no recorded cost: ask ctx.scores(scorer)")
 

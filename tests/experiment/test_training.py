@@ -14,10 +14,13 @@ pytest.importorskip("torch")
 pytest.importorskip("trl")
 
 from selkit.api import Context, Continuation, ContractViolation, Example, Pool, Sampler, Scorer, UsageError
+from selkit.experiment.selection.selecting import selection_key
 from selkit.experiment.selection.training import ComponentTraining
+from selkit.experiment.setup.grid import Arm, Cell
 from selkit.models import load_model
-from selkit.select import SelectionResult, score_key, select
-from selkit.store import Store, totals
+from selkit.plugins.builtin.random import Random
+from selkit.select import Arms, SelectionResult, score_key, select
+from selkit.store import Key, Store, totals
 
 TINY = "tiny:words?hidden=32&layers=1"
 RECIPE = {"preset": "quickstart", "max_steps": 2, "batch_size": 4}
@@ -127,6 +130,71 @@ def test_other_rows_recipes_and_base_models_are_other_trainings(tmp_path: Path) 
     assert score_key(named, POOL, service) == before
 
 
+@dataclass
+class Trainer(Sampler):
+    """Has the experiment's base model trained, which stands in no parameter of it."""
+
+    name = "trainer"
+
+    def trainings(self) -> tuple[tuple[Mapping[str, Any], str | None], ...]:
+        """One training of the base model."""
+        return ((RECIPE, None),)
+
+    def sample(self, pool: Pool, k: int, ctx: Context) -> list[str]:
+        """The first rows."""
+        return pool.ids[:k]
+
+
+@dataclass
+class Judged(Scorer):
+    """Scores by a model that it has trained from the experiment's base model."""
+
+    name = "judged"
+
+    def trainings(self) -> tuple[tuple[Mapping[str, Any], str | None], ...]:
+        """One training of the base model."""
+        return ((RECIPE, None),)
+
+    def score(self, pool: Pool, ctx: Context) -> Iterable[float]:
+        """No row is better than another."""
+        return (0.0 for _ in pool)
+
+
+def test_what_a_trained_component_leaves_is_kept_apart_by_base_model(tmp_path: Path) -> None:
+    """Neither scores nor a selection of one base model are found for another, though no parameter names either."""
+    store = Store(tmp_path)
+    service, other = ComponentTraining(store), TINY + "&seed=3"
+    assert score_key(Judged(), POOL, service, TINY) == score_key(Judged(), POOL, service, TINY)
+    assert score_key(Judged(), POOL, service, TINY) != score_key(Judged(), POOL, service, other)
+    with pytest.raises(UsageError, match="needs one to start from"):
+        score_key(Judged(), POOL, service)
+    arm, cell = Arm("trainer", Trainer(), 1), Cell("rows", "3", "trainer", 1)
+    keys = [selection_key(arm, cell, POOL, Arms(), service, base) for base in (TINY, other, TINY)]
+    assert keys[0] == keys[2] != keys[1]
+    results = [select(POOL, Judged(), 3, store=store, base_model=base, training=service) for base in (TINY, other)]
+    assert results[0].key != results[1].key
+    assert results[0].facts["scores"] != results[1].facts["scores"]
+
+
+def test_what_models_choose_is_kept_apart_by_device_and_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU's choice is not found on a CPU, nor one of another torch; that of a plain draw is."""
+    service = ComponentTraining(Store(tmp_path))
+    cell = Cell("rows", "3", "an arm", 1)
+
+    def key(selector: Scorer | Sampler) -> Key:
+        return selection_key(Arm("an arm", selector, 1), cell, POOL, Arms(), service, TINY)
+
+    selectors = Learner(model=TINY), Trainer(), Random()
+    cpu = [key(one) for one in selectors]
+    monkeypatch.setenv("SELKIT_DEVICE", "cuda")
+    assert [key(one) == before for one, before in zip(selectors, cpu, strict=True)] == [False, False, True]
+    monkeypatch.setenv("SELKIT_DEVICE", "cpu")
+    monkeypatch.setattr("selkit.select.keys._version", lambda package: "0")
+    assert [key(one) == before for one, before in zip(selectors, cpu, strict=True)] == [False, True, True]
+
+
 def test_a_sampler_trains_under_its_own_seed(tmp_path: Path) -> None:
     """Its runs are trained apart, and the selection is charged for it."""
 
@@ -159,6 +227,16 @@ def test_a_training_that_was_not_declared_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ContractViolation, match=r"its trainings\(\) does not name"):
         run(Sly(), Store(tmp_path))
+
+    @dataclass
+    class Other(Learner):
+        name = "other"
+
+        def trainings(self) -> tuple[tuple[Mapping[str, Any], str | None], ...]:
+            return ((self.recipe, TINY + "&seed=3"),)
+
+    with pytest.raises(ContractViolation, match=r"trains 'tiny:.*', which its trainings\(\) does not name"):
+        run(Other(), Store(tmp_path))
 
 
 @pytest.mark.parametrize(

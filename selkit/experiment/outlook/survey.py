@@ -97,7 +97,7 @@ class _Surveyor:
         looks = arm.selector.after_others
         waits = looks and cell.setting in missing
         others = others_of(self.experiment, cell, chosen) if looks and not waits else Arms()
-        key = selection_key(arm, cell, pool, others, training)
+        key = selection_key(arm, cell, pool, others, training, self.experiment.models[cell.model])
         rows = self._size(cell, pool)
         size: dict[str, Any] = {"rows": rows, "characters": rows * mean_characters(pool)}
         name = f"{cell.arm} at {cell.budget or 'own size'} on {cell.pool}"
@@ -137,7 +137,7 @@ class _Surveyor:
             if isinstance(part, Scorer):
                 place = cell.pool, cell.arm, cell.model, number
                 if place not in self.score_keys:
-                    self.score_keys[place] = score_key(part, pool, training)
+                    self.score_keys[place] = score_key(part, pool, training, self.experiment.models[cell.model])
                 size = {"rows": len(pool), "characters": len(pool) * mean_characters(pool)}
                 name = f"{part.name} on {cell.pool}"
                 passes.append(self.stage("scoring", name, self.score_keys[place], **size, **asked_by(part, len(pool))))

@@ -16,9 +16,17 @@ from selkit.experiment.selection.training import ComponentTraining
 from selkit.experiment.setup.experiment import Experiment
 from selkit.experiment.setup.grid import ANCHOR, Arm, Cell, waves
 from selkit.experiment.setup.stages import mean_characters
-from selkit.plugins import provenance
 from selkit.pools import write_jsonl
-from selkit.select import Arms, SelectionResult, check_trainings, component_inputs, fill_models, select
+from selkit.select import (
+    Arms,
+    SelectionResult,
+    check_trainings,
+    choice_conditions,
+    choice_versions,
+    component_inputs,
+    fill_models,
+    select,
+)
 from selkit.store import Artifact, Draft, Key, atomic_write_text, digest_text
 
 ROWS = "selection.jsonl"
@@ -92,7 +100,8 @@ def others_of(experiment: Experiment, cell: Cell, chosen: Mapping[Cell, Chosen])
 def _choose(experiment: Experiment, cell: Cell, others: Callable[[], Arms]) -> Chosen:
     pool, arm = experiment.pools[cell.pool], experiment.arm_of(cell)
     training = ComponentTraining(experiment.store)
-    key = selection_key(arm, cell, pool, others() if arm.selector.after_others else Arms(), training)
+    base = experiment.models[cell.model]
+    key = selection_key(arm, cell, pool, others() if arm.selector.after_others else Arms(), training, base)
 
     def make(draft: Draft) -> None:
         result = select(
@@ -101,7 +110,7 @@ def _choose(experiment: Experiment, cell: Cell, others: Callable[[], Arms]) -> C
             cell.budget if arm.selector.sized else None,
             seed=cell.selection_seed,
             store=experiment.store,
-            base_model=experiment.models[cell.model],
+            base_model=base,
             arms=others(),
             training=training,
             chat=experiment.chat,
@@ -112,14 +121,24 @@ def _choose(experiment: Experiment, cell: Cell, others: Callable[[], Arms]) -> C
     return read_choice(cell, experiment.store.obtain(key, make))
 
 
-def selection_key(arm: Arm, cell: Cell, pool: Pool, others: Arms, training: ComponentTraining) -> Key:
-    """What the selection of a cell depends on; ``others`` are empty for a selector that looks at no other arm."""
+def selection_key(arm: Arm, cell: Cell, pool: Pool, others: Arms, training: ComponentTraining, base_model: str) -> Key:
+    """What the selection of a cell depends on.
+
+    Args:
+        arm: The cell's arm.
+        cell: The cell.
+        pool: Its pool.
+        others: What other arms chose; empty for a selector that looks at none.
+        training: Serves trainings of the selector.
+        base_model: Where these start, if they name no model.
+    """
     selector = arm.selector
-    inputs = {"pool": pool.fingerprint, **component_inputs(selector, training)}
+    inputs = {"pool": pool.fingerprint, **component_inputs(selector, training, base_model)}
     for kind, group in (("chosen", others.chosen), ("named", others.named)):
         inputs |= {f"{kind}:{name}": digest_text("\n".join(sorted(ids))) for name, ids in group.items()}
     conditions = {"budget": cell.budget, "seed": cell.selection_seed if selector.seeded else None}
-    return Key("selection", selector.name, selector.parameters(), provenance(selector), inputs, conditions)
+    conditions |= choice_conditions(selector)
+    return Key("selection", selector.name, selector.parameters(), choice_versions(selector), inputs, conditions)
 
 
 def _write(draft: Draft, result: SelectionResult) -> None:
