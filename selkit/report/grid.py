@@ -35,25 +35,31 @@ def grid_tables(tables: Mapping[str, Rows]) -> list[GridTable]:
         "signal": _signal,
         "permutation": _permutation,
     }
-    shown = {name: _shown(name, tables.get(name, ())) for name in makers}
-    return [_without_empty(make(shown[name])) for name, make in makers.items() if shown[name]]
+    found = []
+    for name, make in makers.items():
+        if shown := _shown(name, tables.get(name, ())):
+            table = without_empty(make(shown))
+            more = {row["benchmark"] for row in tables[name]} > {row["benchmark"] for row in shown}
+            found.append(table._replace(note=f"{table.note} {_OTHERS}") if more else table)
+    return found
 
 
 def _shown(name: str, rows: Rows) -> Rows:
     """The rows worth reading.
 
-    Of a composite and its benchmarks the composite, no ratio of one benchmark alone, and of the randomisation check
-    what it does not confirm.
+    Of a composite and its benchmarks the composite, but every signal to noise; of the randomisation check what it does
+    not confirm.
     """
     names = {row["benchmark"] for row in rows}
     if name == "permutation":
         rows = [row for row in rows if row["disagrees"]]
     if name == "signal":
-        return rows if len(names) > 1 else ()
+        return rows
     return [row for row in rows if row["benchmark"] == COMPOSITE] if COMPOSITE in names else rows
 
 
-def _without_empty(table: GridTable) -> GridTable:
+def without_empty(table: GridTable) -> GridTable:
+    """The table without columns in which nothing stands, and without a base model that is the only one."""
     held = {name: {row[place] for row in table.rows} for place, name in enumerate(table.columns)}
     alone = {"model"} if len(held.get("model", ())) == 1 else set()  # one base model is named among the settings
     kept = [place for place, name in enumerate(table.columns) if any(held[name]) and name not in alone]
@@ -69,10 +75,11 @@ def _recipes(rows: Rows) -> GridTable:
             signed(row["effect"]),
             interval(row["ci_low"], row["ci_high"]),
             f"{row['runs']} vs {row['control_runs']}",
+            row.get("reason", ""),
         ]
         for row in rows
     ]
-    columns = [*_PLACE, "recipe", "effect", "95% interval", "runs"]
+    columns = [*_PLACE, "recipe", "effect", "95% interval", "runs", "not known because"]
     return GridTable("Recipe by recipe", columns, lines, "Differences in points of 100; the intervals are unadjusted.")
 
 
@@ -83,10 +90,11 @@ def _flips(rows: Rows) -> GridTable:
             f"{row['better']} of {row['recipes']}",
             percent(row["share"]),
             percent(row["chance_share"]),
-            f"{row['q']:.1f} ({row['q_df']} df, p {p_value(row['q_p'])})",
+            "" if row["q"] is None else f"{row['q']:.1f} ({row['q_df']} df, p {p_value(row['q_p'])})",
             percent(row["i2"]),
             p_value(row["interaction_p_holm"]),
-            "yes" if row["flips"] else "no",
+            "not known" if row["flips"] is None else "yes" if row["flips"] else "no",
+            row.get("reason", ""),
         ]
         for row in rows
     ]
@@ -99,11 +107,13 @@ def _flips(rows: Rows) -> GridTable:
         "I2",
         "interaction",
         "recipe decides",
+        "left out",
     ]
     note = (
         "'Flipped' is the share of recipes that say the opposite of the others, 'by chance' the share to expect if the "
         "difference were the same under every recipe. The recipe decides where the interaction (Welch's test, Holm p) "
-        "is significant or two recipes have 95% intervals on opposite sides of 0."
+        "is significant or two recipes have 95% intervals on opposite sides of 0. A recipe that lacks runs is not "
+        "counted, and one whose scores do not vary is counted and not tested."
     )
     return GridTable("Flips over recipes", columns, lines, note)
 
@@ -196,6 +206,7 @@ def _signal(rows: Rows) -> GridTable:
 
 
 _GROUND = ["pool", "budget", "model"]
+_OTHERS = "This is the composite; the single benchmarks' rows are in the JSON."
 
 
 def _permutation(rows: Rows) -> GridTable:

@@ -98,6 +98,9 @@ def _row(draft: Draft, rules: Rules, family: str, size: int, numbers: Mapping[st
     flags = draft.flags
     if word in (Word.BEATS, Word.WORSE) and abs(effect) + numbers["ci"] < margin / 100:
         flags += (Flag.BELOW_MARGIN,)
+    bound = draft.endpoint.bound
+    if numbers["mde"] > bound:
+        flags += (Flag.UNDETECTABLE,)
     place = draft.block.place
     return VerdictRow(
         arm=draft.arm.arm,
@@ -110,9 +113,9 @@ def _row(draft: Draft, rules: Rules, family: str, size: int, numbers: Mapping[st
         recipes=len(draft.block.cells),
         recipes_alike=_alike(draft),
         effect=_points(effect),
-        **_interval("ci", effect, numbers["ci"]),
-        **_interval("simultaneous", effect, numbers["simultaneous"]),
-        **_interval("equivalence", effect, numbers["equivalence"]),
+        **_interval("ci", effect, numbers["ci"], bound),
+        **_interval("simultaneous", effect, numbers["simultaneous"], bound),
+        **_interval("equivalence", effect, numbers["equivalence"], bound),
         se=None if numbers["se"] == 0 else _points(numbers["se"]),
         df=_known(numbers["df"]),
         p=_known(numbers["p"]),
@@ -131,7 +134,7 @@ def _row(draft: Draft, rules: Rules, family: str, size: int, numbers: Mapping[st
         control_score=_points(float(np.mean(draft.control.scores))) if draft.control.runs else None,
         run_sd=None if evidence is None else _points(math.sqrt(evidence.variance)),
         control_run_sd=None if evidence is None else _points(math.sqrt(evidence.control_variance)),
-        mde=_points(numbers["mde"]),
+        mde=_points(numbers["mde"]) if numbers["mde"] <= bound else None,
         runs_to_settle=settle[0],
         items_to_settle=settle[1],
         flags=tuple(flags),
@@ -159,8 +162,9 @@ def _points(value: float) -> float | None:
     return 100 * value if math.isfinite(value) else None
 
 
-def _interval(name: str, effect: float, half: float) -> dict[str, Any]:
-    return {f"{name}_low": _points(effect - half), f"{name}_high": _points(effect + half)}
+def _interval(name: str, effect: float, half: float, bound: float) -> dict[str, Any]:
+    low, high = inference.clipped(effect - half, effect + half, bound)
+    return {f"{name}_low": _points(low), f"{name}_high": _points(high)}
 
 
 def _word(draft: Draft, rules: Rules, numbers: Mapping[str, float], margin: float) -> tuple[Word, str, Settling]:
@@ -202,7 +206,8 @@ def _open(
     runs, control_runs = len(draft.arm.runs), len(draft.control.runs)
     plan = inference.Plan(estimate, runs, control_runs, draft.items, target, rules.alpha)
     settling = plan.more_runs(), plan.more_items()
-    return f"as it stands {100 * mde:.1f} points would be found with 80% power; {_advice(plan, *settling)}", settling
+    found = f"{100 * mde:.1f} points" if mde <= draft.endpoint.bound else "no difference that is possible"
+    return f"as it stands {found} would be found with 80% power; {_advice(plan, *settling)}", settling
 
 
 def _advice(plan: inference.Plan, runs: int | None, items: int | None) -> str:

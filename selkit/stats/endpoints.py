@@ -22,6 +22,11 @@ class Endpoint:
     name: str
     weights: Mapping[str, float]
 
+    @property
+    def bound(self) -> float:
+        """The largest difference that two arms can have: scores lie between 0 and 1."""
+        return float(sum(self.weights.values()))
+
 
 def single(benchmark: str) -> Endpoint:
     """One benchmark as it is."""

@@ -47,6 +47,11 @@ def half_width(se: Floats, df: Floats, level: float | Floats) -> Floats:
     return np.asarray(special.stdtrit(df, (1 + level) / 2) * np.where(se > 0, se, np.nan), dtype=np.float64)
 
 
+def clipped(low: float, high: float, bound: float) -> tuple[float, float]:
+    """An interval of a difference without what no difference can be: beyond ``bound`` to both sides."""
+    return max(low, -bound), min(high, bound)
+
+
 def detectable(se: Floats, df: Floats, alpha: float) -> Floats:
     """The effect that a two-sided test at ``alpha`` finds with a power of 80%: (t[1-alpha/2] + t[0.8]) SE."""
     width = quantile(1 - alpha / 2, df) + quantile(POWER, df)

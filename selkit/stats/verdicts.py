@@ -47,6 +47,8 @@ class Flag(StrEnum):
     """The arm has fewer than three runs."""
     FEW_CONTROL_RUNS = "few_control_runs"
     """The control has fewer runs than max(5, ceil(3 sqrt(m))) for m arms."""
+    UNDETECTABLE = "undetectable"
+    """No difference that is possible would be found with a power of 80%."""
     BELOW_MARGIN = "below_margin"
     """A real difference, but its 95% interval lies within the margin."""
 
@@ -56,7 +58,7 @@ class VerdictRow:
     """selkit's word on one arm at one endpoint.
 
     Effects, intervals, standard deviations, margins and the detectable effect are in points of 100. What cannot be
-    known is None.
+    known is None. Intervals end where differences do: at 100 points to both sides, as scores lie between 0 and 1.
 
     Attributes:
         arm: The arm.
@@ -78,7 +80,8 @@ class VerdictRow:
         runs: Runs of the arm; ``control_runs`` of the control.
         arm_score: Mean score of the arm; ``control_score`` of the control.
         run_sd: Standard deviation between runs that the arm was judged with; ``control_run_sd`` the control's.
-        mde: The difference that would be found with a power of 80%.
+        mde: The difference that would be found with a power of 80%; None, with the flag 'undetectable', where none that
+            is possible would.
         runs_to_settle: Runs per arm that bring the detectable difference down to the margin (only INCONCLUSIVE).
         items_to_settle: Items that do so in the runs there are.
         flags: What a reader must know, as values of :class:`Flag`.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import pytest
 
 from selkit.api import Comparison, Context, Judgement, Outcome, PairwiseJudge
 from selkit.experiment.document.evidence import flags_of, judges_of, missing_of, unfit_claims
+from selkit.experiment.document.verdicts import flagged, judged_behind
 from selkit.experiment.judging.judging import Judged, Tried
 from selkit.experiment.setup.grid import ANCHOR, Cell
 from selkit.judge import canary_report
+from selkit.stats import COMPOSITE, Rules, VerdictRow
 
 
 @dataclass
@@ -86,6 +89,10 @@ def test_a_judge_that_a_canary_fools_is_unfit_at_every_verdict(won: int | None, 
     cells = [judged("random", 5, 5, 0), judged("a", 5, 5, 0)]
     (row,) = judges_of(cells, [tried])
     assert row["canaries"]["fit"] is fit
+    # every first response is longer (x0 to x9 against y): it won half of both arms' comparisons, prompt by prompt
+    assert (row["length_bias"], row["length_bias_n"], row["equal_length"]) == (0.5, 20, 0)
+    low, high = row["intervals"]["length_bias"]
+    assert 0.1 < low < 0.5 < high < 0.9
     claims: list[str] = unfit_claims([row])
     flags = {found["arm"]: found["flags"] for found in flags_of(missing_of(cells), [row], "random")}.get("a")
     if fit is False:
@@ -93,7 +100,7 @@ def test_a_judge_that_a_canary_fools_is_unfit_at_every_verdict(won: int | None, 
         assert flags == ["judge_unfit"]
     else:
         assert not claims
-        assert flags is None
+        assert flags == []
 
 
 @pytest.mark.parametrize(
@@ -108,8 +115,46 @@ def test_a_judge_that_a_canary_fools_is_unfit_at_every_verdict(won: int | None, 
 )
 def test_empty_and_equal_answers_are_said_at_the_verdict(responses: list[str], broken: bool) -> None:
     """Scenario 45: over half empty, or over nine tenths the same, whatever the judge made of them."""
+    flags = [row["flags"] for row in flags_of(missing_of([answered("a", responses)]), [], "random")]
+    assert flags == ([["broken_answers"]] if broken else [[]])
+
+
+def answered(arm: str, responses: Sequence[str], budget: str | None = "20", testset: str = "set") -> Judged:
+    """A cell with these answers, all of them ties."""
     comparisons = tuple(Comparison(f"c{i}", "p", text, "y") for i, text in enumerate(responses))
     passes = tuple(Judgement.of(one, 0.5) for c in comparisons for one in (c, c.swapped()))
-    cell = Judged(Cell("pool", "20", "a", 1), "set", Silent(), ANCHOR, comparisons, passes)
-    flags = [row["flags"] for row in flags_of(missing_of([cell]), [], "random")]
-    assert flags == ([["broken_answers"]] if broken else [])
+    return Judged(Cell("pool", budget, arm, 1), testset, Silent(), ANCHOR, comparisons, passes)
+
+
+def verdict(arm: str, benchmark: str = "set", budget: str | None = "20") -> VerdictRow:
+    """A verdict on an arm of which only arm and place matter here."""
+    known: dict[str, Any] = dict.fromkeys(field.name for field in fields(VerdictRow))
+    known |= {"arm": arm, "benchmark": benchmark, "pool": "pool", "budget": budget, "flags": ("few_runs",)}
+    return VerdictRow(**known)
+
+
+@pytest.mark.parametrize("budget", ["20", None])
+def test_broken_answers_of_the_control_are_said_at_every_verdict(budget: str | None) -> None:
+    """An arm that beats a control without answers has beaten nothing: the flag, and the shares of both sides."""
+    cells = [answered("a", ["x", "y", "x", "x"], budget), answered("random", ["", "", "", "b"])]
+    cells.append(answered("random", ["p", "q", "r", "s"], testset="other"))
+    judged = flags_of(missing_of(cells), [], "random")
+    row = verdict("a", budget=budget)
+    found = flagged(row, judged_behind(row, judged, Rules()))
+    assert found["flags"] == ["few_runs", "broken_answers"]
+    assert (found["empty_answers"], found["same_answers"]) == (0, 0.75)
+    assert (found["control_empty_answers"], found["control_same_answers"]) == (0.75, 0.75)
+
+
+def test_the_composite_has_the_flags_of_what_it_is_made_of() -> None:
+    """A test set that weighs something gives its flags and shares on; one of weight 0 does not, nor do benchmarks."""
+    cells = [answered(arm, ["x", *"yz"], testset="sound") for arm in ("a", "random")]
+    cells += [answered("a", [""] * 3, testset="mute"), answered("random", ["1", "2", "3"], testset="mute")]
+    judged = flags_of(missing_of(cells), [], "random")
+    row = verdict("a", COMPOSITE)
+    for weight, flags, share in ((1.0, ["few_runs", "broken_answers"], 1.0), (0.0, ["few_runs"], 0.0)):
+        rules = Rules(weights={"sound": 1.0, "mute": weight, "ifeval": 1.0})
+        found = flagged(row, judged_behind(row, judged, rules))
+        assert (found["flags"], found["empty_answers"]) == (flags, share)
+    bare = flagged(verdict("a", "ifeval"), judged_behind(verdict("a", "ifeval"), judged, Rules()))
+    assert (bare["flags"], bare["empty_answers"], bare["control_same_answers"]) == (["few_runs"], None, None)

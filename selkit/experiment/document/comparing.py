@@ -12,6 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from selkit.experiment.document.evidence import flags_of, missing_of
+from selkit.experiment.document.verdicts import flagged, judged_behind
 from selkit.experiment.jobs import Plan
 from selkit.experiment.judging.judging import Judged, judge_cell, random_anchor
 from selkit.experiment.judging.scores import SCORES, Outcome, benchmark_rows, judged_rows
@@ -26,24 +28,50 @@ from selkit.stats.drafts import Draft
 Row = dict[str, Any]
 
 
-def comparisons_of(planned: Plan, outcome: Outcome) -> dict[str, Any]:
+def comparisons_of(planned: Plan, outcome: Outcome, judges: Sequence[Row]) -> dict[str, Any]:
     """``comparisons`` of report.json: a verdict for every pair and endpoint, corrected for their number among
-    themselves; and ``comparison_sentences``."""
+    themselves; and ``comparison_sentences``.
+
+    Args:
+        planned: The experiment.
+        outcome: What it found.
+        judges: What is known of its judges, see :func:`selkit.experiment.document.evidence.judges_of`.
+    """
     found: list[Draft] = []
+    behind: list[Sequence[Row]] = []
     rules = rules_of(planned.experiment)
     for pair in pairs_of(planned.experiment):
-        found += _drafts(planned, pair, outcome, rules)
+        judged = _both_sides(planned, pair, outcome)
+        more = _drafts(planned, pair, judged, outcome, rules)
+        found += more
+        behind += [_evidence(pair, judged, judges)] * len(more)
     rows = verdict_rows(found, rules) if found else []
     several = len(planned.experiment.models) > 1
     told = [sentence(row if several else replace(row, model=None)) for row in rows]
-    return {"comparisons": [row.to_dict() for row in rows], "comparison_sentences": told}
+    compared = [flagged(row, judged_behind(row, own, rules)) for row, own in zip(rows, behind, strict=True)]
+    return {"comparisons": compared, "comparison_sentences": told}
 
 
-def _drafts(planned: Plan, pair: Pair, outcome: Outcome, rules: Rules) -> list[Draft]:
-    arm, control = pair.names
-    judged = [
-        (cell, one) for cell, place in _in_one_place(planned, pair) for one in _judged(planned, cell, place, outcome)
+def _both_sides(planned: Plan, pair: Pair, outcome: Outcome) -> list[tuple[Cell, Judged]]:
+    """Every judging of both sides, against the anchor of the place that they share."""
+    return [(cell, one) for cell, at in _in_one_place(planned, pair) for one in _judged(planned, cell, at, outcome)]
+
+
+def _evidence(pair: Pair, judged: Sequence[tuple[Cell, Judged]], judges: Sequence[Row]) -> list[Row]:
+    """What the judging says of the first side, beside the second, under the names of the pair."""
+    sides = zip(pair.names, (pair.arm, pair.control), strict=True)
+    rows = [
+        {**row, **pair.shared, "recipe": row["recipe"] if len(pair.recipes()) > 1 else None, "arm": name}
+        for name, side in sides
+        for row in missing_of(one for cell, one in judged if cell in side)
     ]
+    return flags_of(rows, judges, pair.names[1])
+
+
+def _drafts(
+    planned: Plan, pair: Pair, judged: Sequence[tuple[Cell, Judged]], outcome: Outcome, rules: Rules
+) -> list[Draft]:
+    arm, control = pair.names
     rows = list(_named_rows(planned, pair, judged, outcome))
     if not rows:
         return []

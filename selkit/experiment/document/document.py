@@ -68,7 +68,7 @@ def document_of(
         "claims": [*experiment.notes, *unfit_claims(judges), *changed_claims(rules)],
         "failures": [*_failures(outcome), *search_failures(searched)],
         **verdicts,
-        **comparisons_of(planned, outcome),
+        **comparisons_of(planned, outcome, judges),
         **search_document(searched),
         "scores": _mean_scores(table),
         "win_rates": _win_rates(outcome.judged),

@@ -8,9 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from selkit.api import Judgement
 from selkit.experiment.judging.judging import Judged, Tried
-from selkit.judge import holds_verdict, judge_health, outcome_counts, score_bounds
+from selkit.judge import (
+    holds_verdict,
+    judge_health,
+    length_bias_of_scores,
+    order_bias,
+    outcome_counts,
+    score_bounds,
+)
 
 MISSING = 0.02
 """Share of an arm's comparisons without a verdict above which its verdict says so (RELIABILITY 1.4)."""
@@ -33,16 +39,34 @@ Row = dict[str, Any]
 
 def judges_of(judgings: Iterable[Judged], tried: Sequence[Tried]) -> list[Row]:
     """Every judge on every test set: its outcomes and biases, and how it did on canaries where they were tried."""
-    groups: dict[tuple[str, str], list[Judgement]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[Judged]] = defaultdict(list)
     for judged in judgings:
-        # An id is a prompt; the passes of one prompt in different cells are different comparisons.
-        own = (replace(one, id=f"{judged.cell.label}/{judged.opponent}/{one.id}") for one in judged.passes)
-        groups[judged.endpoint, judged.judge.name] += own
+        groups[judged.endpoint, judged.judge.name].append(judged)
     reports = {one.endpoint: one.report.to_dict() for one in tried}
     return [
-        {"testset": endpoint, "judge": judge, **judge_health(passes), "canaries": reports.get(endpoint)}
-        for (endpoint, judge), passes in groups.items()
+        {"testset": endpoint, "judge": judge, **_health(group), "canaries": reports.get(endpoint)}
+        for (endpoint, judge), group in groups.items()
     ]
+
+
+def _health(group: Sequence[Judged]) -> Row:
+    """The judge's health over all its passes, with what the lengths of the responses and their places do to it."""
+    # An id is a prompt; the passes of one prompt in different cells are different comparisons.
+    passes = [replace(p, id=f"{one.cell.label}/{one.opponent}/{p.id}") for one in group for p in one.passes]
+    scored = ((c, scores.get(c.id)) for one in group for scores in [one.scores] for c in one.comparisons)
+    bias, length = order_bias(passes), length_bias_of_scores(scored)
+    return {
+        **judge_health(passes),
+        "length_bias": length.rate,
+        "length_bias_n": length.n,
+        "equal_length": length.equal,
+        "equal_length_ties": length.equal_ties,
+        "intervals": {
+            "first_position_rate": bias.first_position_interval,
+            "inconsistency": bias.inconsistency_interval,
+            "length_bias": length.interval,
+        },
+    }
 
 
 def missing_of(judgings: Iterable[Judged]) -> list[Row]:
@@ -80,21 +104,46 @@ def _missing(group: Sequence[Judged]) -> Row:
 
 
 def flags_of(missing: Sequence[Row], judges: Sequence[Row], control: str) -> list[Row]:
-    """The flags that verdicts get from the judging: rows of ``missing`` with ``flags``, where there are any.
+    """The flags that verdicts get from the judging: the rows of ``missing`` with ``flags``, and with what the control's
+    answers are like where the arm stands, ``control_empty`` and ``control_same``.
 
     judge_missingness: more than 2% of the comparisons of the arm or of its control have no verdict, or the two shares
     differ (Fisher's exact test over comparisons, p below 1%). judge_unfit: a canary fooled the judge.
-    broken_answers: most of the arm's answers are empty, or nearly all are the same.
+    broken_answers: most answers of the arm or of its control are empty, or nearly all are the same.
     """
-    controls = {_place(row): row for row in missing if row["arm"] == control}
+    controls = [row for row in missing if row["arm"] == control]
     unfit = {row["testset"] for row in judges if (row["canaries"] or {}).get("fit") is False}
     found: list[Row] = []
     for row in missing:
-        flags = [JUDGE_MISSINGNESS] if _is_missing(row, controls.get(_place(row))) else []
+        beside = [other for other in controls if _beside(row, other)]
+        flags = [JUDGE_MISSINGNESS] if _is_missing(row, beside) else []
         flags += [JUDGE_UNFIT] if row["testset"] in unfit else []
-        flags += [BROKEN_ANSWERS] if (row["empty"] or 0) > EMPTY or (row["same"] or 0) > SAME else []
-        found.append({**row, "flags": flags})
-    return [row for row in found if row["flags"]]
+        flags += [BROKEN_ANSWERS] if any(map(broken, [row, *beside])) else []
+        theirs = {f"control_{name}": _largest(beside, name) for name in ("empty", "same")}
+        found.append({**row, **theirs, "flags": flags})
+    return found
+
+
+def broken(row: Mapping[str, Any]) -> bool:
+    """Whether a row of ``missing`` tells of broken answers: most are empty, or nearly all the same."""
+    return (row["empty"] or 0) > EMPTY or (row["same"] or 0) > SAME
+
+
+def answer_shares(rows: Sequence[Mapping[str, Any]]) -> Row:
+    """The largest shares of empty answers, and of answers that say the same, that stand behind a verdict.
+
+    Args:
+        rows: Its rows of :func:`flags_of`; none for a benchmark, where all shares are None.
+    """
+    return {
+        f"{side}{name}_answers": _largest(rows, f"{side}{name}")
+        for side in ("", "control_")
+        for name in ("empty", "same")
+    }
+
+
+def _largest(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    return max((row[name] for row in rows if row[name] is not None), default=None)
 
 
 def unfit_claims(judges: Sequence[Row]) -> list[str]:
@@ -112,14 +161,14 @@ def _named(report: Mapping[str, Any]) -> str:
     return ", ".join(f"{row['name']} {row['win_rate']:.0%}" for row in fooled)
 
 
-def _place(row: Row) -> tuple[Any, ...]:
-    return tuple(row[name] for name in ("pool", "budget", "recipe", "model", "testset"))
+def _beside(row: Row, control: Row) -> bool:
+    """Whether a row of the control stands where an arm's does; an arm without a place stands beside all."""
+    places = ("pool", "budget", "recipe", "model")
+    return row["testset"] == control["testset"] and all(row[name] in (None, control[name]) for name in places)
 
 
-def _is_missing(row: Row, control: Row | None) -> bool:
-    if _share(row) > MISSING or (control is not None and _share(control) > MISSING):
-        return True
-    return control is not None and _differ(row, control)
+def _is_missing(row: Row, controls: Sequence[Row]) -> bool:
+    return any(_share(one) > MISSING for one in [row, *controls]) or any(_differ(row, one) for one in controls)
 
 
 def _share(row: Row) -> float:

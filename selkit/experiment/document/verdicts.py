@@ -10,11 +10,12 @@ from typing import Any
 import pyarrow as pa
 
 from selkit.api import MissingExtra
+from selkit.experiment.document.evidence import answer_shares
 from selkit.experiment.jobs import Plan
 from selkit.experiment.judging.scores import Outcome
 from selkit.experiment.setup.grid import ANCHOR, Cell
 from selkit.experiment.setup.rules import rules_of
-from selkit.stats import Gap, Rules, ScoreTable, VerdictRow, analyse, sentence, study
+from selkit.stats import COMPOSITE, Gap, Rules, ScoreTable, VerdictRow, analyse, sentence, study
 
 
 def verdicts_of(planned: Plan, outcome: Outcome, table: pa.Table, flags: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def verdicts_of(planned: Plan, outcome: Outcome, table: pa.Table, flags: Sequenc
         planned: The experiment.
         outcome: What it found.
         table: Its scores.
-        flags: What the judging adds to the flags of verdicts, see :func:`selkit.experiment.document.evidence.flags_of`.
+        flags: What the judging says of every arm, see :func:`selkit.experiment.document.evidence.flags_of`.
     """
     experiment, spec = planned.experiment, planned.experiment.spec
     arms = {arm.name for arm in experiment.arms} | {given.cell.arm for given in experiment.given}
@@ -40,7 +41,7 @@ def verdicts_of(planned: Plan, outcome: Outcome, table: pa.Table, flags: Sequenc
     rows, grid = _results(scores, rules)
     several = len(experiment.models) > 1
     return {
-        "verdicts": [_flagged(row, flags) for row in rows],
+        "verdicts": [flagged(row, judged_behind(row, flags, rules)) for row in rows],
         # A sentence names the base model where there are several; the recipe is always named.
         "sentences": [sentence(row if several else replace(row, model=None)) for row in rows],
         "grid": grid,
@@ -56,18 +57,29 @@ def _results(scores: ScoreTable, rules: Rules) -> tuple[Sequence[VerdictRow], di
     return found.verdicts, {name: rows for name, rows in found.tables().items() if rows}
 
 
-def _flagged(row: VerdictRow, flags: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A verdict with what its judging adds to its flags, under any of its recipes."""
+def flagged(row: VerdictRow, judged: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A verdict with what its judging adds: flags, and the shares of empty and of equal answers on both sides.
+
+    Args:
+        row: The verdict.
+        judged: The rows of :func:`selkit.experiment.document.evidence.flags_of` that stand behind it.
+    """
     found = row.to_dict()
-    more = [flag for other in flags if _concerns(other, row) for flag in other["flags"]]
-    return {**found, "flags": list(dict.fromkeys([*found["flags"], *more]))}
+    more = [flag for other in judged for flag in other["flags"]]
+    return {**found, "flags": list(dict.fromkeys([*found["flags"], *more])), **answer_shares(judged)}
+
+
+def judged_behind(row: VerdictRow, judged: Sequence[Mapping[str, Any]], rules: Rules) -> list[Mapping[str, Any]]:
+    """The judgings behind a verdict, under any of its recipes; behind the composite those of all that it is made of."""
+    weights = rules.weights or {}
+    parts = [name for name in weights if weights[name] > 0] if row.benchmark == COMPOSITE else [row.benchmark]
+    return [other for other in judged if other["testset"] in parts and _concerns(other, row)]
 
 
 def _concerns(judged: Mapping[str, Any], row: VerdictRow) -> bool:
-    """Whether a row of judgings stands behind a verdict; one without a budget was judged once for all of them."""
-    same = (judged["testset"], judged["arm"]) == (row.benchmark, row.arm)
+    """Whether a row of judgings is of a verdict's arm and place; one without a budget was judged once for all."""
     names = ("pool", "budget", "model", "recipe") if row.recipe else ("pool", "budget", "model")
-    return same and all(judged[name] in (getattr(row, name), None) for name in names)
+    return judged["arm"] == row.arm and all(judged[name] in (None, getattr(row, name)) for name in names)
 
 
 def _gaps(planned: Plan, outcome: Outcome) -> list[Gap]:

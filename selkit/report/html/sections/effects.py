@@ -132,7 +132,7 @@ def recipes(document: Document) -> Markup:
         lines = [
             Interval(
                 str(row["under"]),
-                f"{signed(row['effect'])} ({interval(row['ci_low'], row['ci_high'])})",
+                f"{signed(row['effect'])} ({interval(row['ci_low'], row['ci_high']) or 'no interval'})",
                 row["effect"],
                 row["ci_low"],
                 row["ci_high"],
