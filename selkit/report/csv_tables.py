@@ -32,6 +32,7 @@ def csv_tables(document: Row) -> dict[str, list[Row]]:
     diagnostics = document.get("diagnostics") or {}
     found: dict[str, Iterable[Row]] = {
         "verdicts": document["verdicts"],
+        "comparisons": document.get("comparisons", ()),
         "scores": document["scores"],
         "win_rates": document["win_rates"],
         "direct": document["direct"],

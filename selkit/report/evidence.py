@@ -6,32 +6,44 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from selkit.report.grid import GridTable
+from selkit.report.grid import GridTable, without_empty
 from selkit.report.tables import number, percent, place_cells, place_columns, verdict_table
+from selkit.report.verdicts import in_full
 
 
 def comparisons(document: Mapping[str, Any]) -> GridTable:
     """The verdicts on the pairs that the spec sets against each other; without rows where there are none."""
-    columns, rows = verdict_table(document.get("comparisons", []))
+    found = document.get("comparisons", [])
+    columns, rows = verdict_table(found)
     at = columns.index("verdict")
     columns.insert(at, "against")
-    for row, verdict in zip(rows, document.get("comparisons", []), strict=True):
+    for row, verdict in zip(rows, found, strict=True):
         row.insert(at, verdict["control"])
-    kept = [place for place in range(len(columns)) if any(row[place] for row in rows)]
     note = (
         "Differences in points of 100 of the first from the second. What both share stands under pool and budget, what "
         "sets them apart in brackets. Holm's correction is over these comparisons alone."
     )
-    cells = [[row[place] for place in kept] for row in rows]
-    return GridTable("Comparisons", [columns[place] for place in kept], cells, note)
+    return without_empty(GridTable("Comparisons", columns, rows, note))
+
+
+def comparisons_in_full(document: Mapping[str, Any]) -> GridTable:
+    """The verdicts on these pairs with all the evidence behind them."""
+    return without_empty(in_full(document.get("comparisons", []), "Comparisons"))
+
+
+_RATE_UNITS = (
+    "'Overlap' is the smaller of two shares of the comparisons: the arm's answer is the longer one, or the other is, "
+    "in characters (equal lengths count half to each), so 50% is the most. 'Words' are the mean words of the arm's "
+    "answers, between white space."
+)
 
 
 def win_rates(document: Mapping[str, Any]) -> GridTable:
     """Win rates against the anchor."""
     note = (
         "Win rates in percent against the anchor, both orders averaged, all runs of an arm pooled. The "
-        "length-controlled rate is the model's estimate at equal length; where fewer than 5% of the answers are on the "
-        "other side of the anchor's length, these data cannot give it."
+        "length-controlled rate is the model's estimate at equal length, with its interval; where fewer than 5% of the "
+        "answers are on the other side of the anchor's length, these data cannot give it. " + _RATE_UNITS
     )
     return GridTable("Win rates", *_rates(document["win_rates"]), note)
 
@@ -41,7 +53,7 @@ def direct(document: Mapping[str, Any]) -> GridTable:
     control = document["spec"]["control"]
     note = (
         f"Win rates in percent against the runs of {control} themselves, as in 'Chasing Random'. "
-        "They are shown and give no verdict: the same control runs stand behind every one of them."
+        f"They are shown and give no verdict: the same control runs stand behind every one of them. {_RATE_UNITS}"
     )
     return GridTable(f"Directly against {control}", *_rates(document["direct"]), note)
 
@@ -53,7 +65,8 @@ def run_scores(document: Mapping[str, Any]) -> GridTable:
     for row in document["scores"]:
         groups[*place_cells(row, place), row["benchmark"], row["arm"]].append(f"{100 * row['score']:.1f}")
     rows = [[*where, ", ".join(scores)] for where, scores in groups.items()]
-    return GridTable("Mean score of every run", [*place, "on", "arm", "runs (points of 100)"], rows, "")
+    note = "The mean over a run's items, runs in the order of their numbers."
+    return GridTable("Mean score of every run", [*place, "on", "arm", "runs (points of 100)"], rows, note)
 
 
 def selections(document: Mapping[str, Any]) -> GridTable:
@@ -71,7 +84,8 @@ def selections(document: Mapping[str, Any]) -> GridTable:
         ]
         for row in document["selections"]
     ]
-    return GridTable("Selections", columns, rows, "")
+    note = "'Mean words' are those of the responses of the rows selected, between white space."
+    return GridTable("Selections", columns, rows, note)
 
 
 def training(document: Mapping[str, Any]) -> GridTable:
@@ -92,7 +106,12 @@ def training(document: Mapping[str, Any]) -> GridTable:
         ]
         for row in document["training"]
     ]
-    return GridTable("Training", columns, rows, "")
+    note = (
+        "Trained are the rows of which anything was trained, of those selected; dropped are the others. 'Cut off' are "
+        "trained rows with a response that lost its end. Supervised tokens have a loss, and are counted in one pass "
+        "over the rows; the loss is in nats a token."
+    )
+    return GridTable("Training", columns, rows, note)
 
 
 def settings(document: Mapping[str, Any]) -> list[tuple[str, str]]:

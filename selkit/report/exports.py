@@ -10,12 +10,14 @@ from typing import Any
 from selkit.report.bibtex import bibliography
 from selkit.report.csv_tables import csv_tables, csv_text
 from selkit.report.diagnostics import categories, diversity, lengths, verbs
-from selkit.report.evidence import direct, run_scores, selections, training, win_rates
+from selkit.report.evidence import comparisons, direct, run_scores, selections, training, win_rates
 from selkit.report.figures import drawable, figures
 from selkit.report.grid import GridTable, grid_tables
+from selkit.report.judging import judge_table, missing_table
 from selkit.report.latex import latex_table
 from selkit.report.methods import methods_latex, methods_text
-from selkit.report.tables import interval, number, p_value, signed, text
+from selkit.report.tables import number, text
+from selkit.report.verdicts import for_paper
 from selkit.store import atomic_write_bytes, atomic_write_text
 
 LISTING = "exports.txt"
@@ -66,7 +68,9 @@ def _files(document: Row) -> Iterator[tuple[str, bytes]]:
 
 def paper_tables(document: Row) -> dict[str, GridTable]:
     """The tables that a paper may want, by the names of their files."""
-    found = {"verdicts": _verdicts(document), "categories": categories(document), "lengths": lengths(document)}
+    found = {"verdicts": for_paper(document["verdicts"], document["spec"]["control"])}
+    found |= {"comparisons": comparisons(document), "judges": judge_table(document), "missing": missing_table(document)}
+    found |= {"categories": categories(document), "lengths": lengths(document)}
     found |= {"diversity": diversity(document), "verbs": verbs(document)}
     found |= {"costs": _costs(document), "scoring_costs": _scoring(document)}
     if document["win_rates"]:
@@ -78,28 +82,6 @@ def paper_tables(document: Row) -> dict[str, GridTable]:
     for table in grid_tables(document["grid"]):
         found[re.sub(r"\W+", "_", table.title.lower()).strip("_")] = table
     return {name: table for name, table in found.items() if table.rows}
-
-
-def _verdicts(document: Row) -> GridTable:
-    rows = document["verdicts"]
-    place = _place(rows)
-    lines = [
-        [
-            *(text(row.get(name)) for name in place),
-            row["benchmark"],
-            row["arm"],
-            row["verdict"].replace("_", " "),
-            signed(row["effect"]),
-            interval(row["ci_low"], row["ci_high"]),
-            p_value(row["p_holm"]),
-            f"{row['runs']} vs {row['control_runs']}",
-            str(row["items"]),
-        ]
-        for row in rows
-    ]
-    columns = [*place, "on", "arm", "verdict", "effect", "95% interval", "Holm p", "runs", "items"]
-    control = document["spec"]["control"]
-    return GridTable(f"Verdicts against {control}", columns, lines, "Effects are differences in points of 100")
 
 
 def _costs(document: Row) -> GridTable:

@@ -24,6 +24,9 @@ _SPECIAL = {
 }
 _UNSEEN = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")
+_WIDE = 10
+"""Columns above which a table is set smaller and tighter, so that it fits the width of a page."""
+
 _NUMBER = re.compile(r"[+\-<]?[\d.,]+%?( to [+\-]?[\d.,]+%?)?")
 
 
@@ -48,12 +51,13 @@ def latex_table(title: str, label: str, columns: Sequence[str], rows: Iterable[S
         note: A sentence for the caption on how to read the table.
     """
     body = [list(row) for row in rows]
+    size = [r"  \footnotesize", r"  \setlength{\tabcolsep}{3pt}"] if len(columns) > _WIDE else [r"  \small"]
     sides = "".join("r" if _numeric([row[place] for row in body]) else "l" for place in range(len(columns)))
     caption = ". ".join(part.rstrip(".") for part in (title, note) if part)
     lines = [
         r"\begin{table*}[t]",
         r"  \centering",
-        r"  \small",
+        *size,
         rf"  \caption{{{escaped(caption)}.}}",
         rf"  \label{{tab:{label}}}",
         rf"  \begin{{tabular}}{{{sides}}}",

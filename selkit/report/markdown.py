@@ -8,11 +8,21 @@ from typing import Any
 from selkit.report.contamination import contamination_section
 from selkit.report.costs import costs
 from selkit.report.diagnostics import diagnostics_tables
-from selkit.report.evidence import comparisons, direct, run_scores, selections, settings, training, win_rates
+from selkit.report.evidence import (
+    comparisons,
+    comparisons_in_full,
+    direct,
+    run_scores,
+    selections,
+    settings,
+    training,
+    win_rates,
+)
 from selkit.report.grid import GridTable, grid_tables
 from selkit.report.judging import judges, missing
 from selkit.report.search import search_tables
 from selkit.report.tables import percent, table, verdict_table
+from selkit.report.verdicts import in_full, short_note
 
 _MATRIX_LIMIT = 16
 
@@ -57,13 +67,9 @@ def _verdicts(document: Mapping[str, Any]) -> str:
     if document["claims"]:
         parts.append("What this experiment cannot claim:\n\n" + "\n".join(f"- {claim}" for claim in document["claims"]))
     if document["verdicts"]:
-        parts.append(table(*verdict_table(document["verdicts"])))
-        parts.append(
-            "Effects are differences in points of 100 from the control. The 95% interval is unadjusted; the "
-            "simultaneous one holds for all comparisons of the family at once. 'Detectable' is the difference that "
-            "would be found with a power of 80%. An arm with borrowed variance had one run: how much its runs would "
-            "differ is taken from the other arms."
-        )
+        full = in_full(document["verdicts"])
+        parts += [table(*verdict_table(document["verdicts"])), short_note(document)]
+        parts += [f"### {full.title}", table(full.columns, full.rows), full.note]
     return "\n\n".join(parts)
 
 
@@ -73,7 +79,9 @@ def _comparisons(document: Mapping[str, Any]) -> str:
     if not found.rows:
         return ""
     told = "\n".join(f"- {sentence}." for sentence in document["comparison_sentences"])
-    return f"## {found.title}\n\n{told}\n\n{table(found.columns, found.rows)}\n\n{found.note}"
+    full = comparisons_in_full(document)
+    parts = [f"## {found.title}", told, table(found.columns, found.rows), found.note]
+    return "\n\n".join([*parts, f"### {full.title}", table(full.columns, full.rows), full.note])
 
 
 def _search(document: Mapping[str, Any]) -> str:

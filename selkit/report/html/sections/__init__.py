@@ -16,9 +16,10 @@ from selkit.report.html.sections.curves import training_curves
 from selkit.report.html.sections.diagnostics import categories, diagnostics
 from selkit.report.html.sections.measured import measured, settings
 from selkit.report.html.sections.selections import overlap
-from selkit.report.html.sections.verdicts import failures, sentences, verdict_table, verdicts
+from selkit.report.html.sections.verdicts import failures, full_table, sentences, verdict_table, verdicts
 from selkit.report.html.tables import folded, note, shown
 from selkit.report.search import search_tables
+from selkit.report.verdicts import IN_FULL, in_full
 
 Document = Mapping[str, Any]
 
@@ -37,9 +38,7 @@ def sections(document: Document, items: Items | None) -> list[Section]:
         Section("verdicts", "Verdicts", verdicts(document)),
         Section("failed", "Failed", failures(document)),
         Section("grid", "The grid", effects.heat_map(document)),
-        Section(
-            "effects", "Effects", join(effects.forests(document), folded_if("Verdict table", verdict_table(document)))
-        ),
+        Section("effects", "Effects", _effects(document)),
         Section("comparisons", "Comparisons", _comparisons(document)),
         Section("search", "Recipe search", _search(document)),
         Section("budgets", "Budgets", effects.budgets(document)),
@@ -60,20 +59,28 @@ def folded_if(title: str, content: Markup) -> Markup:
     return folded(title, content) if content else Markup()
 
 
+def _effects(document: Document) -> Markup:
+    """The verdicts as figures, and as tables in short and in full."""
+    short = folded_if("Verdict table", verdict_table(document))
+    return join(effects.forests(document), short, full_table(in_full(document["verdicts"])))
+
+
 def _comparisons(document: Document) -> Markup:
     """The pairs that the spec sets against each other."""
     found = evidence.comparisons(document)
     if not found.rows:
         return Markup()
-    told = [tag("li", f"{sentence}.") for sentence in document["comparison_sentences"]]
-    return join(tag("ul", told), shown(found))
+    said = sentences(document["comparisons"], document["comparison_sentences"])
+    return join(said, shown(found), full_table(evidence.comparisons_in_full(document)))
 
 
 def _search(document: Document) -> Markup:
     """The recipe chosen for every arm, and what is said under it."""
-    found = document.get("search")
-    told = sentences(found["verdicts"], found["sentences"]) if found else None
-    return join(told, [[tag("h3", one.title), shown(one)] for one in search_tables(document)])
+    chosen = document.get("search")
+    told = sentences(chosen["verdicts"], chosen["sentences"]) if chosen else None
+    found = search_tables(document)
+    short, full = ([one for one in found if one.title.endswith(IN_FULL) == whole] for whole in (False, True))
+    return join(told, [[tag("h3", one.title), shown(one)] for one in short], [full_table(one) for one in full])
 
 
 def _across(document: Document) -> Markup:

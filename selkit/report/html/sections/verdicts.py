@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selkit.report import tables
+from selkit.report.grid import GridTable
 from selkit.report.html.elements import Markup, join, tag
 from selkit.report.html.sections.words import badge
 from selkit.report.html.tables import folded, html_table, note
+from selkit.report.verdicts import short_note
 
 FIRST = 12
 """Sentences that show at once; further ones are folded."""
@@ -44,18 +46,18 @@ def failures(document: Mapping[str, Any]) -> Markup:
 
 
 def verdict_table(document: Mapping[str, Any]) -> Markup:
-    """Every verdict with its numbers."""
+    """Every verdict in short."""
     if not document["verdicts"]:
         return Markup()
-    columns, cells = tables.verdict_table(document["verdicts"])
-    place = columns.index("verdict")
-    rows = [[*row[:place], badge(row[place]), *row[place + 1 :]] for row in cells]
-    return join(
-        html_table(columns, rows),
-        note(
-            "Effects are differences in points of 100 from the control. The 95% interval is unadjusted; the "
-            "simultaneous one holds for all comparisons of the family at once. 'Detectable' is the difference that "
-            "would be found with a power of 80%. An arm with borrowed variance had one run: how much its runs would "
-            "differ is taken from the other arms."
-        ),
-    )
+    return join(_badged(*tables.verdict_table(document["verdicts"])), note(short_note(document)))
+
+
+def full_table(one: GridTable) -> Markup:
+    """A table of verdicts with all the evidence, folded under its title; nothing without rows."""
+    return folded(one.title, join(_badged(one.columns, one.rows), note(one.note))) if one.rows else Markup()
+
+
+def _badged(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    """A table of verdicts with their signs."""
+    at = columns.index("verdict")
+    return html_table(columns, [[*row[:at], badge(row[at]), *row[at + 1 :]] for row in rows])
