@@ -151,7 +151,7 @@ def _positions(among: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[n
 
 def _row(between: Draft, lora: Draft, full: Draft, lora_recipes: int, full_recipes: int) -> AdapterRow:
     sides = {"lora": _interval(lora), "full": _interval(full)}
-    effect, low, high = _interval(between)
+    effect, low, high = _interval(between, sides=2)
     estimate, place = between.estimate, between.block.place
     assert estimate is not None
     return AdapterRow(
@@ -189,8 +189,9 @@ def _opposite(one: tuple[float, float, float], other: tuple[float, float, float]
     return (one[1] > 0 > other[2]) or (other[1] > 0 > one[2])
 
 
-def _interval(draft: Draft) -> tuple[float, float, float]:
-    """The effect with its unadjusted 95% interval, in points of 100."""
+def _interval(draft: Draft, sides: int = 1) -> tuple[float, float, float]:
+    """The effect with its unadjusted 95% interval, in points of 100; a difference of two differences has two sides."""
     assert draft.estimate is not None
     effect, half = float(draft.estimate.effect), float(inference.half_width(draft.estimate.se, draft.estimate.df, 0.95))
-    return 100 * effect, 100 * (effect - half), 100 * (effect + half)
+    low, high = inference.clipped(effect - half, effect + half, sides * draft.endpoint.bound)
+    return 100 * effect, 100 * low, 100 * high

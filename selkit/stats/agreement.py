@@ -50,7 +50,8 @@ class AgreementRow:
             noise, which pulls tau towards 0, so the interval reaches further that way.
         detectable: The smallest |tau| that so many points could show at alpha; None where none could.
         mde_first: The difference from the control that ``first`` detects for a typical (median) arm, in points of 100;
-            ``mde_second`` likewise. Orders of arms that differ by less are mostly noise.
+            ``mde_second`` likewise. Orders of arms that differ by less are mostly noise. None where no difference that
+            is possible would be detected.
     """
 
     over: str
@@ -217,7 +218,8 @@ def _median_mde(side: Sequence[Draft], alpha: float) -> float | None:
         if draft.estimate is not None
     ]
     finite = [value for value in known if math.isfinite(value)]
-    return 100 * float(np.median(finite)) if finite else None
+    median = float(np.median(finite)) if finite else math.inf
+    return 100 * median if median <= side[0].endpoint.bound else None
 
 
 def _interval(both: Sequence[Sequence[Draft]], tau: float | None) -> tuple[float | None, float | None]:

@@ -185,6 +185,8 @@ def count_rows(counts: Sequence[Counts], alpha: float = 0.05) -> list[CountRow]:
     df = np.array([max(one.n - 1.0, 1.0) for one in counts])
     p = inference.p_value(effect, se, df)
     half = inference.half_width(se, df, 0.95)
+    # A win rate lies between 0 and 100.
+    spans = [inference.clipped(float(e - h), float(e + h), 0.5) for e, h in zip(effect, half, strict=True)]
     adjusted = np.full(len(counts), np.nan)
     scenarios = np.array([one.scenario for one in counts])
     for scenario in set(scenarios.tolist()):
@@ -200,8 +202,8 @@ def count_rows(counts: Sequence[Counts], alpha: float = 0.05) -> list[CountRow]:
             assumed_ties=one.ties,
             ws=1 + (one.win - one.lose) / one.n,
             effect=100 * float(effect[row]),
-            ci_low=_known(100 * (effect[row] - half[row])),
-            ci_high=_known(100 * (effect[row] + half[row])),
+            ci_low=_known(100 * spans[row][0]),
+            ci_high=_known(100 * spans[row][1]),
             p=_known(p[row]),
             p_holm=_known(adjusted[row]),
             p_sign=_sign(one),

@@ -48,7 +48,7 @@ def half_width(se: Floats, df: Floats, level: float | Floats) -> Floats:
 
 
 def clipped(low: float, high: float, bound: float) -> tuple[float, float]:
-    """An interval of a difference without what no difference can be: beyond ``bound`` to both sides."""
+    """An interval of a difference without what no difference can be: beyond ``bound`` to both sides. NaN stays NaN."""
     return max(low, -bound), min(high, bound)
 
 

@@ -205,9 +205,10 @@ def _row(over: str, group: Sequence[Draft]) -> PooledRow | None:
     item_df = float(np.mean([float(one.item_df) for one in own]))
     pooled = pool_effects(effects, variances, common, item_df)
     sure = pooled.se > 0
-    low, high = pooled.interval() if sure else (None, None)
+    interval = pooled.interval() if sure else None
     predicted = pooled.prediction() if sure else None
     first = group[0]
+    bound = first.endpoint.bound
     place = _place(over, first.block.place)
     return PooledRow(
         arm=first.arm.arm,
@@ -218,18 +219,22 @@ def _row(over: str, group: Sequence[Draft]) -> PooledRow | None:
         places=pooled.places,
         better=int((effects > 0).sum()),
         effect=100 * pooled.effect,
-        ci_low=None if low is None else 100 * low,
-        ci_high=None if high is None else 100 * high,
+        **_ends("ci", interval, bound),
         df=pooled.df,
         p=pooled.p if sure else None,
         tau=100 * pooled.tau,
         i2=pooled.i2,
         q=pooled.q,
         q_p=pooled.q_p,
-        predicted_low=None if predicted is None else 100 * predicted[0],
-        predicted_high=None if predicted is None else 100 * predicted[1],
+        **_ends("predicted", predicted, bound),
         chance_better=pooled.chance_better() if sure else None,
     )
+
+
+def _ends(name: str, interval: tuple[float, float] | None, bound: float) -> dict[str, Any]:
+    """The ends of an interval in points, no further than differences reach; None where there is none."""
+    low, high = (None, None) if interval is None else inference.clipped(*interval, bound)
+    return {f"{name}_{end}": None if value is None else 100 * value for end, value in (("low", low), ("high", high))}
 
 
 def _place(over: str, place: Place) -> Mapping[str, Any]:

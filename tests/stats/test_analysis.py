@@ -147,6 +147,26 @@ def test_constant_scores_claim_nothing(table: Callable) -> None:
         assert "do not vary" in sentence(row)
 
 
+def test_intervals_end_where_differences_do(table: Callable) -> None:
+    """Two items and runs far apart: no interval goes beyond 100 points, and no difference is said to be found."""
+    row = compare(
+        table({"arm": np.array([[1.0, 0.8], [0.2, 0.1]]), "random": np.array([[0.9, 0.1], [0.1, 0.4], [0.5, 0.0]])})
+    )[0]
+    assert (row.ci_low, row.ci_high, row.simultaneous_low, row.simultaneous_high) == (-100, 100, -100, 100)
+    assert row.mde is None
+    assert Flag.UNDETECTABLE in row.flags
+    assert "as it stands no difference that is possible would be found with 80% power" in sentence(row)
+    assert row.p is not None
+
+
+def test_a_composite_with_scales_reaches_further(columns: Callable, joined: Callable) -> None:
+    """Where a unit of a benchmark is worth half, differences reach to 200 points."""
+    arms = {"arm": np.array([[1.0, 0.8], [0.2, 0.1]]), "random": np.array([[0.9, 0.1], [0.1, 0.4], [0.5, 0.0]])}
+    scores = ScoreTable.from_columns(joined(columns(arms, "a"), columns(arms, "b")))
+    row = compare(scores, weights={"a": 1, "b": 1}, scales={"a": 0.5, "b": 0.5})[0]
+    assert (row.ci_low, row.ci_high) == (-200, 200)
+
+
 def test_rounding_is_no_variance(table: Callable) -> None:
     """Constant scores that no binary fraction holds are as constant as others."""
     row = compare(table({"arm": np.full((3, 7), 0.1), "random": np.full((5, 7), 0.3)}))[0]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from selkit.stats import Rules, ScoreTable, Study, compare, equal_weights, sentence, study
+from selkit.stats import Gap, Rules, ScoreTable, Study, compare, equal_weights, sentence, study
 from selkit.stats.heterogeneity import (
     chance_of_flip,
     common_variance,
@@ -160,6 +160,57 @@ def test_one_recipe_has_no_flips(grid: Callable) -> None:
     found = looked_at(grid(drawn({"a": 3.0}, seed=8)))
     assert (found.flips, found.recipes, found.recipe_agreement) == ([], [], [])
     assert (found.verdicts[0].recipe, found.verdicts[0].recipes_alike) == ("a", None)
+
+
+def test_a_recipe_without_variance_is_counted_and_named(grid: Callable) -> None:
+    """An arm that does not vary under one recipe stays: its sign counts, the tests rest on the others, and why."""
+    pytest.importorskip("statsmodels")
+    data = drawn({"a": 3.0, "b": 3.0, "c": 3.0}, seed=6)
+    (whole,) = looked_at(grid({name: data[name] for name in "ab"})).flips
+    data["c"] = {"arm": np.full((3, 80), 0.25), "random": np.full((5, 80), 0.75)}
+    found = looked_at(grid(data))
+    (row,) = found.flips
+    assert (row.recipes, row.better, row.worse, row.share) == (3, 2, 1, pytest.approx(1 / 3))
+    assert row.reason == "c: the scores do not vary"
+    for name in ("q", "q_df", "interaction_p", "effect", "chance_share", "flips"):
+        assert getattr(row, name) == pytest.approx(getattr(whole, name)), name
+    last = found.recipes[-1]
+    assert (last.recipe, last.effect, last.ci_low, last.ci_high, last.p) == ("c", -50, None, None, None)
+    assert last.reason == "the scores do not vary"
+    assert [one.reason for one in found.recipes[:-1]] == ["", ""]
+
+
+def test_recipes_that_leave_nothing_to_test_are_named(grid: Callable) -> None:
+    """Of two recipes one without variance: the signs are there, no test is, and whether they flip is not known."""
+    pytest.importorskip("statsmodels")
+    data = drawn({"a": 3.0}, seed=6)
+    data["b"] = {"arm": np.full((3, 80), 0.25), "random": np.full((5, 80), 0.75)}
+    (row,) = looked_at(grid(data)).flips
+    assert (row.recipes, row.better, row.worse, row.share, row.flips) == (2, 1, 1, 0.5, None)
+    assert row.q is row.interaction_p is row.interaction_p_holm is row.effect is row.chance_share is None
+    assert row.reason == "b: the scores do not vary"
+
+
+def test_a_recipe_that_an_arm_lacks_is_named(columns: Callable, joined: Callable) -> None:
+    """Of an arm without scores, or without all runs, under a recipe the tables say so, and count the others."""
+    pytest.importorskip("statsmodels")
+    data = drawn({"a": 3.0, "b": 3.0}, seed=7)
+    data["a"]["second"] = data["a"]["arm"]
+    first = columns(data["a"], recipe="a")
+    part = ScoreTable.from_columns(joined(first, columns(data["b"], recipe="b")))
+    gap = Gap("arm", "run 2 failed (out of memory)", recipe="b")
+    found = study(part, Rules(gaps=[gap]))
+    rows = {row.arm: row for row in found.flips}
+    assert rows["second"].reason == "b: second: no scores under this recipe"
+    assert rows["arm"].reason == "b: arm: run 2 failed (out of memory)"
+    assert [(row.recipes, row.better, row.flips) for row in rows.values()] == [(1, 1, None), (1, 1, None)]
+    known = {(row.arm, row.recipe): (row.effect is None, row.ci_low is None) for row in found.recipes}
+    assert known == {
+        ("arm", "a"): (False, False),
+        ("arm", "b"): (False, True),
+        ("second", "a"): (False, False),
+        ("second", "b"): (True, True),
+    }
 
 
 @pytest.mark.parametrize(("se", "share"), [(0.05, 0.34), (0.013, 0.06)])
