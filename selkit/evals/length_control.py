@@ -34,7 +34,7 @@ MIN_OVERLAP = 0.05
 
 _BATCH = 100_000  # comparisons fitted at a time by the bootstrap; more do not fit into a core's cache
 _NO_RATE: dict[str, Any] = dict.fromkeys(("lc_win_rate", "lc_se", "lc_low", "lc_high", "theta"))
-_NO_SPREAD = 1e-6  # points; what is below comes from rounding
+_NARROW = 0.1  # points; the ends of a narrower interval print as one number, which would look like certainty
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class LengthControlled:
         prompts: Prompts that they are about.
         win_rate: The mean preference.
         lc_win_rate: The win rate at equal lengths; None where it is not identified.
-        lc_se: Its bootstrap standard error, over prompts; None where the preferences do not vary.
+        lc_se: Its bootstrap standard error, over prompts; None where the preferences do not vary, or so little that the
+            interval would be narrower than 0.1 points.
         lc_low: Its 95% percentile interval, with ``lc_high``, or None.
         theta: How much the longer answer is preferred, in logits; None where it is not identified.
         overlap: The smaller of P(model longer) and P(baseline longer), equal lengths counting half on each side.
@@ -193,11 +194,12 @@ def bootstrap(rates: Callable[[Floats], Floats], groups: NDArray[np.int64], boot
 
 
 def spread(wins: Floats, rates: Floats) -> dict[str, Any]:
-    """Standard error and 95% interval; none where the preferences do not vary, which is no certainty."""
-    if np.ptp(wins) == 0 or rates.std() < _NO_SPREAD:
-        why = "no interval: the preferences do not vary, so resampling them says nothing about the error"
-        return {"lc_se": None, "lc_low": None, "lc_high": None, "reason": why}
+    """Standard error and 95% interval; none where the preferences (hardly) vary, which is no certainty."""
     low, high = np.percentile(rates, [2.5, 97.5])
+    if np.ptp(wins) == 0 or high - low < _NARROW:
+        why = "do not vary" if np.ptp(wins) == 0 else "hardly vary from prompt to prompt"
+        said = f"no interval: the preferences {why}, so resampling them says nothing about the error"
+        return {"lc_se": None, "lc_low": None, "lc_high": None, "reason": said}
     return {"lc_se": float(rates.std(ddof=1)), "lc_low": float(low), "lc_high": float(high), "reason": ""}
 
 

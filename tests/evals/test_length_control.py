@@ -62,6 +62,19 @@ def test_a_model_against_itself_gets_50() -> None:
     assert "do not vary" in found.reason
 
 
+@pytest.mark.parametrize(("wins", "known"), [(1, False), (40, True)])
+def test_ties_nearly_everywhere_are_no_certainty(wins: int, known: bool) -> None:
+    """An interval that would print as '50.0 to 50.0' is not shown, and the reason is; forty are enough."""
+    rng = np.random.default_rng(0)
+    model, baseline = rng.integers(100, 900, (2, 2000))
+    preference = np.full(2000, 0.5)
+    preference[:wins] = 0.75
+    found = direct_win_rate(preference, model, baseline, bootstraps=200)
+    assert found.lc_win_rate == pytest.approx(50 + 25 * wins / 2000, abs=0.05)
+    assert (found.lc_low is not None, found.lc_se is not None, not found.reason) == (known, known, known)
+    assert known or "hardly vary" in found.reason
+
+
 def test_equal_lengths_leave_the_win_rate_alone() -> None:
     """Where all lengths are equal there is nothing to control for."""
     wins, _, baseline = judged(300, 0)
