@@ -1,26 +1,30 @@
 """Writes what pages say of the code: reference/commands.md, checks.md, packages.md and experiment.schema.json, the
-generated part of reference/selectors.md, and the template's code in the pages for plugin authors.
+tables of built-in components, hooks, exit codes and manifest fields, and the template's code in the pages for authors.
 
-Run it after a change to a command, a check, a template or a component, where every package of this repository is
-installed: ``python docs/build_reference.py``. Tests fail while the pages say something else than the code.
+Run it after a change to any of these, where every package of this repository is installed:
+``python docs/build_reference.py``. Tests fail while the pages say something else than the code.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
-from selkit.api import Component
+from selkit import __main__ as entry
+from selkit.api import Component, errors
 from selkit.cli import COMMANDS, cli
 from selkit.experiment.spec.schema import schema_text
-from selkit.plugins import find, installed, new_package, parameters_of, summary
+from selkit.plugins import find, installed, new_package, parameters_of, specs, summary
 from selkit.plugins.builtin import BUILTINS
+from selkit.select import fields as selection_fields
+from selkit.store import fields as stored_fields
 from selkit.testing import BENCHMARK_CHECKS, JUDGE_CHECKS, SELECTOR_CHECKS, Check
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,8 +35,6 @@ IN_REPOSITORY = {
 }
 """The distributions whose components have a page."""
 
-BEGIN = "<!-- written by docs/build_reference.py: begin -->"
-END = "<!-- written by docs/build_reference.py: end -->"
 _SHARED = ("help", "quiet", "verbose")
 
 
@@ -100,11 +102,14 @@ def _takes(option: click.Option) -> str:
     return "N" if isinstance(option.type, (click.types.IntParamType, click.IntRange)) else "X"
 
 
-def selectors_part() -> str:
-    """The built-in selectors with their parameters."""
+def builtins_part() -> str:
+    """The built-in components of every kind with their parameters."""
     parts: list[str] = []
-    for name in BUILTINS["selector"]:
-        parts += _component(name, find("selector", name))
+    for kind, classes in BUILTINS.items():
+        parts.append(f"## Built-in {kind}s")
+        parts += [part for name in classes for part in _component(name, find(kind, name))]
+        if not classes:
+            parts.append("There are none: every one comes with a [package](packages.md).")
     return "\n\n".join(parts).replace("``", "`")
 
 
@@ -115,6 +120,8 @@ def _component(name: str, cls: type[Component]) -> Iterator[str]:
     more = inspect.cleandoc(cls.__doc__ or "").partition("\n\nArgs:")[0].partition("\n\n")[2]
     if more:
         yield " ".join(more.split())
+    if cls.extra:
+        yield f"Needs an extra: `pip install '{cls.extra}'`."
     known = parameters_of(cls)
     if not known:
         yield "It has no parameters."
@@ -128,8 +135,8 @@ def packages_page() -> str:
     parts = [
         "# Packages",
         "This page is written by `docs/build_reference.py` from the packages of this repository: every component with "
-        "its parameters, as `selkit plugins show NAME` prints them. What comes with selkit itself is in "
-        "[Selectors](selectors.md).",
+        "its parameters, as `selkit plugins show NAME` prints them. What comes with selkit itself is "
+        "[another page](selectors.md).",
     ]
     rows = [row for row in installed() if row.distribution in IN_REPOSITORY]
     for distribution in dict.fromkeys(row.distribution for row in rows):
@@ -141,10 +148,91 @@ def packages_page() -> str:
     return "\n\n".join(parts).replace("``", "`") + "\n"
 
 
-def selectors_page(page: str) -> str:
-    """``page`` with its generated part as the code has it now."""
-    head, _, rest = page.partition(BEGIN)
-    return f"{head}{BEGIN}\n\n{selectors_part()}\n\n{END}{rest.partition(END)[2]}"
+def hooks_part() -> str:
+    """The hooks, from their specifications."""
+    hooks = [hook for name, hook in vars(specs).items() if name.startswith("selkit_")]
+    return _table(("Hook", "Arguments", "Returns"), [_hook(hook) for hook in hooks])
+
+
+def _hook(hook: Callable[..., Any]) -> tuple[str, str, str]:
+    arguments = ", ".join(f"`{name}`" for name in inspect.signature(hook).parameters)
+    return f"`{hook.__name__}`", arguments or "none", _first_paragraph(hook)
+
+
+def exit_codes_part() -> str:
+    """The exit codes: those of the error classes, and those that the entry point gives."""
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    kinds = [cls for cls in classes if issubclass(cls, errors.SelkitError) and cls is not errors.SelkitError]
+    rows = [(cls.exit_code, f"`{cls.__name__}`", _first_paragraph(cls)) for cls in kinds]
+    rows += [(getattr(entry, name), "", text) for name, text in constants_of(entry).items()]
+    cells = [(str(code), error, text) for code, error, text in sorted(rows, key=lambda row: row[0])]
+    return _table(("Code", "Error", "Meaning"), cells)
+
+
+def constants_of(module: Any) -> dict[str, str]:
+    """The constants of a module that are whole numbers, each with the text that stands below it in the source."""
+    body = ast.parse(inspect.getsource(module)).body
+    found = {}
+    for node, following in zip(body, [*body[1:], None], strict=True):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if name.isupper() and isinstance(getattr(module, name), int):
+                said = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+                found[name] = str(following.value.value) if said else ""  # type: ignore[union-attr]
+    return found
+
+
+def manifest_part() -> str:
+    """The fields of a manifest, in the store and of a selection, and what stands under ``facts`` and ``measured``."""
+    stored, chosen = stored_fields.FIELDS, selection_fields.FIELDS
+    groups = {
+        "both": {name: text for name, text in stored.items() if name in chosen},
+        "the store": {name: text for name, text in stored.items() if name not in chosen},
+        "a selection": {name: text for name, text in chosen.items() if name not in stored},
+    }
+    facts = {"every selector": selection_fields.FACTS, "a scorer": selection_fields.SCORER_FACTS}
+    measured = {"every": stored_fields.MEASURED, "where GPUs are used": stored_fields.MEASURED_ON_GPU}
+    return "\n\n".join(
+        [
+            _grouped("In", groups),
+            "The `facts` of a selection:",
+            _grouped("Of", facts),
+            "What stands under `measured` in the store; a selection has the part that its command can tell:",
+            _grouped("In", measured),
+        ]
+    )
+
+
+def _grouped(head: str, groups: Mapping[str, Mapping[str, str]]) -> str:
+    rows = [(f"`{name}`", group, text) for group, texts in groups.items() for name, text in texts.items()]
+    return _table(("Name", head, "Meaning"), rows)
+
+
+def _first_paragraph(thing: object) -> str:
+    return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
+
+
+PARTS: dict[str, tuple[str, Callable[[], str]]] = {
+    "selectors.md": ("built-in components", builtins_part),
+    "hooks.md": ("hooks", hooks_part),
+    "exit-codes.md": ("exit codes", exit_codes_part),
+    "formats.md": ("manifest fields", manifest_part),
+}
+"""Pages of the reference with one part that the code gives: what the part is, and what gives it."""
+
+
+def page_with_part(name: str, page: str) -> str:
+    """``page``, the text of that page of the reference, with its generated part as the code has it now."""
+    what, part = PARTS[name]
+    return _filled(page, f"{what}, written by docs/build_reference.py", part())
+
+
+def _filled(page: str, mark: str, text: str) -> str:
+    """``page`` with ``text`` between the two comments that bear the mark."""
+    begin, end = (f"<!-- {mark}: {word} -->" for word in ("begin", "end"))
+    head, _, rest = page.partition(begin)
+    assert end in rest, f"no part is marked as {mark!r}"
+    return f"{head}{begin}\n\n{text}\n\n{end}{rest.partition(end)[2]}"
 
 
 def checks_page() -> str:
@@ -175,14 +263,12 @@ AUTHORS = {
 
 def authors_page(page: str, kind: str, name: str) -> str:
     """``page`` with the implementation that the template of this kind gives now."""
-    begin, end = (f"<!-- the template's {kind}: {word} -->" for word in ("begin", "end"))
     with TemporaryDirectory() as folder:
         package = new_package(kind, name, folder)
         path = next(p for p in package.files if p.name in ("scorer.py", "judge.py", "task.py"))
         code = (package.folder / path).read_text(encoding="utf-8")
-    block = "".join(f"    {line}\n" if line else "\n" for line in code.splitlines())
-    head, _, rest = page.partition(begin)
-    return f"{head}{begin}\n\n{block}\n{end}{rest.partition(end)[2]}"
+    block = "\n".join(f"    {line}" if line else "" for line in code.splitlines())
+    return _filled(page, f"the template's {kind}", block)
 
 
 def _default(value: object) -> str:
@@ -207,5 +293,6 @@ if __name__ == "__main__":
     for name, (kind, component) in AUTHORS.items():
         path = REFERENCE.parent / "how-to" / name
         path.write_text(authors_page(path.read_text(encoding="utf-8"), kind, component), encoding="utf-8")
-    selectors = REFERENCE / "selectors.md"
-    selectors.write_text(selectors_page(selectors.read_text(encoding="utf-8")), encoding="utf-8")
+    for name in PARTS:
+        path = REFERENCE / name
+        path.write_text(page_with_part(name, path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from threading import Event, Timer, current_thread, main_thread
 from types import FrameType
 
 import click
 
 from selkit.cli import cli
 
+# Exit codes that no error class carries; those of refusals are on the classes in selkit.api.errors. What stands below
+# each is its line in docs/reference/exit-codes.md.
+DONE = 0
+"""The work is done."""
 INTERNAL = 70
+"""selkit's own fault; the traceback is saved and its place is printed."""
 INTERRUPTED = 130
+"""Interrupted (Ctrl-C); the same command takes up what it finished."""
 BROKEN_PIPE = 141
+"""Whoever read the output has gone."""
 TERMINATED = 143
-"""Exit codes that no error class carries; those of refusals are on the classes in :mod:`selkit.api.errors`."""
+"""Terminated (SIGTERM); the same command takes up what it finished."""
 
 
-class _Terminated(BaseException):
-    """SIGTERM arrived; unlike SystemExit, nothing that guards a plugin swallows it."""
+_AGAIN_SECONDS = 0.05
+"""How long after a signal was lost it is sent again."""
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM arrived. A kind of Ctrl-C, since that is what asyncio and libraries in C (Ray) let through at once."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs ``selkit ARGUMENTS`` (default: those of the process) and returns the exit code."""
     if "_SELKIT_COMPLETE" in os.environ:
         cli.main(prog_name="selkit")
-    _exit_cleanly_on_sigterm()
+    arrived = _raise_at_signals()
     try:
-        code = _run(sys.argv[1:] if arguments is None else list(arguments))
+        code = _run(sys.argv[1:] if arguments is None else list(arguments), arrived)
         sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()
@@ -36,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], arrived: Event) -> int:
+    """The command's exit code. ``arrived`` is set where SIGTERM has arrived, whatever a library made of it."""
     try:
         with cli.make_context("selkit", arguments) as context:
             cli.invoke(context)
@@ -48,14 +62,13 @@ def _run(arguments: list[str]) -> int:
     except click.ClickException as error:
         return _complain(_sentence(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort, EOFError):
-        return _complain("Interrupted; the same command takes up what it finished.", INTERRUPTED)
-    except _Terminated:
-        return _complain("Terminated; the same command takes up what it finished.", TERMINATED)
+        word, code = ("Terminated", TERMINATED) if arrived.is_set() else ("Interrupted", INTERRUPTED)
+        return _complain(f"{word}; the same command takes up what it finished.", code)
     except BrokenPipeError:
         raise
     except Exception as error:
         return _report(error)
-    return 0
+    return DONE
 
 
 def _report(error: Exception) -> int:
@@ -108,16 +121,31 @@ def _sentence(error: click.ClickException) -> str:
     return f"{message} See '{context.command_path} --help'." if context is not None else message
 
 
-def _exit_cleanly_on_sigterm() -> None:
-    """Lets SIGTERM unwind the stack, so that leases are given back and files are closed."""
-    import signal
-    import threading
+def _raise_at_signals() -> Event:
+    """Lets SIGTERM unwind the stack, so that leases are given back and files are closed; no signal is lost.
+
+    Returns:
+        What is set when SIGTERM arrives.
+    """
+    arrived = Event()
 
     def terminate(signum: int, frame: FrameType | None) -> None:
+        arrived.set()
         raise _Terminated
 
-    if threading.current_thread() is threading.main_thread():
+    def send_again(lost: sys.UnraisableHookArgs) -> None:
+        # A signal that arrives within a finalizer or a callback from C is raised there, where nothing can pass it on.
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            number = signal.SIGTERM if arrived.is_set() else signal.SIGINT
+            Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), number)).start()
+        else:
+            sys.__unraisablehook__(lost)
+
+    if current_thread() is main_thread():
         signal.signal(signal.SIGTERM, terminate)
+        if sys.unraisablehook is sys.__unraisablehook__:  # a host of this function may have its own
+            sys.unraisablehook = send_again
+    return arrived
 
 
 def _discard_output() -> None:

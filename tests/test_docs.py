@@ -1,12 +1,18 @@
-"""The documentation says what the code does: no command, parameter, hook or environment variable is left out."""
+"""The documentation says what the code does, and its links lead somewhere.
+
+No command, parameter, hook, exit code, manifest field or environment variable is left out.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import runpy
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +20,12 @@ import pytest
 from selkit import __main__ as entry
 from selkit.__main__ import main
 from selkit.api import errors
-from selkit.plugins import find, parameters_of, specs
+from selkit.plugins import find, installed, parameters_of, specs
+from selkit.plugins.records import HOST
+from selkit.select import fields as selection_fields
 from selkit.store import Key, Store
+from selkit.store import fields as stored_fields
+from selkit.store.measure import Meter
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -34,51 +44,70 @@ def test_every_command_is_documented(builder: dict[str, Any]) -> None:
     assert (DOCS / "reference" / "commands.md").read_text("utf-8") == page(), AGAIN
 
 
-def test_every_parameter_of_the_built_in_selectors_is_documented(builder: dict[str, Any]) -> None:
-    """The tables of built-in selectors are the ones that the classes give now, and no parameter lacks its meaning."""
+@pytest.mark.parametrize("name", ["selectors.md", "hooks.md", "exit-codes.md", "formats.md"])
+def test_what_is_written_from_the_code_is_what_the_code_gives(builder: dict[str, Any], name: str) -> None:
+    """The tables of built-in components, hooks, exit codes and manifest fields; and none lacks a meaning."""
+    text = (DOCS / "reference" / name).read_text("utf-8")
+    what, _ = builder["PARTS"][name]
+    assert text == builder["page_with_part"](name, text), AGAIN
+    part = text.partition(f"<!-- {what}, written by docs/build_reference.py: begin -->")[2].partition(": end -->")[0]
+    rows = [line for line in part.splitlines() if line.startswith("| ") and not line.startswith("| ---")]
+    assert len(rows) > 3
+    assert [row for row in rows if row.rstrip("| ").count(" | ") < rows[0].count(" | ") - 1] == []
+
+
+def test_every_built_in_component_is_documented(builder: dict[str, Any]) -> None:
+    """Of every kind, with every parameter, as the classes that are installed with selkit have them."""
     text = (DOCS / "reference" / "selectors.md").read_text("utf-8")
-    assert text == builder["selectors_page"](text), AGAIN
-    assert "|  |" not in text
-
-
-@pytest.mark.parametrize("name", ["ifd", "superfiltering", "perplexity"])
-def test_every_parameter_of_selkit_ifd_is_documented(name: str) -> None:
-    """The page of selectors has a row for each parameter of the package's components, with its default."""
-    pytest.importorskip("selkit_ifd")
-    section = (
-        (DOCS / "reference" / "selectors.md").read_text("utf-8").partition(f"### `{name}`")[2].partition("\n##")[0]
-    )
-    for parameter in parameters_of(find("selector", name)).values():
-        row = next((line for line in section.splitlines() if line.startswith(f"| `{parameter.name}` |")), "")
-        default = "none" if parameter.default is None else f"`{parameter.default}`"
-        assert f"| {default} |" in row, parameter.name
-        assert all(f"`{choice}`" in row for choice in parameter.choices), parameter.name
+    own = [(row.kind, row.name) for row in installed() if row.distribution == HOST]
+    assert {kind for kind, _ in own} >= {"selector", "judge"}
+    for kind, name in own:
+        section = text.partition(f"## Built-in {kind}s")[2].partition(f"### `{name}`\n")[2].partition("\n##")[0]
+        rows = re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", section, re.MULTILINE)
+        assert [row for row, _ in rows] == list(parameters_of(find(kind, name))), name
+        assert all(meaning.strip() for _, meaning in rows), name
 
 
 def test_every_exit_code_is_documented() -> None:
-    """The page names the code of every class of errors, and those that the entry point gives; and no other."""
+    """The page names every class of errors with its code, and what the entry point gives; and no other."""
     page = (DOCS / "reference" / "exit-codes.md").read_text("utf-8")
-    rows = re.findall(r"^\| ([\d, ]+) \|", page, re.MULTILINE)
-    told = {int(code) for row in rows for code in row.split(",")}
+    told = set(re.findall(r"^\| (\d+) \| (?:`(\w+)`)? \|", page, re.MULTILINE))
     classes = [value for value in vars(errors).values() if isinstance(value, type)]
-    given = {cls.exit_code for cls in classes if issubclass(cls, errors.SelkitError)}
-    ends = {entry.INTERNAL, entry.INTERRUPTED, entry.TERMINATED, entry.BROKEN_PIPE}
-    assert told == {0, 2} | given | ends
+    given = {(str(cls.exit_code), cls.__name__) for cls in classes if issubclass(cls, errors.SelkitError)} - {
+        ("70", "SelkitError")
+    }
+    ends = {entry.DONE, entry.INTERNAL, entry.INTERRUPTED, entry.TERMINATED, entry.BROKEN_PIPE}
+    assert told == given | {(str(code), "") for code in ends}
 
 
-def test_every_field_of_a_manifest_is_documented(tmp_path: Path) -> None:
-    """The table has a row for each field that a stored result or a selection's folder has, and for no other."""
-    page = (DOCS / "reference" / "formats.md").read_text("utf-8")
-    section = page.partition("## manifest.json")[2].partition("\n## ")[0]
-    rows = [
-        cell for line in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for cell in re.findall(r"`(\w+)`", line)
-    ]
+def test_the_fields_of_a_manifest_are_those_that_are_documented(tmp_path: Path) -> None:
+    """What a stored result and a selection's folder have, down to facts and measurements, and nothing else."""
     store = Store(tmp_path / "store")
     stored = store.obtain(Key("scores", component="longest"), lambda draft: None).manifest
     words = ["planted", "-s", "longest", "-p", "unit=words", "-b", "3", "-o", str(tmp_path / "out"), "-q"]
     assert main(["select", *words]) == 0
     selected = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))
-    assert {*stored, *selected} == set(rows)
+    assert stored.keys() == stored_fields.FIELDS.keys()
+    assert stored["measured"].keys() == stored_fields.MEASURED.keys()
+    assert selected.keys() == selection_fields.FIELDS.keys()
+    assert selected["facts"].keys() == {**selection_fields.FACTS, **selection_fields.SCORER_FACTS}.keys()
+    assert selected["measured"].keys() <= stored_fields.MEASURED.keys()
+
+
+def test_what_is_measured_on_gpus_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A torch that has used one stands in for the real one."""
+    cuda = SimpleNamespace(
+        is_available=lambda: True,
+        is_initialized=lambda: True,
+        device_count=lambda: 1,
+        max_memory_allocated=lambda number: 8,
+        get_device_name=lambda number: "Made-up GPU",
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    with Meter() as meter:
+        pass
+    plain = stored_fields.MEASURED.keys() - {"resumed", "spent", "manifest_sha256"}
+    assert meter.measured().keys() == plain | stored_fields.MEASURED_ON_GPU.keys()
 
 
 def test_the_front_page_names_every_page() -> None:
@@ -89,11 +118,11 @@ def test_the_front_page_names_every_page() -> None:
 
 
 def test_every_hook_is_documented() -> None:
-    """The page of hooks names every hook."""
+    """The page of hooks has a row for every hook, and no other."""
     page = (DOCS / "reference" / "hooks.md").read_text("utf-8")
     hooks = [name for name in vars(specs) if name.startswith("selkit_")]
     assert hooks
-    assert [name for name in hooks if f"`{name}`" not in page] == []
+    assert re.findall(r"^\| `(selkit_\w+)` \|", page, re.MULTILINE) == hooks
 
 
 def test_every_environment_variable_is_documented() -> None:
@@ -104,15 +133,68 @@ def test_every_environment_variable_is_documented() -> None:
     assert looked_up == set(re.findall(r"^\| `(SELKIT_[A-Z_]+)` \|", page, re.MULTILINE))
 
 
-def test_links_within_the_documentation_lead_somewhere() -> None:
-    """Every relative link of every page names a file that is there."""
-    broken = [
-        f"{page.relative_to(ROOT)}: {target}"
-        for page in DOCS.rglob("*.md")
-        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text("utf-8"))
-        if "://" not in target and not (page.parent / target).exists()
+def pages() -> list[Path]:
+    """Every page of this repository that people read, those of its packages included."""
+    folders = ("docs", "plugins", "judges", "tasks", "examples", "bench")
+    return [*ROOT.glob("*.md"), *(page for folder in folders for page in sorted((ROOT / folder).rglob("*.md")))]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings: letters, digits, _ and - of the text in small, a further like one numbered."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    found: set[str] = set()
+    for heading in re.findall(r"^#{1,6} (.+?)\s*$", text, re.MULTILINE):
+        words = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+        anchor = re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", words))
+        number = next(n for n in itertools.count() if (f"{anchor}-{n}" if n else anchor) not in found)
+        found.add(f"{anchor}-{number}" if number else anchor)
+    return found
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    """The links of a page to files and headings of this repository that are not there."""
+    text = re.sub(r"^(?:    .*|```.*?^```)$", "", page.read_text("utf-8"), flags=re.MULTILINE)
+    links = re.findall(r"\]\(\s*<?([^)\s>]+)>?[^)]*\)", re.sub(r"`[^`\n]*`", "", text))
+    links += re.findall(r"^\[[^]]+\]:\s*(\S+)", text, re.MULTILINE)
+    for link in links:
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if re.match(r"[a-z]+:", link):
+            continue
+        if not target.exists() or not target.resolve().is_relative_to(ROOT):
+            yield f"{page.relative_to(ROOT)}: there is no file {name}"
+        elif anchor and target.suffix == ".md" and anchor not in anchors(target):
+            yield f"{page.relative_to(ROOT)}: {name} has no heading #{anchor}"
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link, in README and CONTRIBUTING too, names a file, and its anchor a heading of that file."""
+    names = {page.relative_to(ROOT).as_posix() for page in pages()}
+    assert names > {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/index.md", "plugins/selkit-ifd/README.md"}
+    assert [link for page in pages() for link in broken_links(page)] == []
+
+
+def test_broken_links_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of a file, of a heading, of one's own heading, and one that leads out of the repository; code is no link."""
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    (tmp_path / "there.md").write_text("# The `kind` of it, twice\n\n# The kind of it, twice\n", "utf-8")
+    lines = [
+        "# Own",
+        "[a](there.md) [b](there.md#the-kind-of-it-twice-1) [c](#own) [d](https://example.org/#x) `[e](no)`",
+        "[f](gone.md) [g](there.md#gone) [h](#gone) [i](../out.md)",
+        "    [j](code.md)",
+        "[k]: gone-too.md",
     ]
-    assert broken == []
+    (tmp_path / "page.md").write_text("\n".join(lines), "utf-8")
+    (tmp_path.parent / "out.md").write_text("", "utf-8")
+    said = [line.partition(": ")[2] for line in broken_links(tmp_path / "page.md")]
+    assert said == [
+        "there is no file gone.md",
+        "there.md has no heading #gone",
+        " has no heading #gone",
+        "there is no file ../out.md",
+        "there is no file gone-too.md",
+    ]
 
 
 def test_every_scenario_of_judging_names_tests_that_name_it() -> None:
