@@ -30,6 +30,18 @@ def command():
         print("cleaned up", flush=True)
 """
 
+LOSES = """
+import time, click
+class Closing:
+    def __del__(self):
+        print("started", flush=True)
+        time.sleep(60)
+@click.command()
+def command():
+    Closing()
+    time.sleep(60)
+"""
+
 
 @pytest.fixture(autouse=True)
 def _keep_signals_and_console() -> Iterator[None]:
@@ -158,8 +170,31 @@ def test_click_exit_codes_pass_through(fails: Callable[..., int]) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_unwind(packages: Any, number: int, code: int) -> None:
     """A signal lets the command clean up and ends it with 128 + its number and one line."""
-    (packages.folder).mkdir(exist_ok=True)
-    (packages.folder / "waits.py").write_text(WAITS)
+    out, err, ended = signalled(packages.folder, WAITS, number)
+    assert ended == code
+    assert out == "cleaned up\n"
+    assert re.fullmatch(r"Error: (Terminated|Interrupted); .*\n", err)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_is_not_lost_in_a_finalizer(packages: Any, number: int, code: int) -> None:
+    """Python drops what is raised there, and the command would go on as if nobody had asked it to end."""
+    _, err, ended = signalled(packages.folder, LOSES, number)
+    assert ended == code
+    assert re.fullmatch(r"Error: (Terminated|Interrupted); .*\n", err)
+
+
+def test_sigterm_is_told_though_a_library_makes_ctrl_c_of_it(packages: Any) -> None:
+    """As Ray does, in whose calls a signal is that and nothing else."""
+    caught = "except KeyboardInterrupt:\n        raise KeyboardInterrupt from None\n    finally:"
+    _, err, ended = signalled(packages.folder, WAITS.replace("finally:", caught), signal.SIGTERM)
+    assert (ended, err.partition(";")[0]) == (143, "Error: Terminated")
+
+
+def signalled(folder: Path, command: str, number: int) -> tuple[str, str, int]:
+    """What a command that says 'started' says after that, and its exit code, when it gets a signal then."""
+    folder.mkdir(exist_ok=True)
+    (folder / "waits.py").write_text(command)
     start = (
         "import sys; from selkit.cli import COMMANDS; COMMANDS['wait'] = ('waits', '.'); "
         "from selkit.__main__ import main; sys.exit(main(['wait']))"
@@ -170,10 +205,8 @@ def test_signals_unwind(packages: Any, number: int, code: int) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
-    assert process.returncode == code
-    assert out == "cleaned up\n"
-    assert re.fullmatch(r"Error: (Terminated|Interrupted); .*\n", err)
+        out, err = process.communicate(timeout=50)
+    return out, err, process.returncode
 
 
 def test_a_closed_pipe_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:

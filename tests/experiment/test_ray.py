@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ pytest.importorskip("trl")
 pytest.importorskip("sacrebleu")
 
 import sharded
+from patience import PATIENCE, settled, until
 from toys import make_pool
 
 from selkit.api import DataError
 from selkit.experiment import parse_spec, plan, run_experiment
-from selkit.experiment.executors import RayExecutor, RayOptions
+from selkit.experiment.executors import LocalExecutor, RayExecutor, RayOptions
 from selkit.experiment.executors.ray import Needs, ray_shards
 from selkit.select import Scores, select
 from selkit.store import Store
@@ -45,6 +46,10 @@ SPEC = {
 }
 
 
+# A node that is gone is seen so within five seconds and not fifteen; one that is only slow still has its time.
+HEALTH = {"health_check_period_ms": 1000}
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A head without processors; workers find the scorers of the tests."""
@@ -52,26 +57,36 @@ def cluster() -> Iterator[Any]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(sharded.__file__).parent), prepend=os.pathsep)
-        started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        head = {"num_cpus": 0, "include_dashboard": False, "_system_config": HEALTH}
+        started = Cluster(initialize_head=True, head_node_args=head)
         yield started
         started.shutdown()
 
 
 @pytest.fixture
-def nodes(cluster: Any) -> Iterator[list[Any]]:
-    """Two nodes of one processor each; gone afterwards, even where a test has killed one."""
-    added = [cluster.add_node(num_cpus=1) for _ in range(2)]
-    yield added
+def nodes(cluster: Any) -> list[Any]:
+    """Two nodes of one processor each; where a test has killed one, there is another for the next."""
+    while len(cluster.worker_nodes) < 2:
+        cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes(timeout=PATIENCE)  # and until nobody counts on those that are gone
+    return list(cluster.worker_nodes)
+
+
+@pytest.fixture
+def node_with_gpus(cluster: Any) -> Iterator[Callable[[], None]]:
+    """Adds a node that says that it has two GPUs; it goes with the test."""
+    added: list[Any] = []
+    yield lambda: added.append(cluster.add_node(num_cpus=1, num_gpus=2))
     for node in added:
-        if node in cluster.worker_nodes:
-            cluster.remove_node(node)
+        cluster.remove_node(node)
 
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The report of the same experiment on this machine, without what is measured."""
     folder = tmp_path_factory.mktemp("local")
-    return {**run_experiment(parse_spec(SPEC), folder / "out", store=Store(folder / "store")), "measured": None}
+    store, executor = Store(folder / "store"), LocalExecutor(1, 1)
+    return {**run_experiment(parse_spec(SPEC), folder / "out", store=store, executor=executor), "measured": None}
 
 
 def started(store: Store) -> dict[str, Any]:
@@ -85,7 +100,7 @@ def test_two_nodes_give_the_report_of_one_machine(
 ) -> None:
     """Training and answering as tasks of their own resources; the same command again does nothing."""
     spec, store = parse_spec(SPEC), Store(tmp_path / "store")
-    executor = RayExecutor(RayOptions.of({"answer.cpus": 0.5}), cluster.address)
+    executor = RayExecutor(RayOptions.of({"answer.cpus": 0.9}), cluster.address)
     assert {**run_experiment(spec, tmp_path / "out", store=store, executor=executor), "measured": None} == local
     assert not list(store.artifacts(stage="weights"))
     before = started(store)
@@ -102,8 +117,7 @@ def test_a_node_that_dies_costs_only_its_running_cells(
     finished: dict[str, Any] = {}
 
     def kill() -> None:
-        while not any(store.artifacts(stage="responses")):
-            time.sleep(0.05)
+        until(lambda: any(store.artifacts(stage="responses")))
         finished.update(started(store))
         cluster.remove_node(nodes[0], allow_graceful=False)
 
@@ -123,30 +137,29 @@ def test_a_node_that_dies_costs_only_its_running_cells(
 def test_signals_end_the_command_with_its_own_code(
     tmp_path: Path, cluster: Any, nodes: list[Any], number: int, code: int
 ) -> None:
-    """Ray has handlers of its own; what was finished is stored, and the cluster does nothing more."""
-    (tmp_path / "spec.yaml").write_text(json.dumps(SPEC), encoding="utf-8")
+    """Scenario 7 on a cluster: Ray has handlers of its own; what was finished stays, the cluster leaves the rest."""
+    spec = {**SPEC, "runs": {"random": 9, "oracle": 1}}
+    (tmp_path / "spec.yaml").write_text(json.dumps(spec), encoding="utf-8")
     store = Store(tmp_path / "store")
     where = ["--executor", "ray", "--ray-address", cluster.address, "--store", str(store.root)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "selkit", "run", "spec.yaml", "-q", "-o", "out", *where],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not any(store.artifacts(stage="training")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    command = [sys.executable, "-m", "selkit", "run", "spec.yaml", "-q", "-o", "out", *where]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            until(lambda: any(store.artifacts(stage="training")) or process.poll() is not None)
+            assert process.poll() is None, process.communicate()[1]
+            process.send_signal(number)
+            _, said = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
     assert process.returncode == code, said
     assert "the same command takes up what it finished" in said
-    time.sleep(3)
-    finished = started(store)
-    time.sleep(3)
-    assert started(store) == finished
+    assert settled(lambda: started(store))
+    assert plan(parse_spec(spec), store).missing
 
 
-def test_shards_of_a_pool_are_scored_on_the_cluster(tmp_path: Path, cluster: Any, nodes: list[Any]) -> None:
+def test_shards_of_a_pool_are_scored_on_the_cluster(
+    tmp_path: Path, cluster: Any, nodes: list[Any], node_with_gpus: Callable[[], None]
+) -> None:
     """The scores of one process, by workers that are kept; a task on a GPU gets one, and a process of its own."""
     pool = make_pool(300)
     expected = select(pool, sharded.Telling(), 40, store=Store(tmp_path / "one"))
@@ -154,7 +167,7 @@ def test_shards_of_a_pool_are_scored_on_the_cluster(tmp_path: Path, cluster: Any
     for name, options in (("cpu", {}), ("gpu", {"score.gpus": 1})):
         store = Store(tmp_path / name)
         if options:
-            cluster.add_node(num_cpus=1, num_gpus=2)
+            node_with_gpus()
         with ray_shards(cluster.address, RayOptions.of(options), store):
             assert select(pool, sharded.Telling(), 40, store=store).ids == expected.ids
         (artifact,) = store.artifacts(stage="scores")
@@ -170,7 +183,7 @@ def test_what_no_node_has_is_refused_at_once(tmp_path: Path, cluster: Any, nodes
     begun = time.monotonic()
     with pytest.raises(DataError, match="no node of the Ray cluster has 1 CPUs and 3 GPUs"):
         run_experiment(parse_spec(SPEC), tmp_path / "out", store=Store(tmp_path / "store"), executor=executor)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
 
 
 def test_a_cluster_that_is_not_there_is_said_within_seconds(tmp_path: Path) -> None:
@@ -179,4 +192,4 @@ def test_a_cluster_that_is_not_there_is_said_within_seconds(tmp_path: Path) -> N
     begun = time.monotonic()
     with pytest.raises(DataError, match=r"127.0.0.1:9 cannot be reached .*: start it, or name another"):
         run_experiment(parse_spec(SPEC), tmp_path / "out", store=Store(tmp_path / "store"), executor=executor)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30

@@ -287,22 +287,40 @@ def connected(address: str) -> Iterator[None]:
         yield
         return
     _check_answers(address)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        ray.init(address=address, logging_level="ERROR", log_to_driver=get_console().verbose > 0)
+        with _own_signals():
+            ray.init(address=address, logging_level="ERROR", log_to_driver=get_console().verbose > 0)
     except Exception as error:  # Ray says this with several classes
         said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         which = "no Ray cluster was found" if address == "auto" else f"the Ray cluster {address} cannot be reached"
         raise DataError(
             f"{which} ({said}): start one with `ray start`, or name its address with --ray-address"
         ) from error
-    with suppress(ValueError):  # outside the main thread
-        for number_, handler in before.items():
-            signal.signal(number_, handler)  # Ray's own would end the command with a code of its own
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keeps the handlers of signals over the block, where Ray sets its own, which end the command with another code."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def restore() -> None:
+        with suppress(ValueError):  # outside the main thread
+            for number_, handler in before.items():
+                signal.signal(number_, handler)
+
+    try:
+        yield
+    except SystemExit as ended:
+        restore()
+        if ended.code == signal.SIGTERM:  # it arrived in the block, and Ray's handler made this of it
+            signal.raise_signal(signal.SIGTERM)
+        raise
+    finally:
+        restore()
 
 
 def _check_answers(address: str) -> None:
