@@ -1,7 +1,7 @@
 """Score table -> intervals, tests, verdicts. Pure functions on arrays; scipy is loaded when a p value is asked for."""
 
 from selkit.stats.analysis import analyse, compare
-from selkit.stats.rules import PRIMARY, Gap, Rules, equal_weights
+from selkit.stats.rules import MIN_CONTROL_RUNS, PRIMARY, Gap, Rules, advised_control_runs, equal_weights
 from selkit.stats.study import Study, study
 from selkit.stats.table import COLUMNS, OPTIONAL, REQUIRED, ScoreTable
 from selkit.stats.verdicts import COMPOSITE, Flag, VerdictRow, Word, sentence, to_json
@@ -9,6 +9,7 @@ from selkit.stats.verdicts import COMPOSITE, Flag, VerdictRow, Word, sentence, t
 __all__ = [
     "COLUMNS",
     "COMPOSITE",
+    "MIN_CONTROL_RUNS",
     "OPTIONAL",
     "PRIMARY",
     "REQUIRED",
@@ -19,6 +20,7 @@ __all__ = [
     "Study",
     "VerdictRow",
     "Word",
+    "advised_control_runs",
     "analyse",
     "compare",
     "equal_weights",

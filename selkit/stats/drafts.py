@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ import numpy as np
 from selkit.stats.cells import Block
 from selkit.stats.endpoints import ArmData, Endpoint, arm_data, item_count, item_part, slots
 from selkit.stats.lending import RunEvidence, run_evidence
-from selkit.stats.rules import MIN_RUNS, Rules
+from selkit.stats.rules import MIN_RUNS, Rules, advised_control_runs
 from selkit.stats.variance import Estimate
 from selkit.stats.verdicts import Flag
 
@@ -117,7 +116,7 @@ def _flags(arm: ArmData, control: ArmData, estimate: Estimate | None, family: in
     several = len(arm.runs) > 1 and len(control.runs) > 1
     held = {
         Flag.FEW_RUNS: len(arm.runs) < MIN_RUNS,
-        Flag.FEW_CONTROL_RUNS: len(control.runs) < max(5, math.ceil(3 * math.sqrt(family))),
+        Flag.FEW_CONTROL_RUNS: len(control.runs) < advised_control_runs(family),
         Flag.DEGENERATE: estimate is not None and bool(estimate.variance == 0),
         Flag.NO_RUN_VARIANCE: several and estimate is not None and bool(estimate.run_part == 0),
     }

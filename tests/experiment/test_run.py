@@ -147,6 +147,22 @@ def test_without_random_the_report_says_what_it_cannot_claim(tmp_path: Path) -> 
     assert "nothing can be said on whether a selector beats random choice" in " ".join(planned.experiment.notes)
 
 
+@pytest.mark.parametrize(
+    ("runs", "says"),
+    [
+        (1, "random has 1 run; under 3 its own variation is not known, so every verdict is UNDERPOWERED. For 1 other"),
+        (4, "random has 4 runs, and 5 are advised for 1 other arm: every verdict rests on them"),
+        (5, ""),
+    ],
+)
+def test_few_runs_of_random_are_among_what_cannot_be_claimed(tmp_path: Path, runs: int, says: str) -> None:
+    """Under three nothing is claimed, under the advised number only larger differences are found."""
+    spec = parse_spec({**SPEC, "selectors": ["random", "longest"], "runs": {"random": runs, "default": 3}})
+    notes = [one for one in plan(spec, Store(tmp_path / "store")).experiment.notes if one.startswith("random has")]
+    assert len(notes) == bool(says)
+    assert says in " ".join(notes)
+
+
 def with_long_rows(path: Path) -> Path:
     """The planted pool with 20 rows that no sequence has room for, whose responses are the longest."""
     rows = [{"instruction": row.instruction, "input": row.input, "output": row.response} for row in planted_pool(120)]

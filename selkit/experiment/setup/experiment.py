@@ -27,6 +27,7 @@ from selkit.plugins import build, did_you_mean, find, parameters_of
 from selkit.plugins.builtin.controls import StrictRandom
 from selkit.pools import load_pool
 from selkit.select import fill_models, preflight, select
+from selkit.stats import MIN_CONTROL_RUNS, advised_control_runs
 from selkit.store import Store
 from selkit.train import Recipe, check_training, load_recipe, refuse_launcher
 
@@ -234,8 +235,8 @@ def _claims(spec: Spec, arms: tuple[Arm, ...]) -> list[str]:
         notes.append(
             f"There is no arm {spec.control!r}: nothing can be said on whether a selector beats random choice."
         )
-    elif control.runs < 3:
-        notes.append(f"{spec.control} has {control.runs} runs; under 3 its own variation is not known.")
+    else:
+        notes += _control_claims(control, len(arms) - 1 + len(spec.given))
     if spec.seeds.selection is not None:
         notes.append(
             f"The selection seed is pinned at {spec.seeds.selection}: runs differ by their training alone, and nothing "
@@ -273,6 +274,22 @@ def _check_complements(spec: Spec, pool: Pool, arms: tuple[Arm, ...], own: Mappi
     taken.update(own)
     for arm in arms:
         if not isinstance(arm.selector, StrictRandom):
+def _control_claims(control: Arm, others: int) -> list[str]:
+    """What the control's runs are too few for, beside so many other arms."""
+    have, advised = f"{control.runs} run{'s' if control.runs > 1 else ''}", advised_control_runs(others)
+    if control.runs < MIN_CONTROL_RUNS:
+        said = f"under {MIN_CONTROL_RUNS} its own variation is not known, so every verdict is UNDERPOWERED"
+        return [f"{control.name} has {have}; {said}. For {_counted(others)} {advised} are advised."]
+    if control.runs < advised:
+        said = "every verdict rests on them, so that only larger differences are found"
+        return [f"{control.name} has {have}, and {advised} are advised for {_counted(others)}: {said}."]
+    return []
+
+
+def _counted(arms: int) -> str:
+    return "1 other arm" if arms == 1 else f"{arms} other arms"
+
+
             continue
         others = {
             name: size for name, size in taken.items() if not arm.selector.without or name in arm.selector.without
