@@ -60,7 +60,7 @@ def test_a_device_is_written_to_and_stays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["file/below", "missing/x", "."])
 def test_a_place_that_cannot_be_written_to(tmp_path: Path, place: str) -> None:
-    """The sentence names the path and the reason."""
+    """Scenario 62: the sentence names the path and the reason."""
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match="cannot write"):
         atomic_write_text(tmp_path / place, "x")

@@ -228,7 +228,8 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_read(pla
 
 
 def test_kill_nine_in_a_scoring_pass_costs_at_most_the_row_in_flight(place: Path) -> None:
-    """Killed twice at different moments, then finished: at most one row scored again a kill, and the same bytes."""
+    """Scenario 1: killed twice at different moments, then finished: at most one row scored again a kill, and the same
+    bytes."""
     command = ["pool.jsonl", "-s", "slow", "-b", "20", "-o", "out"]
     log = place / "scored.log"
     for rows in (60, 150):

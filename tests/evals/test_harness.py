@@ -153,7 +153,7 @@ def test_the_second_call_computes_nothing(data: Path, store: Store) -> None:
 
 
 def test_the_key_names_everything_that_the_items_depend_on(data: Path, tmp_path: Path) -> None:
-    """Other rows, weights, template, part, limit or threads: another key; the same anew: the same."""
+    """Scenarios 51 and 60: other rows, weights, template, part, limit or threads: another key."""
     job = BenchmarkJob(Riddles(), {"test": data})
     base = benchmark_key(job, "w", ALPACA, 1).digest
     copy = write_rows(tmp_path / "copy.jsonl")
@@ -170,7 +170,7 @@ def test_the_key_names_everything_that_the_items_depend_on(data: Path, tmp_path:
 
 
 def test_rows_that_changed_under_the_same_name_and_time_are_read_anew(data: Path, store: Store) -> None:
-    """No cache between the file and the task hands out the rows that stood there before."""
+    """Scenario 23: no cache between the file and the task hands out the rows that stood there before."""
     run(BenchmarkJob(Riddles(), {"test": data}), engine(), store)
     stat = data.stat()
     changed = [{"question": row["question"].replace("What", "Whar"), "answer": row["answer"]} for row in ROWS]

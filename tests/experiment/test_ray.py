@@ -187,7 +187,7 @@ def test_what_no_node_has_is_refused_at_once(tmp_path: Path, cluster: Any, nodes
 
 
 def test_a_cluster_that_is_not_there_is_said_within_seconds(tmp_path: Path) -> None:
-    """In one sentence; Ray itself would try for a minute and then end the process."""
+    """Scenario 56: in one sentence; Ray itself would try for a minute and then end the process."""
     executor = RayExecutor(RayOptions(), "127.0.0.1:9")
     begun = time.monotonic()
     with pytest.raises(DataError, match=r"127.0.0.1:9 cannot be reached .*: start it, or name another"):

@@ -173,7 +173,8 @@ def with_long_rows(path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_failed_cell_leaves_the_others_standing(tmp_path: Path) -> None:
-    """Exit 1; the report names the cell and why, its arm is INCOMPLETE, and the other arm has its verdict."""
+    """Scenario 44: exit 1; the report names the cell and why, its arm is INCOMPLETE, and the other arm has its
+    verdict."""
     spec = {
         **SPEC,
         "pools": [{"name": "pool", "source": str(with_long_rows(tmp_path / "pool.jsonl"))}],

@@ -79,7 +79,8 @@ def measured(store: Store) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_preempted_job_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    """Scenario 9: SIGUSR2 puts the job back into the queue; its finished cells stay, the report is a calm run's."""
+    """Scenarios 9 and 58: SIGUSR2 puts the job back into the queue; its finished cells stay, the report is a calm
+    run's."""
     spec, store = parse_spec(SPEC), Store(tmp_path / "store")
     thread, finished = when_half_done(store, tmp_path, signal.SIGUSR2)
     document = run_experiment(spec, tmp_path / "out", store=store, executor=executor(tmp_path))
@@ -95,7 +96,8 @@ def test_a_preempted_job_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_job_that_dies_is_reported_and_done_by_the_same_command(tmp_path: Path) -> None:
-    """Its unfinished cells have failed with the place of the log; what it finished counts; the others stand."""
+    """Scenario 54: its unfinished cells have failed with the place of the log; what it finished counts; the others
+    stand."""
     spec, store = parse_spec(SPEC), Store(tmp_path / "store")
     thread, finished = when_half_done(store, tmp_path, signal.SIGKILL)
     document = run_experiment(spec, tmp_path / "out", store=store, executor=executor(tmp_path))

@@ -15,7 +15,8 @@ from selkit.store import Store
 
 @pytest.mark.slow
 def test_kill_nine_at_random_moments_ends_in_the_same_report(real: World) -> None:
-    """Scenarios 1, 2 and 3: five kills, each followed by the same run: the same report, and no finished stage again."""
+    """Scenarios 1, 2, 3 and 55: five kills, each followed by the same run: the same report, and no finished stage
+    again."""
     kill = load_kill()
     rng = random.Random(7)
     for _ in range(5):

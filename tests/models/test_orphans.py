@@ -38,7 +38,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="the system has no /proc")
 @pytest.mark.parametrize(("how", "left"), [("guard", [True, False, False]), ("release", [True, True, True])])
 def test_what_was_started_ends_with_the_command(how: str, left: list[bool]) -> None:
-    """kill -9: what was started since ends, with what that started; what was there before does not. Scenario 5."""
+    """Scenario 5: kill -9: what was started since ends, with what that started; what was there before does not."""
     command = subprocess.Popen([sys.executable, "-c", PARENT, how], stdout=subprocess.PIPE, text=True)
     assert command.stdout is not None
     pids = [int(word) for word in command.stdout.readline().split()]

@@ -89,7 +89,7 @@ def test_malformed_references_end_with_exit_code_2(ref: str) -> None:
 
 
 def test_an_unreachable_hub_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Offline, an unknown hub model says what to do; both before work and when resolved."""
+    """Scenario 62: offline, an unknown hub model says what to do; both before work and when resolved."""
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
@@ -115,7 +115,7 @@ def test_the_same_tiny_reference_gives_the_same_weights(tmp_path: Path, monkeypa
 
 
 def test_the_digest_covers_weights_configuration_and_tokenizer(tiny_folder: Path) -> None:
-    """Changing any of these files changes it; a note beside them does not."""
+    """Scenario 24: changing any of these files changes it; a note beside them does not."""
     before = resolve(str(tiny_folder)).digest
     (tiny_folder / "README.md").write_text("a note")
     (tiny_folder / "trainer_state.json").write_text("{}")

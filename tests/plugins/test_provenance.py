@@ -33,7 +33,8 @@ def test_built_ins_belong_to_the_host() -> None:
 
 
 def test_the_digest_covers_the_whole_package(packages: FakePackages) -> None:
-    """A change in any Python file of the package changes the digest; one in a text file does not."""
+    """Scenarios 21 and 22: a change in any Python file of the package changes the digest; one in a text file does
+    not."""
     _package(packages)
     cls = packages.manager().find("selector", "two")
     first = provenance(cls)
@@ -88,7 +89,7 @@ def test_what_a_class_derives_from_counts(packages: FakePackages) -> None:
 
 
 def test_the_code_of_nested_components_counts(packages: FakePackages) -> None:
-    """A component that holds another one's changes with it, and with which one it holds."""
+    """Scenarios 21 and 22: a component that holds another one's changes with it, and with which one it holds."""
     source = SCORER.format(name="holder").replace("floor: int = 3", "inner: Scorer | None = None")
     packages.install("acme-holder", source)
     path = packages.works("acme-good", "good")

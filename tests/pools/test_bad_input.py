@@ -106,7 +106,8 @@ def test_bad_lines_stop_with_their_number(
 def test_unusable_rows_are_dropped_with_a_reason(
     change: dict[str, Any], reason: str, write_lines: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A valid row that cannot be used is dropped, named and counted; nothing is made into text silently."""
+    """Scenario 59: a valid row that cannot be used is dropped, named and counted; nothing is made into text
+    silently."""
     path = write_lines([GOOD, GOOD | {"id": "bad"} | change])
     pool = load_pool(path)
     assert len(pool) == 1
@@ -158,7 +159,7 @@ def test_utf16_is_named(tmp_path: Path) -> None:
 
 
 def test_nul_and_large_rows_are_kept(write_lines: Any) -> None:
-    """NUL characters and rows of a megabyte are stored as they are."""
+    """Scenario 59: NUL characters and rows of a megabyte are stored as they are."""
     long = "\x00 wörd 🎉 " * 100_000
     pool = load_pool(write_lines([GOOD | {"output": long}, *(GOOD | {"output": f"{i}{long}"} for i in range(20))]))
     assert next(iter(pool)).response == long

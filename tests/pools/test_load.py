@@ -152,7 +152,7 @@ def test_data_sets_of_the_hub(write_lines: Any, tmp_path: Path, monkeypatch: pyt
 
 
 def test_store_keeps_the_import(write_lines: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second load reads no row of the file; a changed file and other options are imported anew."""
+    """Scenario 23: a second load reads no row of the file; a changed file and other options are imported anew."""
     path, store = write_lines([*ROWS, {"instruction": "x", "output": ""}]), Store(tmp_path / "store")
     first = load_pool(path, store=store)
     monkeypatch.setattr("selkit.pools.load.import_rows", _never)

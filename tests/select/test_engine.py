@@ -53,7 +53,7 @@ def test_seed_decides_the_draw(pool: Pool, store: Store) -> None:
 
 @pytest.mark.parametrize(("budget", "rows"), [(0, 0), (1, 1), ("5%", 2), ("50%", 20), (40, 40)])
 def test_budget_is_exact(pool: Pool, store: Store, budget: int | str, rows: int) -> None:
-    """Numbers and shares, from nothing to everything."""
+    """Scenario 46: numbers and shares, from nothing to everything."""
     for selector in (ByGrade(), Random()):
         assert len(select(pool, selector, budget, store=store).ids) == rows
 
@@ -106,7 +106,7 @@ def test_interrupted_pass_goes_on_where_it_stopped(pool: Pool, store: Store) -> 
 
 
 def test_nan_is_reported_and_never_ranked(store: Store) -> None:
-    """One NaN in a hundred rows is a failure with a reason; the row is not chosen."""
+    """Scenario 47: one NaN in a hundred rows is a failure with a reason; the row is not chosen."""
     pool = make_pool(100)
     result = select(pool, ByGrade(bad=("r006",)), 99, store=store)
     assert "r006" not in result.ids
@@ -133,7 +133,7 @@ def test_a_number_beside_a_failure_is_not_ranked(store: Store) -> None:
 
 
 def test_exclusion_by_rule_is_a_declared_shortfall(pool: Pool, store: Store) -> None:
-    """A method that leaves rows out ends short of the budget and says why; nothing fills the gap."""
+    """Scenario 46: a method that leaves rows out ends short of the budget and says why; nothing fills the gap."""
     result = select(pool, ByGrade(out=("r001", "r002")), 40, store=store)
     assert len(result.ids) == 38
     assert result.selection.shortfall == "2 of 40 rows have no score under by-grade"
@@ -150,14 +150,14 @@ def test_exclusion_by_rule_is_a_declared_shortfall(pool: Pool, store: Store) -> 
     ],
 )
 def test_a_broken_sampler_is_caught(pool: Pool, store: Store, ids: tuple[str, ...], message: str) -> None:
-    """Foreign, repeated, missing and surplus ids."""
+    """Scenario 47: foreign, repeated, missing and surplus ids."""
     with pytest.raises(ContractViolation, match=message):
         select(pool, Fixed(ids), 2, store=store)
 
 
 @pytest.mark.parametrize(("given", "word"), [([0.5] * 39, "fewer"), ([0.5] * 41, "more"), (["x"] * 40, "not a number")])
 def test_a_broken_scorer_is_caught(pool: Pool, store: Store, given: list[float], word: str) -> None:
-    """Too few scores, too many, and text."""
+    """Scenario 47: too few scores, too many, and text."""
 
     @dataclass
     class Broken(Scorer):

@@ -365,7 +365,7 @@ def test_copies_of_items_do_not_narrow(columns: Callable, joined: Callable, nois
 
 
 def test_intersection_is_marked(columns: Callable, noisy: Callable) -> None:
-    """Verdicts on the common items say so."""
+    """Scenario 52: verdicts on the common items say so."""
     rows = columns({"arm": noisy(0.6, 3, seed=1), "random": noisy(0.4, 5, seed=2)})
     short = ScoreTable.from_columns({name: values[1:] for name, values in rows.items()})
     with pytest.raises(DataError, match="--intersect"):

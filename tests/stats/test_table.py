@@ -132,7 +132,7 @@ def test_matrices_hold_every_score_at_its_place(table: Callable) -> None:
 
 
 def test_items_that_a_run_lacks_are_listed(columns: Callable) -> None:
-    """Different items are refused with the run and the items; intersecting keeps what all have."""
+    """Scenario 52: different items are refused with the run and the items; intersecting keeps what all have."""
     scores = {"random": np.full((3, 9), 0.5), "longest": np.full((2, 9), 0.5)}
     rows = columns(scores)
     gone = [

@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @settings(max_examples=15, deadline=None)
 @given(data=st.data(), count=st.integers(1, 5))
 def test_exactly_what_is_needed_stays(folder: Path, data: Any, count: int) -> None:
-    """Over random graphs of inputs: what is kept, and what that was made of, stays; all else goes."""
+    """Scenario 61: over random graphs of inputs: what is kept, and what that was made of, stays; all else goes."""
     store = Store(folder / str(time.perf_counter_ns()))
     keys: list[Key] = []
     inputs: dict[str, set[str]] = {}
@@ -60,7 +60,7 @@ def test_exactly_what_is_needed_stays(folder: Path, data: Any, count: int) -> No
 
 
 def test_what_was_used_lately_stays(store: Store) -> None:
-    """A result that was just made, or just found, may be about to be built upon."""
+    """Scenario 61: a result that was just made, or just found, may be about to be built upon."""
     old, used = Key("old"), Key("used")
     for key in (old, used):
         manifest = store.obtain(key, write).directory / "manifest.json"
@@ -71,7 +71,7 @@ def test_what_was_used_lately_stays(store: Store) -> None:
 
 
 def test_leftovers_go(store: Store) -> None:
-    """Partial work and temporary files of work that nobody is at are removed; strange names stay."""
+    """Scenario 2: partial work and temporary files of work that nobody is at are removed; strange names stay."""
     for place in ("partial/{}", "tmp/{}.abcd"):
         folder = store.root / place.format(Key("gone").digest)
         folder.mkdir(parents=True)
@@ -97,7 +97,8 @@ Store(sys.argv[1]).obtain(Key("busy", inputs={"a": Key("needed").digest}), make)
 
 
 def test_what_somebody_is_at_stays(store: Store, start: Any) -> None:
-    """While a process works on a key, its work and the inputs it named stay; once it is killed, they go."""
+    """Scenario 61: while a process works on a key, its work and the inputs it named stay; once it is killed, they
+    go."""
     for stage in ("needed", "free"):
         store.obtain(Key(stage), write)
     process = start(WORKER, store.root)

@@ -47,7 +47,8 @@ def assert_nothing_half_made(store: Store) -> None:
 
 
 def test_a_file_that_may_not_grow(store: Store, start: Any) -> None:
-    """EFBIG: the sentence names the bytes that were needed and those free; with room, the same work ends well."""
+    """Scenario 16: EFBIG: the sentence names the bytes that were needed and those free; with room, the same work ends
+    well."""
     out, err = start(MAKE, store.root, 5000, 20_000).communicate()
     assert re.fullmatch(
         r"no room to write \S+ \(file too large; more than 5\.0 kB needed, [\d.]+ .?B free\): free some space.*\n", out
@@ -79,7 +80,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk(small_disk: Path, start: Any) -> None:
-    """ENOSPC: as above, on a disk that is really full; other results stay readable."""
+    """Scenario 14: ENOSPC: as above, on a disk that is really full; other results stay readable."""
     store = Store(small_disk / "store")
     out, err = start(MAKE, store.root, 0, 400_000).communicate()
     assert re.search(r"no space left on device; more than \d+\.\d kB needed, .* free\)", out), err
@@ -88,7 +89,7 @@ def test_a_full_disk(small_disk: Path, start: Any) -> None:
 
 
 def test_no_room_at_all(small_disk: Path, start: Any) -> None:
-    """On a disk without a single free byte the refusal comes before the work."""
+    """Scenario 14: on a disk without a single free byte the refusal comes before the work."""
     store = Store(small_disk / "store")
     store.obtain(Key("before"), lambda draft: None)
     with pytest.raises(OSError, match="No space"):

@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @settings(max_examples=50, deadline=None)
 @given(records=RECORDS, more=RECORDS, cut=st.integers(0, 400))
 def test_a_cut_at_any_byte_keeps_the_whole_records(folder: Path, records: list[Any], more: list[Any], cut: int) -> None:
-    """Cut off anywhere, the file gives a prefix of the records, and appending goes on from there."""
+    """Scenario 19: cut off anywhere, the file gives a prefix of the records, and appending goes on from there."""
     path = folder / "r.jsonl"
     path.unlink(missing_ok=True)
     with append_jsonl(path) as writer:

@@ -110,7 +110,8 @@ def assert_no_rework(log: list[str]) -> None:
 
 
 def test_killed_at_every_step(tmp_path: Path, start: Any) -> None:
-    """Killed before any one of its calls to the file system, the same work ends in the same store."""
+    """Scenarios 2 and 3: killed before any one of its calls to the file system, the same work ends in the same
+    store."""
     out, err = start(EVERY_STEP, tmp_path, 1, 400).communicate()
     steps, killed = out.split() if out else ("", "")
     assert killed == "False", err
@@ -167,7 +168,7 @@ def test_killed_from_outside_many_times(tmp_path: Path, start: Any, seed: int) -
 
 
 def test_a_torn_record_is_made_again(tmp_path: Path, start: Any) -> None:
-    """What a kill left of half a record is dropped, and the records before it are kept."""
+    """Scenario 16: what a kill left of half a record is dropped, and the records before it are kept."""
     store = Store(tmp_path / "store")
 
     def fail(draft: Any) -> None:

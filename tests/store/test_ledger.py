@@ -74,7 +74,8 @@ def test_costs_outlive_the_result(store: Store) -> None:
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda p: p.write_bytes(b""), lambda p: p.write_bytes(b"}\n")])
 def test_a_lost_ledger_is_read_from_the_results(store: Store, damage: object) -> None:
-    """Manifests hold the same rows; without the ledger, or with a damaged one, nothing is lost or counted twice."""
+    """Scenario 3: manifests hold the same rows; without the ledger, or with a damaged one, nothing is lost or counted
+    twice."""
     store.obtain(Key("s"), spend(("dollars", 2)))  # type: ignore[arg-type]
     damage(store.root / "ledger.jsonl")  # type: ignore[operator]
     assert spent(store) == spent(store, Key("s")) == {"dollars": 2}
@@ -83,7 +84,7 @@ def test_a_lost_ledger_is_read_from_the_results(store: Store, damage: object) ->
 
 
 def test_an_unfinished_row_does_not_spoil_the_next(store: Store) -> None:
-    """What a kill left of a row is dropped before the next is added, and the manifest makes up for it."""
+    """Scenario 19: what a kill left of a row is dropped before the next is added, and the manifest makes up for it."""
     for name in "st":
         store.obtain(Key(name), spend(("dollars", 2)))  # type: ignore[arg-type]
         path = store.root / "ledger.jsonl"

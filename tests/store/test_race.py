@@ -129,7 +129,7 @@ except KeyboardInterrupt:
 
 
 def test_who_waits_is_told_for_whom(store: Store, start: Any) -> None:
-    """After a while of waiting a note says which process makes what; then the result is shared."""
+    """Scenario 10: after a while of waiting a note says which process makes what; then the result is shared."""
     first = start(HOLDER, store.root)
     assert first.stdout.readline() == "making\n"
     second = start(HOLDER, store.root)
@@ -162,7 +162,7 @@ Store(sys.argv[1]).obtain(Key("slow", "x"), make)
 
 
 def test_a_paused_process_keeps_its_lease(store: Store, start: Any) -> None:
-    """A process that is stopped and continued still makes the result alone."""
+    """Scenario 12: a process that is stopped and continued still makes the result alone."""
     process = start(PAUSED, store.root)
     assert process.stdout.readline() == "making\n"
     waiter = start(HOLDER, store.root)

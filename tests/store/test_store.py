@@ -195,7 +195,7 @@ DAMAGES = [
 def test_a_damaged_result_is_put_aside_and_made_again(
     store: Store, capsys: pytest.CaptureFixture[str], name: str, damage: Any, deep: bool, words: str
 ) -> None:
-    """What was cut off, changed or lost is moved away with a note, and the result is made anew."""
+    """Scenario 18: what was cut off, changed or lost is moved away with a note, and the result is made anew."""
     directory = store.obtain(KEY, write).directory
     damage(directory / name)
     assert store.find(KEY, deep=deep) is None
@@ -206,7 +206,7 @@ def test_a_damaged_result_is_put_aside_and_made_again(
 
 
 def test_verify_names_the_damaged(store: Store) -> None:
-    """A flipped bit that keeps the size is found when asked for, and only that result goes."""
+    """Scenario 18: a flipped bit that keeps the size is found when asked for, and only that result goes."""
     artifacts = [store.obtain(Key("s", parameters={"i": i}), write) for i in range(3)]
     flip(artifacts[1].file("a.txt"))
     assert store.verify(deep=False) == []
@@ -215,7 +215,8 @@ def test_verify_names_the_damaged(store: Store) -> None:
 
 
 def test_a_newer_layout_is_left_alone(store: Store) -> None:
-    """A result of a newer selkit is refused with the versions, by finding and by making, and stays as it is."""
+    """Scenario 20: a result of a newer selkit is refused with the versions, by finding and by making, and stays as it
+    is."""
     path = store.obtain(KEY, write).directory / "manifest.json"
     newer = json.dumps({**json.loads(path.read_text()), "schema_version": 2, "parameters": "in another form"})
     path.write_text(newer)
@@ -226,7 +227,7 @@ def test_a_newer_layout_is_left_alone(store: Store) -> None:
 
 
 def test_the_first_of_two_results_is_kept(store: Store) -> None:
-    """Where another machine finished the same key meanwhile, its result is kept and this one vanishes."""
+    """Scenario 12: where another machine finished the same key meanwhile, its result is kept and this one vanishes."""
     other = Store(store.root.with_name("other"))
     other.obtain(KEY, write)
 
@@ -286,7 +287,7 @@ def test_discarding(store: Store) -> None:
 
 
 def test_discarding_takes_along_what_a_kill_left(store: Store) -> None:
-    """A kill between the renaming and the removal leaves a folder, which the next call removes."""
+    """Scenario 2: a kill between the renaming and the removal leaves a folder, which the next call removes."""
     left = store.obtain(KEY, write).directory.rename(store.layout.temporary / f"{KEY.digest}.0123abcd")
     assert store.discard(KEY) is True
     assert not left.exists()
@@ -317,7 +318,7 @@ def test_facts_must_be_json(store: Store) -> None:
 
 
 def test_odd_text_survives(store: Store) -> None:
-    """Lone surrogates in parameters and facts come back as they were."""
+    """Scenario 59: lone surrogates in parameters and facts come back as they were."""
     odd = "\ud800 \x00 \u2028 ü"
     key = Key("s", parameters={odd: odd})
     store.obtain(key, lambda draft: draft.record(text=odd))
@@ -360,7 +361,8 @@ def set_modes(folder: Path, folders: int, files: int) -> None:
 
 
 def test_a_read_only_store_can_be_read(open_folder: Path, start: Any) -> None:
-    """Without the right to write, finished results are found, damaged ones are not, and making is refused at once."""
+    """Scenario 17: without the right to write, finished results are found, damaged ones are not, and making is refused
+    at once."""
     store = Store(open_folder)
     store.obtain(Key("a"), lambda draft: draft.record(n=1))
     (store.obtain(Key("b"), write).directory / "a.txt").unlink()

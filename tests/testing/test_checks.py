@@ -171,7 +171,7 @@ def test_every_check_has_a_fault_that_it_catches(checks: tuple[Check, ...], faul
 def test_selector_check_catches_its_fault(
     check: Check, faulty: Callable[[], Component], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A selector that breaks the rule fails the check with a reason that names the fault."""
+    """Scenario 48: a selector that breaks the rule fails the check with a reason that names the fault."""
     monkeypatch.setattr(selectors.Littering, "place", tmp_path, raising=False)
     result = check(make_subject(faulty(), tmp_path / "run"))
     assert result.status == ("skipped" if check.name == "tracks_progress" else "failed"), result

@@ -26,7 +26,7 @@ def test_the_global_batch_is_kept(batch: int, fits: int, devices: int) -> None:
 
 @given(batch=st.integers(1, 300), fits=st.integers(1, 300))
 def test_halving_keeps_the_global_batch_and_ends_at_one_row(batch: int, fits: int) -> None:
-    """Each step down at least halves the micro-batch, until one row at a time is left."""
+    """Scenario 41: each step down at least halves the micro-batch, until one row at a time is left."""
     plan = plan_batches(batch, fits)
     while plan is not None:
         assert plan.rows == batch

@@ -101,7 +101,8 @@ def test_adapters_are_saved_and_merged_whole(model: str, rows: Pool, recipe: Mak
 def test_a_killed_training_goes_on_to_the_same_weights(
     model: str, rows: Pool, recipe: Make, tmp_path: Path, digest: Digest, preset: str
 ) -> None:
-    """kill -9 of all processes half-way, then the same job: bit for bit the weights of a training never killed."""
+    """Scenario 4: kill -9 of all processes half-way, then the same job: bit for bit the weights of a training never
+    killed."""
     small = recipe(max_steps=8)
     write_jsonl(rows, tmp_path / "rows.jsonl")
     job = {"model": model, "data": str(tmp_path / "rows.jsonl"), "recipe": small.as_dict(), "seed": 3, "device": "cpu"}

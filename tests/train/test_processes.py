@@ -101,7 +101,7 @@ def test_a_batch_too_large_for_one_process_is_halved_in_all(
 def test_one_row_too_large_for_one_process_is_the_end(
     model: str, rows: Pool, recipe: Make, tmp_path: Path, cramped: Callable[[int], None]
 ) -> None:
-    """Halved down to one row, the failure is the sentence that one process gives, and nothing is left."""
+    """Scenario 41: halved down to one row, the failure is the sentence that one process gives, and nothing is left."""
     cramped(0)
     with pytest.raises(WorkFailed, match=r"one sequence of \d+ tokens does not fit into memory: lower max_length"):
         fit(model, rows, recipe(batch_size=2), tmp_path / "out", processes=2)

@@ -57,7 +57,8 @@ def test_resumed_weights_are_those_of_an_uninterrupted_run(
     digest: Callable[[Path], str],
     changes: dict[str, Any],
 ) -> None:
-    """Stopped in the second pass over the data, with everything drawn at random: the same bytes and the same curve."""
+    """Scenario 4: stopped in the second pass over the data, with everything drawn at random: the same bytes and the
+    same curve."""
     small = recipe(max_steps=STEPS, **changes)
     whole = fit(model, rows, small, tmp_path / "whole")
     with monkeypatch.context() as patch:
@@ -101,7 +102,8 @@ def test_without_resume_no_checkpoint_is_written(
 def test_a_worker_killed_half_way_goes_on(
     model: str, rows: Pool, recipe: Make, tmp_path: Path, digest: Callable[[Path], str]
 ) -> None:
-    """kill -9 on the real process after its first checkpoint; the same job again ends in the same weights."""
+    """Scenario 4: kill -9 on the real process after its first checkpoint; the same job again ends in the same
+    weights."""
     from selkit.pools import write_jsonl
 
     small = recipe(max_steps=60)

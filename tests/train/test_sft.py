@@ -102,7 +102,7 @@ def test_a_row_loses_its_long_turns_alone(model: str, conversations: Pool, recip
 
 
 def test_the_seed_fixes_the_weights(model: str, rows: Pool, recipe: Make, tmp_path: Path, digest: Digest) -> None:
-    """The same seed gives the same bytes, another seed others; the global generators are left alone."""
+    """Scenario 50: the same seed gives the same bytes, another seed others; the global generators are left alone."""
     import random
 
     import numpy as np
@@ -116,7 +116,7 @@ def test_the_seed_fixes_the_weights(model: str, rows: Pool, recipe: Make, tmp_pa
 
 
 def test_the_seed_fixes_adapters_too(model: str, rows: Pool, recipe: Make, tmp_path: Path, digest: Digest) -> None:
-    """Adapters start from drawn weights, which the seed fixes as well, whatever was drawn before."""
+    """Scenario 50: adapters start from drawn weights, which the seed fixes as well, whatever was drawn before."""
     lora = recipe(lora={"r": 2}, neftune_alpha=5.0)
     for name, seed in (("one", 5), ("again", 5), ("other", 6)):
         torch.rand(1)
@@ -266,14 +266,15 @@ def test_the_report_holds_every_step(model: str, rows: Pool, recipe: Make, tmp_p
 
 
 def test_divergence_stops_at_its_step(model: str, rows: Pool, recipe: Make, tmp_path: Path) -> None:
-    """A learning rate out of all proportion ends in one sentence with the step, and leaves nothing behind."""
+    """Scenario 44: a learning rate out of all proportion ends in one sentence with the step, and leaves nothing
+    behind."""
     with pytest.raises(WorkFailed, match=r"training diverged at step \d+ \(.* nan\): lower the learning rate"):
         fit(model, rows, recipe(learning_rate=1e30, max_steps=20), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_divergence_in_the_last_update_is_seen(model: str, rows: Pool, recipe: Make, tmp_path: Path) -> None:
-    """With one step the loss is still fine; the weights are not, and that stops it too."""
+    """Scenario 44: with one step the loss is still fine; the weights are not, and that stops it too."""
     with pytest.raises(WorkFailed, match=r"diverged at step 1 \(the weights are no longer finite\)"):
         fit(model, rows, recipe(learning_rate=1e39, max_steps=1), tmp_path / "out")
 
@@ -281,7 +282,8 @@ def test_divergence_in_the_last_update_is_seen(model: str, rows: Pool, recipe: M
 def test_a_batch_that_does_not_fit_is_halved(
     model: str, rows: Pool, recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digest: Digest
 ) -> None:
-    """A layer runs out of memory above two rows: accumulation doubles, the weights are those of two rows at once."""
+    """Scenario 41: a layer runs out of memory above two rows: accumulation doubles, the weights are those of two rows
+    at once."""
     real = torch.nn.Embedding.forward
 
     def cramped(self: Any, tokens: Any) -> Any:
@@ -360,7 +362,8 @@ def test_a_seed_that_numpy_refuses_is_refused_first(rows: Pool, recipe: Make, tm
 def test_a_full_disk_is_told(
     model: str, rows: Pool, recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the weights do not fit on the disk, one sentence says so, and no half-written model is left."""
+    """Scenario 14: where the weights do not fit on the disk, one sentence says so, and no half-written model is
+    left."""
     from transformers import PreTrainedModel
 
     def full(*args: Any, **kwargs: Any) -> None:

@@ -91,7 +91,7 @@ def test_plain_progress_lines_where_stderr_is_no_terminal(
 
 
 def test_an_orphan_ends(tmp_path: Path) -> None:
-    """A worker whose parent was killed does not train on for nobody."""
+    """Scenario 5: a worker whose parent was killed does not train on for nobody."""
     child = (
         "from selkit.train.worker import follow_parent; import os, time; "
         "follow_parent(); print(os.getpid(), flush=True); time.sleep(60)"

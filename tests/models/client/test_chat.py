@@ -200,7 +200,7 @@ def test_replies_say_what_was_used(service: ChatService, tmp_path: Path, monkeyp
 def test_dollars_follow_the_prices_of_today(
     service: ChatService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A changed price table changes what stored answers are said to have cost, without a call."""
+    """Scenario 25: a changed price table changes what stored answers are said to have cost, without a call."""
     prices = tmp_path / "prices.yaml"
     monkeypatch.setenv("SELKIT_PRICES", str(prices))
     with ChatServer(completion("x", usage=(1_000_000, 0))) as server:

@@ -76,7 +76,7 @@ def test_a_killed_process_loses_what_was_under_way_alone(store: Store, settings:
 
 
 def test_an_interrupted_process_waits_for_what_is_under_way(store: Store, settings: Any) -> None:
-    """Ctrl-C once: nothing more is sent, the answers under way are stored, and nothing is asked twice."""
+    """Scenario 7: Ctrl-C once: nothing more is sent, the answers under way are stored, and nothing is asked twice."""
     with ChatServer(lambda call: completion(echo(call), delay=0.3)) as server:
         process = start(store, server, 40)
         wait_for(lambda: len(server.calls) >= CONCURRENCY + 2)
@@ -93,7 +93,7 @@ def test_an_interrupted_process_waits_for_what_is_under_way(store: Store, settin
 
 @pytest.mark.slow
 def test_a_second_interrupt_does_not_wait(store: Store, settings: Any) -> None:
-    """The process ends at once; the store is whole."""
+    """Scenario 8: the process ends at once; the store is whole."""
     with ChatServer(lambda call: echo(call) if int(call.text) < 5 else completion("late", delay=60)) as server:
         process = start(store, server, 100)
         wait_for(lambda: len(server.calls) >= 5 + CONCURRENCY)
@@ -177,7 +177,7 @@ except DataError as error:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
 def test_a_full_disk_ends_the_run_in_a_sentence(store: Store, settings: Any) -> None:
-    """What was handed out before is stored; with room again the same goes on."""
+    """Scenario 15: what was handed out before is stored; with room again the same goes on."""
     with ChatServer(lambda call: "long " * 200) as server:
         done = subprocess.run(
             [sys.executable, "-c", FULL, str(store.root), server.endpoint()],

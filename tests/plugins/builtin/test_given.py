@@ -70,7 +70,7 @@ def test_column_random_ties_follow_the_seed(pool: Pool, store: Store) -> None:
 
 
 def test_column_of_a_score_file_joins_by_id(pool: Pool, store: Store, tmp_path: Path) -> None:
-    """The rows of the file stand in any order; a row without a score is left out with its reason."""
+    """Scenario 49: the rows of the file stand in any order; a row without a score is left out with its reason."""
     rows = [{"id": i, "s": n} for n, i in enumerate(reversed(pool.ids[:30]))]
     result = select(pool, Column(column="s", file=write_lines(tmp_path / "s.jsonl", rows)), 2, store=store)
     assert result.ids == ("r000", "r001")
