@@ -11,6 +11,10 @@ from selkit.plugins.references import RECIPES, TESTSETS, WORKS
 STATISTICS = ("holm1979simple", "satterthwaite1946approximate")
 """Works behind every verdict."""
 
+_FLIPS = ("cochran1954combination", "welch1951comparison", "higgins2002quantifying")
+_POOLED = ("hartung2001tests", "paule1982consensus")
+_GRID = ("flips", "pooled", "agreement", "recipe_agreement", "signal")
+
 _ENTRY = re.compile(r"@(\w+)\s*\{\s*([^\s,{}]+)\s*,")
 
 
@@ -67,8 +71,31 @@ def _all(document: Mapping[str, Any]) -> Iterator[Work]:
         yield from _known("dubois2024length", "length-controlled win rates")
     if spec["benchmarks"]:
         yield from _known("gao2023framework", "benchmarks")
-    if document["verdicts"]:
-        yield from (work for key in STATISTICS for work in _known(key, "verdicts"))
+    for key, of in _statistics(document):
+        yield from _known(key, of)
+
+
+def _statistics(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The works behind the statistics that the document holds, with what goes back to each."""
+    parts = [document, document.get("search") or {}]
+    rows = [row for part in parts for name in ("verdicts", "comparisons") for row in part.get(name, ())]
+    grid = {name: [row for part in parts for row in part.get("grid", {}).get(name, ())] for name in _GRID}
+    if rows:
+        yield from ((key, "verdicts") for key in STATISTICS)
+    if any(row.get("p_bh") is not None for row in rows):
+        yield "benjamini1995controlling", "p values of exploratory verdicts"
+    if any(row["verdict"] in ("EQUIVALENT", "NOT_WORSE") for row in rows):
+        yield "schuirmann1987comparison", "verdicts of equivalence"
+    if any(row["q"] is not None for row in grid["flips"]):
+        yield from ((key, "flips over recipes") for key in _FLIPS)
+    if grid["pooled"]:
+        yield from ((key, "means over pools and budgets") for key in _POOLED)
+    if any(row["predicted_low"] is not None for row in grid["pooled"]):
+        yield "higgins2009reevaluation", "prediction for a new pool or budget"
+    if grid["agreement"] or grid["recipe_agreement"]:
+        yield "kendall1938measure", "agreement"
+    if grid["signal"]:
+        yield "heineman2025signal", "signal to noise"
 
 
 def recipe_names(document: Mapping[str, Any]) -> list[str]:

@@ -76,10 +76,10 @@ class Pooled:
 def pool_effects(effects: Floats, variances: Floats, common: float = 0.0, common_df: float = math.inf) -> Pooled:
     """Random-effects mean with Hartung and Knapp's standard error.
 
-    Source: J. Hartung and G. Knapp, 'A refined method for the meta-analysis of controlled clinical trials', 2001, as
-    statsmodels computes it. An error that all estimates share cannot be seen in their spread, so it is added to the
-    variance of the mean. Where a few estimates agree by chance, their spread is no sign of more degrees of freedom:
-    these are taken from the variance that their own errors give where that is larger.
+    Source: J. Hartung and G. Knapp, 'On tests of the overall treatment effect in meta-analysis with normally
+    distributed responses', 2001, as statsmodels computes it. An error that all estimates share cannot be seen in their
+    spread, so it is added to the variance of the mean. Where a few estimates agree by chance, their spread is no sign
+    of more degrees of freedom: these are taken from the variance that their own errors give where that is larger.
 
     Args:
         effects: The estimates, two or more, shape (k,).

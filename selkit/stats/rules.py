@@ -16,17 +16,16 @@ from selkit.stats.verdicts import COMPOSITE
 MIN_CONTROL_RUNS = 3
 """With fewer runs of the control nothing is claimed."""
 
-
-def advised_control_runs(arms: int) -> int:
-    """The runs of the control that so many arms should be compared with: every one of them rests on it (K_R)."""
-    return max(5, math.ceil(3 * math.sqrt(arms)))
-
-
 MIN_RUNS = 3
 """Fewer runs of an arm are noted."""
 
 DEFAULT_MARGIN = 1.0
 """Margin in points for a benchmark that none was declared for."""
+
+
+def advised_control_runs(arms: int) -> int:
+    """The runs of the control that so many arms should be compared with: every one of them rests on it (K_R)."""
+    return max(5, math.ceil(3 * math.sqrt(arms)))
 
 
 PRIMARY = "primary"

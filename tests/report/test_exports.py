@@ -197,13 +197,45 @@ def test_the_bibliography_names_what_was_used() -> None:
     assert keys == sorted(
         [
             *("selkit", "ge2024clustering", "liu2023coachlm", "moon2025rigor", "dubois2024length"),
-            *("gao2023framework", "holm1979simple", "satterthwaite1946approximate"),
+            *("gao2023framework", "holm1979simple", "satterthwaite1946approximate", "schuirmann1987comparison"),
+            *("cochran1954combination", "welch1951comparison", "higgins2002quantifying", "kendall1938measure"),
         ]
     )
     assert [key for key, _ in entries(bibliography(made))] == keys
     other = {"of": "arm x", "bibtex": "@misc{ge2024clustering,\n  title = {Another}\n}"}
     made["citations"] = [*made["citations"], other]
     assert "ge2024clustering-2" in [key for key, _ in entries(bibliography(made))]
+
+
+@pytest.mark.parametrize(
+    ("changes", "keys"),
+    [
+        ({"verdicts": [], "grid": {}}, set()),
+        ({"grid": {}}, {"holm1979simple", "satterthwaite1946approximate", "schuirmann1987comparison"}),
+        ({"verdicts": [], "grid": {"flips": [{"q": None}]}}, set()),
+        ({"verdicts": [], "grid": {"pooled": [{"predicted_low": None}]}}, {"hartung2001tests", "paule1982consensus"}),
+        (
+            {"verdicts": [], "grid": {"pooled": [{"predicted_low": -1.0}]}},
+            {"hartung2001tests", "paule1982consensus", "higgins2009reevaluation"},
+        ),
+        (
+            {"verdicts": [], "grid": {"recipe_agreement": [{}], "signal": [{}]}},
+            {"kendall1938measure", "heineman2025signal"},
+        ),
+        (
+            {"verdicts": [{"verdict": "BEATS", "p_bh": 0.01}], "grid": {}},
+            {"holm1979simple", "satterthwaite1946approximate", "benjamini1995controlling"},
+        ),
+        (
+            {"verdicts": [], "grid": {}, "search": {"verdicts": [], "grid": {"agreement": [{}]}}},
+            {"kendall1938measure"},
+        ),
+    ],
+)
+def test_only_statistics_that_were_used_are_cited(changes: dict[str, Any], keys: set[str]) -> None:
+    """Each work stands there where a number in the document goes back to it, and nowhere else."""
+    bare = {work.key for work in works(run_document(verdicts=[], grid={}))}
+    assert {work.key for work in works(run_document(**changes))} - bare == keys
 
 
 def test_methods_name_settings_and_cite() -> None:
