@@ -12,7 +12,7 @@ from selkit.cli import options
 @options.as_json
 @options.verbosity
 def command(store: str | None, as_json: bool) -> None:
-    """Look at Python, packages, devices, data, the hub, plugins and the store.
+    """Look at Python, packages, devices, data, the hub, caches, plugins and the store.
 
     Each line says how a thing is (ok, note or failed) and what to do about it. A note limits what can be done here, as
     a missing extra does, and may well be meant so. Nothing is changed. The exit code is 1 where a check failed.

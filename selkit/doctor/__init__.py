@@ -1,5 +1,7 @@
 """Looks at the installation and the machine: what is here, what is missing, and what to do about it."""
 
+from selkit.doctor.caches import cache_findings
+from selkit.doctor.data import data_findings
 from selkit.doctor.devices import device_findings
 from selkit.doctor.examine import examine
 from selkit.doctor.finding import Finding
@@ -11,6 +13,8 @@ from selkit.doctor.store import store_findings
 
 __all__ = [
     "Finding",
+    "cache_findings",
+    "data_findings",
     "device_findings",
     "examine",
     "hub_finding",

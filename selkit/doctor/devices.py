@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from selkit.doctor.disk import GIB
 from selkit.doctor.finding import Finding
 from selkit.store import package_version
 from selkit.store.measure import machine
@@ -17,7 +18,6 @@ from selkit.store.measure import machine
 PATIENCE = 120.0
 """Seconds that torch has to be imported and to answer."""
 
-GIB = 2**30
 _LITTLE_MEMORY = 4 * GIB
 
 _ASK = """

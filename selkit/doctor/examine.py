@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from selkit.doctor.caches import cache_findings
+from selkit.doctor.data import data_findings
 from selkit.doctor.devices import device_findings
 from selkit.doctor.finding import Finding
 from selkit.doctor.hub import hub_finding
@@ -23,6 +25,8 @@ def examine(store: str | Path | None = None) -> Iterator[Finding]:
     yield from package_findings()
     yield from device_findings()
     yield from place_findings()
+    yield from data_findings()
     yield hub_finding()
+    yield from cache_findings()
     yield from plugin_findings()
     yield from store_findings(store)

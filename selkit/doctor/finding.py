@@ -13,7 +13,7 @@ class Finding:
     """One line of ``selkit doctor``.
 
     Args:
-        topic: 'python', 'packages', 'devices', 'data', 'hub', 'plugins' or 'store'.
+        topic: 'python', 'packages', 'devices', 'data', 'hub', 'caches', 'plugins' or 'store'.
         state: 'ok'; 'note' for what limits what can be done here, and may well be meant so; 'failed' for what will
             stop a command that needs it.
         text: What was found, in one line.

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from selkit.api.errors import DataError
+from selkit.doctor.disk import GIB, free_bytes, nearest, refusal
 from selkit.doctor.finding import Finding
 from selkit.files import tree_bytes
 from selkit.store import Store
 from selkit.store.lease import Lease, leases
 from selkit.store.manifest import Damaged, read_manifest
 
-GIB = 2**30
 LITTLE_ROOM, NO_ROOM = 5 * GIB, GIB // 2
 """Bytes free on the disk below which there is a note, and below which the check fails."""
 
@@ -34,27 +32,16 @@ def store_findings(root: str | Path | None = None) -> Iterator[Finding]:
         yield from _left_over(store)
 
 
-def _nearest(path: Path) -> Path:
-    """``path``, or the nearest folder above it that exists."""
-    return next(folder for folder in (path, *path.parents) if folder.exists())
-
-
 def _writable(root: Path) -> Finding:
-    """Tried with a file that has no name: permissions alone do not tell of file systems that only can be read."""
-    place = _nearest(root)
-    try:
-        with tempfile.TemporaryFile(dir=place) as probe:
-            probe.write(b"selkit")
-    except OSError as error:
-        text = f"{root} cannot be used: nothing can be written to {place} ({error.strerror})"
+    if why := refusal(root):
+        text = f"{root} cannot be used: {why}"
         return Finding("store", "failed", text, "choose another folder with --store or SELKIT_STORE")
-    return Finding("store", "ok", f"{root} can be written to" + ("" if place == root else " (not made yet)"))
+    return Finding("store", "ok", f"{root} can be written to" + ("" if nearest(root) == root else " (not made yet)"))
 
 
 def _room(root: Path) -> Finding | None:
-    try:
-        free = shutil.disk_usage(_nearest(root)).free
-    except OSError:
+    free = free_bytes(root)
+    if free is None:
         return None
     text = f"{free / GIB:.1f} GiB free on its disk"
     remedy = "free some, or put the store on another disk with SELKIT_STORE"

@@ -167,7 +167,12 @@ def load_testset(source: str | Path, *, store: ResultStore | None = None, data: 
 def is_testset(name: str, data: Path | None = None) -> bool:
     """Whether a name is that of a test set: a published one, 'planted', a file, or one in a folder of test sets."""
     known = name in SIZES or name == PLANTED or Path(name).is_file()
-    return known or any(path.is_file() for path in _places(name, data))
+    return known or is_here(name, data)
+
+
+def is_here(name: str, data: Path | None = None) -> bool:
+    """Whether a file stands where a test set of that name is looked up."""
+    return any(path.is_file() for path in _places(name, data))
 
 
 def _find(source: str, data: Path | None = None) -> Path:

@@ -40,10 +40,16 @@ Doctor = Callable[..., tuple[int, list[dict[str, str]]]]
 
 
 @pytest.fixture
-def doctor(packages: FakePackages, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
+def doctor(
+    packages: FakePackages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Doctor:
     """Runs `selkit doctor --json ARGUMENTS` on a machine where nothing is wrong; returns exit code and findings."""
     for name in [name for name in os.environ if name.startswith("SELKIT_") and name != "SELKIT_STORE"]:
         monkeypatch.delenv(name)
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_DATASETS_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("SELKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
@@ -78,7 +84,8 @@ def test_a_sound_machine_is_told_in_lines_and_exit_code_0(
     packages.works("acme-good", "good")
     code, findings = doctor()
     assert code == 0
-    assert {one["topic"] for one in findings} == {"python", "packages", "devices", "hub", "plugins", "store"}
+    topics = {"python", "packages", "devices", "data", "hub", "caches", "plugins", "store"}
+    assert {one["topic"] for one in findings} == topics
     assert about(findings, "plugins", "acme-good")["text"] == "acme-good 0.1: good"
     assert main(["doctor"]) == 0
     out, err = capsys.readouterr()
@@ -173,9 +180,73 @@ def test_places_that_variables_name(doctor: Doctor, tmp_path: Path, monkeypatch:
     monkeypatch.setenv("SELKIT_PRICES", str(tmp_path))
     code, findings = doctor()
     assert code == 1
-    states = {name: about(findings, "data", name)["state"] for name in ("POOLS", "TESTSETS", "PRICES")}
-    assert states == {"POOLS": "ok", "TESTSETS": "failed", "PRICES": "failed"}
+    words = ("SELKIT_POOLS is", "SELKIT_TESTSETS names /", "SELKIT_PRICES names /")
+    assert [about(findings, "data", word)["state"] for word in words] == ["ok", "failed", "failed"]
     assert about(findings, "data", "PRICES")["text"].endswith("there is no such file")
+
+
+def test_named_pools_are_found_in_a_folder_and_in_the_cache_of_the_hub(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder without one is noted; offline the others are named as out of reach, with what to do."""
+    folder = tmp_path / "pools"
+    folder.mkdir()
+    (folder / "my-dolly.jsonl").write_text("{}")
+    monkeypatch.setenv("SELKIT_POOLS", str(folder))
+    code, findings = doctor()
+    assert (code, about(findings, "data", "no file in")["state"]) == (0, "note")
+    pools = about(findings, "data", "named pools")
+    assert (pools["state"], "here: none; 9 others cannot be fetched (HF_HUB_OFFLINE=1)" in pools["text"]) == (
+        "note",
+        True,
+    )
+    assert "selkit eval prefetch" in pools["remedy"]
+    (folder / "my-dolly.jsonl").rename(folder / "dolly.jsonl")
+    (tmp_path / "hub" / "datasets" / "Hello-SimpleAI___hc3" / "default" / "0.0.0" / "abc").mkdir(parents=True)
+    (tmp_path / "hub" / "datasets" / "GAIR___lima").mkdir()  # begun and never built
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    _, findings = doctor()
+    assert not [one for one in findings if "no file in" in one["text"]]
+    text = about(findings, "data", "named pools")["text"]
+    assert text.startswith("named pools here: dolly in SELKIT_POOLS; hc3 in the hub's cache; ")
+    assert "7 others" in text
+
+
+def test_test_sets_and_shared_data_are_counted(doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a published name, wherever they are looked up; a folder that serves nothing is noted."""
+    code, findings = doctor()
+    assert about(findings, "data", "test sets here")["text"].startswith("published test sets here: none; not here: vic")
+    monkeypatch.setenv("SELKIT_SHARED_DATA", str(tmp_path))
+    code, findings = doctor()
+    assert (code, about(findings, "data", "serves nothing")["state"]) == (0, "note")
+    for place in ("testsets/koala", "testsets/mine", "alpaca-eval/eval-set", "benchmarks/gsm8k/test"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{place}.jsonl").write_text("{}")
+    code, findings = doctor()
+    assert about(findings, "data", "serves files of test sets: 2, of benchmarks: 1")["state"] == "ok"
+    assert "here: koala, alpaca-eval; not here: vicuna, " in about(findings, "data", "published test sets")["text"]
+
+
+def test_a_cache_that_cannot_be_written_to(doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """selkit's own has to be; the hub's only where something is to be fetched."""
+    (tmp_path / "taken").write_text("mine")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "taken"))
+    code, findings = doctor()
+    assert code == 0
+    assert about(findings, "caches", "of data sets")["text"].endswith("can only be read, which is enough offline")
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("SELKIT_CACHE", str(tmp_path / "taken" / "cache"))
+    code, findings = doctor()
+    states = {word: about(findings, "caches", word) for word in ("selkit's", "of models", "of data sets")}
+    assert (code, {one["state"] for one in states.values()}) == (1, {"failed"})
+    assert [one["remedy"] for one in states.values()] == [
+        f"set {name} to another folder" for name in ("SELKIT_CACHE", "HF_HOME", "HF_HOME")
+    ]
+    monkeypatch.setenv("SELKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("selkit.doctor.caches.LITTLE_ROOM", 2**62)
+    assert about(doctor()[1], "caches", "selkit's")["state"] == "note"
 
 
 @pytest.mark.parametrize("name", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
