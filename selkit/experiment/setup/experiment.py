@@ -235,8 +235,8 @@ def _claims(spec: Spec, arms: tuple[Arm, ...]) -> list[str]:
         notes.append(
             f"There is no arm {spec.control!r}: nothing can be said on whether a selector beats random choice."
         )
-    else:
-        notes += _control_claims(control, len(arms) - 1 + len(spec.given))
+    elif others := len(arms) - 1 + len(spec.given):
+        notes += _control_claims(control, others)
     if spec.seeds.selection is not None:
         notes.append(
             f"The selection seed is pinned at {spec.seeds.selection}: runs differ by their training alone, and nothing "
