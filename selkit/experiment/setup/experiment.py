@@ -253,6 +253,22 @@ def _claims(spec: Spec, arms: tuple[Arm, ...]) -> list[str]:
     return notes
 
 
+def _control_claims(control: Arm, others: int) -> list[str]:
+    """What the control's runs are too few for, beside so many other arms."""
+    have, advised = f"{control.runs} run{'s' if control.runs > 1 else ''}", advised_control_runs(others)
+    if control.runs < MIN_CONTROL_RUNS:
+        said = f"under {MIN_CONTROL_RUNS} its own variation is not known, so every verdict is UNDERPOWERED"
+        return [f"{control.name} has {have}; {said}. For {_counted(others)} {advised} are advised."]
+    if control.runs < advised:
+        said = "every verdict rests on them, so that only larger differences are found"
+        return [f"{control.name} has {have}, and {advised} are advised for {_counted(others)}: {said}."]
+    return []
+
+
+def _counted(arms: int) -> str:
+    return "1 other arm" if arms == 1 else f"{arms} other arms"
+
+
 def _check_arms(spec: Spec, pool: Pool, arms: tuple[Arm, ...], model: str, store: Store) -> None:
     ctx = HostContext(seed=0, cache_dir=store.root, base_model=model, pool=pool)
     for arm in arms:
@@ -274,22 +290,6 @@ def _check_complements(spec: Spec, pool: Pool, arms: tuple[Arm, ...], own: Mappi
     taken.update(own)
     for arm in arms:
         if not isinstance(arm.selector, StrictRandom):
-def _control_claims(control: Arm, others: int) -> list[str]:
-    """What the control's runs are too few for, beside so many other arms."""
-    have, advised = f"{control.runs} run{'s' if control.runs > 1 else ''}", advised_control_runs(others)
-    if control.runs < MIN_CONTROL_RUNS:
-        said = f"under {MIN_CONTROL_RUNS} its own variation is not known, so every verdict is UNDERPOWERED"
-        return [f"{control.name} has {have}; {said}. For {_counted(others)} {advised} are advised."]
-    if control.runs < advised:
-        said = "every verdict rests on them, so that only larger differences are found"
-        return [f"{control.name} has {have}, and {advised} are advised for {_counted(others)}: {said}."]
-    return []
-
-
-def _counted(arms: int) -> str:
-    return "1 other arm" if arms == 1 else f"{arms} other arms"
-
-
             continue
         others = {
             name: size for name, size in taken.items() if not arm.selector.without or name in arm.selector.without
