@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "explanation" / "faults.md"
+JUDGING = PAGE.with_name("judging.md")
+ROW = re.compile(r"^\| ([\d, ]+) \|.*\|([^|]*)\|$", re.MULTILINE)
+SAID = re.compile(r"Scenarios? ((?:\d+(?:, | and |))+)")
 TEST = re.compile(r'def (test_\w+)\([^"]*?\) -> None:\n    """([^"]*)"""')
 
 
+@cache
 def docstrings() -> dict[str, str]:
     """The docstrings of all tests by the test's name; those of several of one name together."""
     found: dict[str, str] = {}
@@ -27,6 +33,29 @@ def test_every_test_that_the_page_of_faults_names_is_there() -> None:
     assert len(rows) > 40
     assert [row for row in rows if not re.search(r"`test_\w+`[^|]*\|$", row)] == []
     assert set(re.findall(r"`(test_\w+)`", page)) - docstrings().keys() == set()
+
+
+def numbers(text: str) -> set[int]:
+    """The numbers in a text."""
+    return {int(number) for number in re.findall(r"\d+", text)}
+
+
+def named() -> dict[str, set[int]]:
+    """The scenarios of every test that stands in a row of one of the two pages."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for scenarios, tests in ROW.findall(PAGE.read_text("utf-8")) + ROW.findall(JUDGING.read_text("utf-8")):
+        for name in re.findall(r"`(test_\w+)`", tests):
+            found[name] |= numbers(scenarios)
+    return found
+
+
+def test_tests_and_pages_agree_on_scenarios() -> None:
+    """The tests of a row say its number; a test that says one stands in that row, or above the tables."""
+    rows, orders = named(), re.findall(r"`(test_\w+)`", PAGE.read_text("utf-8").partition("\n## ")[0])
+    said = {name: numbers(" ".join(SAID.findall(text))) for name, text in docstrings().items()}
+    assert {name: sorted(wanted - said[name]) for name, wanted in rows.items() if wanted - said[name]} == {}
+    surplus = {name: sorted(told - rows.get(name, set())) for name, told in said.items() if name not in orders}
+    assert {name: left for name, left in surplus.items() if left} == {}
 
 
 def test_every_scenario_of_runs_has_a_row_or_a_sentence() -> None:
