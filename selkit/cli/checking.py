@@ -9,8 +9,6 @@ import click
 from selkit.cli import options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from selkit.api import Component
     from selkit.testing import PlantedTable, Report
 
@@ -25,11 +23,29 @@ if TYPE_CHECKING:
 @options.parameters
 @click.option("--model", metavar="REF", help="Model for a selector's unset model parameters, e.g. tiny:llama.")
 @click.option("--pool", metavar="FILE", help="Pool that the selector can work on, where the sample pool will not do.")
+@click.option(
+    "--arm",
+    "arms",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Another arm, for a selector that looks at the others: a selection's folder or a file of ids; repeatable.",
+)
 @click.option("--data", metavar="DIR", help="Folder with the rows of the benchmark.")
+@click.option(
+    "--right",
+    metavar="TEMPLATE",
+    help="The answer to a row that earns full marks, as lm-eval's doc_to_target, e.g. '{{answer}}'.",
+)
+@click.option("--whole", is_flag=True, help="The benchmark's rows are all that are published, and not a sample.")
 @click.option(
     "--completions",
     metavar="FILE",
     help="Answers of a prompt judge's model as JSON: an object from the text to the preference it stands for.",
+)
+@click.option(
+    "--comparisons",
+    metavar="FILE",
+    help="Comparisons that a judge can judge, as JSON lines (id, prompt, first, second), where the sample will not do.",
 )
 @click.option(
     "--opt-out",
@@ -47,28 +63,29 @@ def command(
     name: str,
     kind: str | None,
     assignments: tuple[str, ...],
-    model: str | None,
-    pool: str | None,
-    data: str | None,
-    completions: str | None,
     opt_outs: tuple[str, ...],
     planted: bool,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Run the conformance checks on the component NAME.
 
-    Ends with exit code 1 where a check fails or too few ran. Under pytest the same checks are the tests of
-    selkit.testing's conformance classes.
+    Ends with exit code 1 where a check fails or too few ran. What the component needs before it can run is said in one
+    sentence. Under pytest the same checks are the tests of selkit.testing's conformance classes.
     """
     from selkit.api import WorkFailed
     from selkit.console import get_console
     from selkit.testing import check_component
 
     component = _build(name, kind, assignments)
-    sample = _sample(component, model=model, pool=pool, data=data, completions=completions)
+    sample = _sample(component, given)
     _refuse_planted(component, planted)
     report = check_component(component, xfails=_reasons(opt_outs), **sample)
-    table = _planted(component, model) if planted and not report.of_status("failed") else None
+    if report.refusal is not None:
+        if as_json:
+            _show_json(report, None)
+        raise report.refusal
+    table = _planted(component, given["model"]) if planted and not report.of_status("failed") else None
     if planted and table is None:
         get_console().note("The planted pool is left out, since a check failed.")
     _show_json(report, table) if as_json else _show(report, table)
@@ -87,46 +104,60 @@ def _build(name: str, kind: str | None, assignments: tuple[str, ...]) -> Compone
     return build(kinds[0], name, parse_assignments(assignments))
 
 
-def _sample(
-    component: Component, *, model: str | None, pool: str | None, data: str | None, completions: str | None
-) -> dict[str, Any]:
+_OF_KIND = {
+    "selector": ("model", "pool", "arms"),
+    "judge": ("comparisons", "completions"),
+    "benchmark": ("data", "right", "whole"),
+}
+"""Which options say what a component of this kind is tried on."""
+
+
+def _sample(component: Component, given: dict[str, Any]) -> dict[str, Any]:
     """What the component is tried on; options that its kind has no use for are refused."""
+    from selkit.plugins.kinds import kind_of
+
+    kind = kind_of(type(component))
+    _refuse_idle(component, {name: value for name, value in given.items() if name not in _OF_KIND[kind]})
+    mine = {name: given[name] for name in _OF_KIND[kind] if given[name]}
+    return {"selector": _for_selector, "judge": _for_judge, "benchmark": _for_benchmark}[kind](mine)
+
+
+def _for_selector(given: dict[str, Any]) -> dict[str, Any]:
+    from selkit.pools import load_pool
+    from selkit.testing.given import read_arms
+    from selkit.testing.pools import sample_pool
+
+    pool = load_pool(given["pool"]) if "pool" in given else None
+    arms = read_arms(given["arms"], pool or sample_pool()) if "arms" in given else None
+    return {"base_model": given.get("model"), "pool": pool, "arms": arms}
+
+
+def _for_judge(given: dict[str, Any]) -> dict[str, Any]:
     from pathlib import Path
 
-    from selkit.api import BaseSelector, PairwiseJudge
-    from selkit.pools import load_pool
+    from selkit.testing.given import read_comparisons, read_completions
 
-    if isinstance(component, BaseSelector):
-        _refuse_idle(component, data=data, completions=completions)
-        return {"base_model": model, "pool": load_pool(pool) if pool else None}
-    if isinstance(component, PairwiseJudge):
-        _refuse_idle(component, model=model, pool=pool, data=data)
-        return {"completions": _read_completions(Path(completions)) if completions else None}
-    _refuse_idle(component, model=model, pool=pool, completions=completions)
-    return {"data": Path(data) if data else None}
+    readers = {"comparisons": read_comparisons, "completions": read_completions}
+    return {name: readers[name](Path(value)) for name, value in given.items()}
 
 
-def _refuse_idle(component: Component, **given: str | None) -> None:
+def _for_benchmark(given: dict[str, Any]) -> dict[str, Any]:
+    from pathlib import Path
+
+    from selkit.testing.given import right_by_template
+
+    data = Path(given["data"]) if "data" in given else None
+    right = right_by_template(given["right"]) if "right" in given else None
+    return {"data": data, "right": right, "whole": given.get("whole")}
+
+
+def _refuse_idle(component: Component, given: dict[str, Any]) -> None:
     from selkit.api import UsageError
     from selkit.plugins.kinds import noun
 
-    for name, value in given.items():
-        if value is not None:
-            raise UsageError(f"'{component.name}' is a {noun(type(component))}, which has no use for --{name}")
-
-
-def _read_completions(path: Path) -> dict[str, float]:
-    import json
-
-    from selkit.api import DataError
-
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(found, dict) or not all(isinstance(value, (int, float)) for value in found.values()):
-        raise DataError(f"{path} must hold one JSON object from an answer's text to its preference, 1 to 0")
-    return {text: float(value) for text, value in found.items()}
+    for name in (name for name, value in given.items() if value):
+        option = "arm" if name == "arms" else name
+        raise UsageError(f"'{component.name}' is a {noun(type(component))}, which has no use for --{option}")
 
 
 def _reasons(opt_outs: tuple[str, ...]) -> dict[str, str]:

@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from selkit.api import BaseBenchmark, Benchmark, BenchmarkItem
+from selkit.api import BaseBenchmark, Benchmark, BenchmarkItem, MissingExtra
 from selkit.evals import BenchmarkJob, benchmark_items, find_data, leaves
-from selkit.plugins import missing_requirements
+from selkit.plugins import check_requirements, missing_requirements
 from selkit.testing.answering import Answerer, answering_lm, by_digest
 from selkit.testing.subjects import Subject
 
@@ -55,16 +55,31 @@ class BenchmarkSubject(Subject):
         for leaf in self.leaves:
             self.items(leaf)
 
+    def ways(self) -> list[str]:
+        """Parameters, and the rows."""
+        return [*self._parameters(), "its rows as data (--data DIR)"]
+
+    def try_out(self) -> None:
+        """Makes sure that what the members need and lm-eval are installed, and scores every row once."""
+        for leaf in self.leaves:
+            check_requirements(leaf)
+        if self._missing():
+            raise MissingExtra.of(f"checking benchmark '{self.component.name}'", "eval")
+        super().try_out()
+
     def libraries(self) -> tuple[str, ...]:
         """What the benchmark needs, and lm-eval, which every one needs."""
         needed = (name for leaf in self.leaves for name in leaf.requires)
         return tuple(dict.fromkeys(["lm_eval", "datasets", *self.component.requires, *needed]))
 
     def cannot_run(self) -> str:
-        """Why nothing can be scored on this machine; empty where it can."""
+        """Why nothing can be scored on this machine or on these rows; empty where it can."""
+        missing = self._missing()
+        return f"it needs {' and '.join(missing)}, not installed here" if missing else str(self.refusal or "")
+
+    def _missing(self) -> list[str]:
         missing = missing_requirements(type(self.component))
-        missing += [name for name in self.libraries() if name not in missing and find_spec(name) is None]
-        return f"it needs {' and '.join(missing)}, not installed here" if missing else ""
+        return missing + [name for name in self.libraries() if name not in missing and find_spec(name) is None]
 
     def files(self, leaf: Benchmark) -> dict[str, Path]:
         """The checked file of each split. Raises DataError where one is missing or holds other rows."""

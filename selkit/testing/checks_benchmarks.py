@@ -41,8 +41,8 @@ def is_a_group(subject: BenchmarkSubject) -> str:
 
 def right_is_known(subject: BenchmarkSubject) -> str:
     """For checks that need the right answers."""
-    unknown = "" if subject.right else "no right answers are given: `right` is a function from a row to its answer"
-    return where_it_runs(subject) or unknown
+    unknown = "no right answers are given: a function `right` from a row to its answer, or --right TEMPLATE"
+    return where_it_runs(subject) or ("" if subject.right else unknown)
 
 
 @check(is_a_group)

@@ -69,6 +69,8 @@ def failures_have_reasons(subject: JudgeSubject) -> None:
 @check(where_it_runs)
 def judges_something(subject: JudgeSubject) -> None:
     """At least one of the sample comparisons gets a verdict."""
+    if isinstance(subject.component, PromptJudge):
+        _expect_completions(subject)
     judgements = subject.judge(subject.comparisons)
     reasons = "; ".join(dict.fromkeys(judgement.reason for judgement in judgements))
     expect(any(judgement.outcome == Outcome.OK for judgement in judgements), f"no comparison got a verdict: {reasons}")
@@ -261,7 +263,11 @@ def _prompt_judge(subject: JudgeSubject) -> PromptJudge:
 
 
 def _expect_completions(subject: JudgeSubject) -> None:
-    expect(bool(subject.completions), "give completions: answers of the judge's model, each with its preference")
+    expect(
+        bool(subject.completions),
+        "give completions, answers of the judge's model, each with its preference: as `examples` of the judge, as "
+        "`completions` of the test class, or with --completions FILE",
+    )
 
 
 def _text(answer: Answer) -> str:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from selkit.api import Comparison, Component, Pool
+from selkit.api import Comparison, Component, Pool, SelkitError
 from selkit.select import Arms
 from selkit.testing.benchmark_subjects import RightAnswer, Rows
 from selkit.testing.checks_benchmarks import BENCHMARK_CHECKS
@@ -25,6 +25,7 @@ from selkit.testing.checks_selectors import SELECTOR_CHECKS
 from selkit.testing.results import OPTED_OUT, Check, CheckResult, Report, with_opt_outs, xfail_faults
 from selkit.testing.run import Completions, make_subject, minimum_for
 from selkit.testing.subjects import Subject
+from selkit.testing.trial import refusal
 
 
 class Conformance:
@@ -39,10 +40,11 @@ class Conformance:
     xfails: ClassVar[Mapping[str, str]] = {}
     checks: ClassVar[tuple[Check[Any], ...]] = ()
     _found: ClassVar[dict[str, CheckResult]]
+    _tried: ClassVar[dict[str, SelkitError | None]]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls._found = {}
+        cls._found, cls._tried = {}, {}
         kit = next(base for base in reversed(cls.__mro__) if issubclass(base, Conformance) and base is not Conformance)
         if kit is cls:
             return
@@ -62,11 +64,20 @@ class Conformance:
     @pytest.fixture
     def subject(self, request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
         """The component with what it is tried on."""
-        return make_subject(_component(self, request), tmp_path, **self.sample())
+        made = make_subject(_component(self, request), tmp_path, **self.sample())
+        made.refusal = self._refusal(made)
+        return made
+
+    def _refusal(self, subject: Subject) -> SelkitError | None:
+        """What a trial run has shown, made once per class and component."""
+        key = _key(subject)
+        if key not in self._tried:
+            self._tried[key] = refusal(subject)
+        return self._tried[key]
 
     def _result(self, check: Check[Any], subject: Subject) -> CheckResult:
         """The result of a check, computed once per class and component."""
-        key = json.dumps([check.name, subject.component.name, subject.component.parameters()], default=str)
+        key = f"{check.name} {_key(subject)}"
         if key not in self._found:
             self._found[key] = with_opt_outs(check(subject), self.xfails)
         return self._found[key]
@@ -134,6 +145,10 @@ class BenchmarkConformance(Conformance):
         return {"data": data() if callable(data) else data, "right": right, "whole": self.whole}
 
 
+def _key(subject: Subject) -> str:
+    return json.dumps([subject.component.name, subject.component.parameters()], default=str)
+
+
 def _component(case: Conformance, request: pytest.FixtureRequest) -> Component:
     given: Any = type(case).component
     if isinstance(given, Component):
@@ -172,7 +187,7 @@ def _test_enough_checks_ran(
 ) -> None:
     """Enough checks ran to mean anything: a declaration that switches most of them off does not pass."""
     results = tuple(self._result(check, subject) for check in self.checks)
-    report = Report(subject.component.name, subject.kind, results, minimum_for(subject.component))
+    report = Report(subject.component.name, subject.kind, results, minimum_for(subject.component), subject.refusal)
     record_property("conformance", report.summary())
     if report.ran < report.minimum:
         pytest.fail(str(report), pytrace=False)

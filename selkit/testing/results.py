@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
 from selkit import __version__
-from selkit.api import API_VERSION
+from selkit.api import API_VERSION, SelkitError
 from selkit.testing.guards import kept_state
 
 S = TypeVar("S")
@@ -123,12 +123,14 @@ class Report:
         kind: 'selector', 'judge' or 'benchmark'.
         results: One result per check.
         minimum: How many checks must have run for the report to mean anything.
+        refusal: Why the component could not be run at all, where something must be given or installed first.
     """
 
     component: str
     kind: str
     results: tuple[CheckResult, ...]
     minimum: int
+    refusal: SelkitError | None = field(default=None, repr=False, compare=False)
 
     def of_status(self, status: Status) -> tuple[CheckResult, ...]:
         """The results of this status."""
@@ -151,7 +153,10 @@ class Report:
         return f"{self.component} ({self.kind}): {self.ran} checks ran, {failed} failed, {skipped} were skipped{few}"
 
     def __str__(self) -> str:
-        lines = [f"  {r.status} {r.name}: {r.reason}" for r in self.results if r.status != "passed"]
+        told: dict[tuple[str, str], list[str]] = {}
+        for result in self.results:
+            told.setdefault((result.status, result.reason), []).append(result.name)
+        lines = [f"  {status} {', '.join(names)}: {reason}" for (status, reason), names in told.items() if reason]
         return "\n".join([self.summary(), *lines])
 
     def to_dict(self) -> dict[str, Any]:
@@ -166,5 +171,6 @@ class Report:
             "failed": len(self.of_status("failed")),
             "skipped": len(self.of_status("skipped")),
             "minimum": self.minimum,
+            "refused": str(self.refusal or ""),
             "checks": [{"name": r.name, "status": r.status, "reason": r.reason} for r in self.results],
         }

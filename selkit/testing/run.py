@@ -17,6 +17,7 @@ from selkit.testing.guards import undisturbed
 from selkit.testing.pools import sample_pool
 from selkit.testing.results import Check, Report, with_opt_outs, xfail_faults
 from selkit.testing.subjects import JudgeSubject, SelectorSubject, Subject
+from selkit.testing.trial import refusal
 
 Completions = Mapping[str, float] | Sequence[tuple[str | ChatReply, float]]
 """Answers of a judge's model, each with the preference for the first-shown response that it stands for."""
@@ -32,6 +33,9 @@ _CHECKS: tuple[tuple[type[Component], tuple[Check[Any], ...]], ...] = (
 def check_component(component: Component, *, xfails: Mapping[str, str] | None = None, **sample: Any) -> Report:
     """Runs the conformance checks on a component. What it prints to stdout goes to stderr; notes and progress
     are shown with ``-v`` alone.
+
+    It is run once before. Where it refuses to run because something must be given or installed first, that is the
+    report's ``refusal``, and the checks that would run it are skipped.
 
     Args:
         component: A selector, a judge or a benchmark.
@@ -49,8 +53,9 @@ def check_component(component: Component, *, xfails: Mapping[str, str] | None = 
         raise UsageError(fault)
     with tempfile.TemporaryDirectory(prefix="selkit-check-") as folder, undisturbed():
         subject = make_subject(component, Path(folder), **sample)
+        subject.refusal = refusal(subject)
         results = tuple(with_opt_outs(check(subject), xfails) for check in checks)
-    return Report(component.name, subject.kind, results, minimum_for(component))
+    return Report(component.name, subject.kind, results, minimum_for(component), subject.refusal)
 
 
 def checks_for(component: Component) -> tuple[Check[Any], ...]:
@@ -91,9 +96,10 @@ def make_subject(component: Component, folder: Path, **sample: Any) -> Subject:
 
 
 def _other_arm(given: Mapping[str, Any]) -> Arms:
-    """An arm called 'other' that chose a sixth of the rows, for selectors that look at other selections."""
-    ids = given["pool"].sorted_ids if "pool" in given else sample_pool().sorted_ids
-    chosen = {"other": tuple(ids[: max(1, len(ids) // 6)])}
+    """An arm called 'other' that chose a sixth of the rows, of all lengths, for selectors that look at others."""
+    rows = given.get("pool") or sample_pool()
+    by_length = sorted(rows, key=lambda row: (len(row.response), row.id))
+    chosen = {"other": tuple(row.id for row in by_length[::6])}
     return Arms(chosen=chosen, named=chosen)
 
 

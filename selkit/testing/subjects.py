@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,10 +20,12 @@ from selkit.api import (
     PairwiseJudge,
     Pool,
     Pooling,
+    PromptJudge,
     RowScore,
     Scorer,
     Selection,
     Selector,
+    SelkitError,
 )
 from selkit.models import HostContext
 from selkit.plugins import check_requirements, missing_requirements
@@ -46,10 +48,12 @@ class Subject(ABC):
     Args:
         component: The component.
         folder: An empty folder for everything that the host and the component write.
+        refusal: Why the component cannot run on what it was given, where a trial run has shown it.
     """
 
     component: Component
     folder: Path
+    refusal: SelkitError | None = field(default=None, kw_only=True)
 
     @property
     @abstractmethod
@@ -59,6 +63,15 @@ class Subject(ABC):
     @abstractmethod
     def run(self) -> None:
         """Runs the component once on its sample data."""
+
+    @abstractmethod
+    def ways(self) -> list[str]:
+        """What can be given to the checks of such a component: under pytest, and as an option of the command."""
+
+    def try_out(self) -> None:
+        """Makes sure that what the component needs is installed, and runs it once."""
+        check_requirements(self.component)
+        self.run()
 
     def new_folder(self) -> Path:
         """A folder that nothing else uses, so that no run finds what another one stored."""
@@ -72,9 +85,15 @@ class Subject(ABC):
         return type(self.component).requires
 
     def cannot_run(self) -> str:
-        """Why the component cannot run on this machine; empty where it can."""
+        """Why the component cannot run on this machine or on what it was given; empty where it can."""
         missing = missing_requirements(type(self.component))
-        return f"it needs {' and '.join(missing)}, not installed here" if missing else ""
+        if missing:
+            return f"it needs {' and '.join(missing)}, not installed here"
+        return str(self.refusal or "")
+
+    def _parameters(self) -> list[str]:
+        """The way to give parameters, where the component has any."""
+        return ["its parameters (-p KEY=VALUE)"] if fields(self.component) else []  # type: ignore[arg-type]
 
 
 @dataclass
@@ -107,6 +126,18 @@ class SelectorSubject(Subject):
     def run(self) -> None:
         """Chooses a third of the pool."""
         self.choose(self.third)
+
+    def ways(self) -> list[str]:
+        """Parameters, a base model and other arms where they are of use, and a pool."""
+        parts = list(nested(self.component))
+        model = any(part.model_parameters() or part.trainings() for part in parts)
+        others = any(part.after_others for part in parts)
+        return [
+            *self._parameters(),
+            *(["a base_model (--model REF)"] if model else []),
+            *(["other arms (--arm NAME=FILE)"] if others else []),
+            "a pool (--pool FILE)",
+        ]
 
     def choose(self, budget: int, *, pool: Pool | None = None, seed: int = 0) -> Selection:
         """What the host's own engine makes of the selector, with a store of its own."""
@@ -177,6 +208,15 @@ class JudgeSubject(Subject):
     def run(self) -> None:
         """Judges the sample comparisons."""
         self.judge(self.comparisons)
+
+    def ways(self) -> list[str]:
+        """Parameters, comparisons, and completions of a prompt's model."""
+        prompt = isinstance(self.component, PromptJudge)
+        return [
+            *self._parameters(),
+            "comparisons (--comparisons FILE)",
+            *(["completions (--completions FILE)"] if prompt else []),
+        ]
 
     def judge(self, comparisons: Sequence[Comparison], chat: ScriptedChat | None = None) -> list[Judgement]:
         """What the judge says of these comparisons; a chat endpoint answers with the first of ``completions``."""

@@ -16,6 +16,7 @@ from selkit import __version__
 from selkit.__main__ import main
 from selkit.api import API_VERSION
 from selkit.testing import SELECTOR_CHECKS, sample_pool
+from selkit.testing.given import read_arms
 
 JUDGE = '''
 from dataclasses import dataclass
@@ -101,8 +102,11 @@ def test_parameters_and_a_pool_reach_the_component(tmp_path: Path, capsys: pytes
         for i, r in enumerate(sample_pool())
     ]
     pool.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert main(["plugins", "check", "column", "-p", "column=grade"]) == 1
-    capsys.readouterr()
+    assert main(["plugins", "check", "column", "-p", "column=grade"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("has no column 'grade'") == 1
+    assert err.endswith("the checks take its parameters (-p KEY=VALUE) and a pool (--pool FILE)\n")
     assert _checked(capsys, "column", "-p", "column=grade", "--pool", str(pool))["ok"]
     assert main(["plugins", "check", "longest", "-p", "unit=pages"]) == 2
 
@@ -118,8 +122,20 @@ def test_a_judge_is_checked_with_completions(
     answers = tmp_path / "answers.json"
     answers.write_text(json.dumps({"[[A]]": 1, "[[B]]": 0, "[[C]]": 0.5}))
     assert _checked(capsys, "mine", "--completions", str(answers))["ok"]
-    answers.write_text("[1]")
-    assert main(["plugins", "check", "mine", "--completions", str(answers)]) == 4
+    replies = [{"text": letter, "preference": p, "usage": {}} for letter, p in (("[[A]]", 1), ("[[B]]", 0))]
+    answers.write_text(json.dumps(replies))
+    assert _checked(capsys, "mine", "--completions", str(answers))["ok"]
+    compared = tmp_path / "compared.jsonl"
+    rows = [{"id": f"c{i}", "prompt": "Name it.", "first": "Blue" * (i + 1), "second": "Red"} for i in range(3)]
+    compared.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = ["--completions", str(answers), "--comparisons", str(compared)]
+    assert _checked(capsys, "mine", *given)["ok"]
+    for wrong in ("[1]", "[]", '{"A": "1"}', '[{"text": "A", "preference": 1, "colour": 2}]', '[{"text": "A"}]', "{"):
+        answers.write_text(wrong)
+        assert main(["plugins", "check", "mine", "--completions", str(answers)]) == 4
+    for wrong in ("", "{}", '{"id": "c", "prompt": "p", "first": "a", "second": 2}', "[", '{"ID": 1}'):
+        compared.write_text(wrong)
+        assert main(["plugins", "check", "mine", "--comparisons", str(compared)]) == 4
 
 
 def test_a_benchmark_is_checked_on_local_rows(
@@ -133,8 +149,38 @@ def test_a_benchmark_is_checked_on_local_rows(
     (tmp_path / "sums").mkdir()
     lines = "".join(json.dumps(row) + "\n" for row in faulty_benchmarks.ROWS)
     (tmp_path / "sums" / "rows.jsonl").write_text(lines)
-    report = _checked(capsys, "sums", "--data", str(tmp_path))
+    report = _checked(capsys, "sums", "--data", str(tmp_path), "--right", "{{answer}}", "--whole")
     assert (report["kind"], report["ok"]) == ("benchmark", True)
+    states = {check["name"]: check["status"] for check in report["checks"]}
+    assert (states["right_answers_win"], states["declared_size"]) == ("passed", "passed")
+    wrong = _checked(capsys, "sums", "--data", str(tmp_path), "--right", "{{question}}", code=1)
+    assert [check["name"] for check in wrong["checks"] if check["status"] == "failed"] == ["right_answers_win"]
+    assert main(["plugins", "check", "sums", "--right", "{{answer"]) == 2
+    (tmp_path / "sums" / "rows.jsonl").write_text(lines.split("\n", 1)[1])
+    short = _checked(capsys, "sums", "--data", str(tmp_path), "--whole", code=1)
+    assert [check["name"] for check in short["checks"] if check["status"] == "failed"] == ["declared_size"]
+    (tmp_path / "sums" / "rows.jsonl").unlink()
+    refused = _checked(capsys, "sums", "--data", str(tmp_path), code=4)
+    assert refused["refused"].endswith("the checks take its rows as data (--data DIR)")
+    assert {check["reason"] for check in refused["checks"] if check["name"] == "adds_up"} == {refused["refused"]}
+
+
+def test_other_arms_reach_a_selector(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--arm names a file of ids, or a selection's folder, for a selector that looks at what others chose."""
+    chosen = tmp_path / "chosen"
+    chosen.mkdir()
+    ids = [row.id for row in sorted(sample_pool(), key=lambda row: len(row.response))[::6]]
+    (chosen / "selection.jsonl").write_text("".join(json.dumps({"id": row_id}) + "\n" for row_id in ids))
+    (tmp_path / "ids.txt").write_text("\n".join(ids))
+    both = read_arms([f"mine={chosen}", f" other = {tmp_path / 'ids.txt'}"], sample_pool())
+    assert both.chosen == both.named == {"mine": tuple(ids), "other": tuple(ids)}
+    command = ["length-matched-random", "-p", "like=mine"]
+    assert _checked(capsys, *command, "--arm", f"mine={chosen}")["ok"]
+    assert main(["plugins", "check", *command]) == 4
+    assert "other arms (--arm NAME=FILE)" in capsys.readouterr().err
+    for arm, code, words in (("mine", 2, "given as NAME=FILE"), (f"mine={tmp_path / 'no'}", 4, "no file")):
+        assert main(["plugins", "check", *command, "--arm", arm]) == code
+        assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -144,6 +190,8 @@ def test_a_benchmark_is_checked_on_local_rows(
         (("reference", "--planted"), 2, "--planted tries selectors, and 'reference' is a judge"),
         (("random", "--data", "d"), 2, "'random' is a sampler, which has no use for --data"),
         (("reference", "--model", "tiny:llama"), 2, "has no use for --model"),
+        (("reference", "--arm", "a=b"), 2, "has no use for --arm"),
+        (("random", "--whole"), 2, "has no use for --whole"),
         (("column",), 2, "needs its parameter 'column'"),
     ],
 )

@@ -32,7 +32,7 @@ class Overlap(Scorer):
     floor: int = 3
 
     def score(self, pool, ctx):
-        return [float(len(row.response)) for row in pool]
+        return [float(len(row.response)) for row in ctx.track(pool)]
 
 @hookimpl
 def selkit_selectors():

@@ -6,7 +6,9 @@ import os
 import random
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +17,9 @@ from selkit.api import BaseBenchmark, Benchmark, BenchmarkGroup, BenchmarkItem
 ROWS = [{"question": f"What is {n} plus {n}?", "answer": str(2 * n)} for n in range(1, 7)]
 DATA = {"sums/rows.jsonl": ROWS, "other/rows.jsonl": ROWS[:3]}
 """Rows by file."""
+
+_COUNT = count()
+"""What differs from call to call without a draw."""
 
 
 def right(row: Mapping[str, Any]) -> str:
@@ -212,14 +217,14 @@ class Columnless(Sums):
 
 
 @dataclass
-class Drawn(Sums):
+class Counted(Sums):
     """Another task every time."""
 
-    name = "drawn"
+    name = "counted"
 
     def task_config(self) -> dict[str, Any]:
-        """With a number that is drawn."""
-        return super().task_config() | {"description": str(random.random())}
+        """With a number that goes up."""
+        return super().task_config() | {"metadata": {"version": next(_COUNT)}}
 
 
 @dataclass
@@ -231,6 +236,17 @@ class Lost(Sums):
     def task_config(self) -> dict[str, Any]:
         """With a wrong name."""
         return super().task_config() | {"process_results": "!function faulty_benchmarks.scored"}
+
+
+@dataclass
+class Mute(Sums):
+    """Looks at its rows and returns nothing."""
+
+    name = "mute"
+
+    def check_row(self, row: Mapping[str, Any]) -> Any:
+        """None in place of a text."""
+        return None
 
 
 @dataclass
@@ -283,6 +299,17 @@ class SameIds(Sums):
 
 
 @dataclass
+class Enthusiastic(Sums):
+    """Gives more than full marks to a plain yes."""
+
+    name = "enthusiastic"
+
+    def item_scores(self, sample: Mapping[str, Any]) -> dict[str, float]:
+        """2 for it."""
+        return {"exact": 2.0} if sample["resps"][0][0] == "yes" else super().item_scores(sample)
+
+
+@dataclass
 class Percent(Sums):
     """Scores in per cent."""
 
@@ -303,6 +330,17 @@ class Splitting(Sums):
         """The first word."""
         text = str(sample["resps"][0][0])
         return text.split()[0] if text else ""
+
+
+@dataclass
+class Growing(Sums):
+    """Weighs every item more than the one before."""
+
+    name = "growing"
+
+    def item_weights(self, sample: Mapping[str, Any]) -> dict[str, float]:
+        """A number that goes up."""
+        return {"exact": 1.0 + next(_COUNT)}
 
 
 @dataclass
@@ -388,8 +426,9 @@ class PhoningBenchmark(Sums):
     name = "phoning-benchmark"
 
     def prepare(self, cache_dir: Path) -> None:
-        """Looks a host up."""
-        socket.getaddrinfo("selkit.invalid", 443)
+        """Looks a host up, whether it is known or not."""
+        with suppress(socket.gaierror):
+            socket.getaddrinfo("selkit.invalid", 443)
 
 
 @dataclass

@@ -7,6 +7,7 @@ import re
 import socket
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -139,6 +140,42 @@ class OutOfRange(SoundRule):
 
 
 @dataclass
+class CarriedAway(SoundRule):
+    """Gives percentages where a response is long."""
+
+    name = "carried-away"
+
+    def judge(self, comparison: Comparison) -> Judgement:
+        """100 in place of 1."""
+        fair = super().judge(comparison)
+        return Judgement.of(comparison, 100.0) if len(comparison.first) > 10_000 else fair
+
+
+@dataclass
+class Sulking(SoundRule):
+    """Gives no reason where both responses are not plain text."""
+
+    name = "sulking"
+
+    def judge(self, comparison: Comparison) -> Judgement:
+        """A failure that explains nothing."""
+        fair = super().judge(comparison)
+        plain = (comparison.first + comparison.second).isprintable() or len(comparison.first) < 20
+        return fair if plain else Judgement.failed(comparison, Outcome.MALFORMED, " ")
+
+
+@dataclass
+class SkipsBlank(SoundRule):
+    """Says nothing of a comparison with a blank response."""
+
+    name = "skips-blank"
+
+    def compare(self, comparisons: Sequence[Comparison], ctx: Context) -> Iterable[Judgement]:
+        """Fewer judgements than comparisons."""
+        return [self.judge(c) for c in ctx.track(comparisons) if c.first.strip() and c.second.strip()]
+
+
+@dataclass
 class Defaulting(SoundRule):
     """Fails with a preference and without a reason."""
 
@@ -176,6 +213,7 @@ class Relative(SoundRule):
     """Compares with the mean of the batch."""
 
     name = "relative"
+    symmetric = False
 
     def compare(self, comparisons: Sequence[Comparison], ctx: Context) -> Iterable[Judgement]:
         """1 where the first response is longer than the mean of the batch."""
@@ -247,10 +285,11 @@ class PhoningJudge(SoundRule):
 
     name = "phoning-judge"
 
-    def judge(self, comparison: Comparison) -> Judgement:
-        """Sound verdicts, where the name of a host can be looked up."""
-        socket.getaddrinfo("selkit.invalid", 443)
-        return super().judge(comparison)
+    def compare(self, comparisons: Sequence[Comparison], ctx: Context) -> Iterable[Judgement]:
+        """Sound verdicts, whether the host is known or not."""
+        with suppress(socket.gaierror):
+            socket.getaddrinfo("selkit.invalid", 443)
+        return super().compare(comparisons, ctx)
 
 
 @dataclass
@@ -276,6 +315,18 @@ class Stripping(SoundPrompt):
         """Lines joined."""
         shown = [" ".join(text.split()) for text in (comparison.prompt, comparison.first, comparison.second)]
         return [Turn("user", "\n\n".join(shown))]
+
+
+@dataclass
+class Cutting(SoundPrompt):
+    """Shows no more than a thousand characters of a response."""
+
+    name = "cutting"
+
+    def messages(self, comparison: Comparison) -> Sequence[Turn]:
+        """Both cut."""
+        first, second = comparison.first[:1000], comparison.second[:1000]
+        return super().messages(Comparison(comparison.id, comparison.prompt, first, second))
 
 
 @dataclass
@@ -316,6 +367,17 @@ class TieByDefault(SoundPrompt):
         """0.5 for garbage."""
         preference = super().parse(text)
         return 0.5 if preference is None else preference
+
+
+@dataclass
+class SilenceIsATie(SoundPrompt):
+    """Reads an empty answer as a tie."""
+
+    name = "silence-is-a-tie"
+
+    def parse(self, text: str) -> float | None:
+        """0.5 for nothing."""
+        return super().parse(text) if text.strip() else 0.5
 
 
 @dataclass

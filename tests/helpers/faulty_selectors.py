@@ -7,13 +7,14 @@ import random
 import socket
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from selkit.api import Budget, Context, Example, Pool, RowScore, Sampler, Scorer, Selection, Selector
+from selkit.api import Budget, Context, Example, Pool, RowScore, Sampler, Scorer, Selection, Selector, UsageError
 from selkit.plugins.builtin.length import Longest
 
 
@@ -163,7 +164,7 @@ class FirstRows(Sampler):
 
     def sample(self, pool: Pool, k: int, ctx: Context) -> Sequence[str]:
         """The first ids as they come."""
-        return pool.ids[:k]
+        return pool.ids[: Budget(count=k).rows(len(pool))]
 
 
 @dataclass
@@ -196,7 +197,7 @@ class InPairs(SoundSampler):
 
     def sample(self, pool: Pool, k: int, ctx: Context) -> Sequence[str]:
         """``k`` rounded down to pairs."""
-        return super().sample(pool, k // 2 * 2, ctx)
+        return super().sample(pool, Budget(count=k).rows(len(pool)) // 2 * 2, ctx)
 
 
 @dataclass
@@ -207,7 +208,7 @@ class HalfAtMost(SoundSampler):
 
     def sample(self, pool: Pool, k: int, ctx: Context) -> Sequence[str]:
         """Fewer rows than asked for."""
-        return super().sample(pool, min(k, len(pool) // 2), ctx)
+        return super().sample(pool, min(Budget(count=k).rows(len(pool)), len(pool) // 2), ctx)
 
 
 @dataclass
@@ -298,6 +299,24 @@ class Untracked(SoundScorer):
     def score(self, pool: Pool, ctx: Context) -> Iterable[float]:
         """Sound scores."""
         return [float(len(example.response)) for example in pool]
+
+
+@dataclass
+class Wanting(SoundScorer):
+    """Sound, once it is told its mood.
+
+    Args:
+        mood: Anything.
+        least: Rows with fewer words are left out.
+    """
+
+    name = "wanting"
+    mood: str | None = None
+
+    def preflight(self, pool: Pool, ctx: Context) -> None:
+        """Refuses to work without one."""
+        if self.mood is None:
+            raise UsageError(f"{self.name} needs a mood: give -p mood=calm")
 
 
 @dataclass
@@ -411,8 +430,9 @@ class Phoning(SoundSampler):
     name = "phoning"
 
     def sample(self, pool: Pool, k: int, ctx: Context) -> Sequence[str]:
-        """Sound ids, where the name of a host can be looked up."""
-        socket.getaddrinfo("selkit.invalid", 443)
+        """Sound ids, whether the host is known or not."""
+        with suppress(socket.gaierror):
+            socket.getaddrinfo("selkit.invalid", 443)
         return super().sample(pool, k, ctx)
 
 

@@ -11,11 +11,12 @@ import faulty_judges as judges
 import faulty_selectors as selectors
 import pytest
 
-from selkit.api import Component, UsageError
+from selkit.api import Component, DataError, UsageError
 from selkit.plugins import build, manager
 from selkit.testing import BENCHMARK_CHECKS, JUDGE_CHECKS, SELECTOR_CHECKS, Check, check_component
 from selkit.testing.guards import ProcessState
 from selkit.testing.run import make_subject
+from selkit.testing.trial import refusal
 
 SELECTOR_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
     "declares_itself": [(selectors.FromTheFuture, "needs version 99")],
@@ -38,14 +39,14 @@ SELECTOR_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
     "budget_one": [(selectors.InPairs, "chose 0 rows where the budget is 1")],
     "budget_all": [(selectors.HalfAtMost, "chose 15 rows where the budget is 30")],
     "budget_too_large": [(selectors.AsManyAsThereAre, "asked for 31 of 30 rows it chose 30")],
-    "awkward_rows": [(selectors.Dividing, "ZeroDivisionError"), (selectors.Weighting, "ZeroDivisionError")],
+    "awkward_rows": [(selectors.Weighting, "ZeroDivisionError"), (selectors.Dividing, "ZeroDivisionError")],
     "one_score_per_row": [(selectors.Skipping, "14 scores came back for 16 rows")],
     "missing_scores_are_reported": [
         (selectors.Guessing, "the score -inf"),
         (selectors.FailingWithValue, "with the value 0.0"),
         (selectors.NoReason, "without a reason"),
     ],
-    "tracks_progress": [(selectors.Untracked, "does not show progress")],
+    "tracks_progress": [(selectors.Untracked, "shows no progress")],
     "killed_pass_resumes": [
         (selectors.RunningMean, "declare independent = False"),
         (selectors.TrustingItsCache, "have another score after a kill"),
@@ -71,20 +72,26 @@ JUDGE_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
     "found_by_name": [],
     "parameters_round_trip": [(judges.DoublingJudge, '"margin": 4.0')],
     "one_judgement_each": [(judges.Backwards, "in turn")],
-    "verdicts_in_range": [(judges.OutOfRange, "100.0 is not in [0, 1]")],
-    "failures_have_reasons": [(judges.Defaulting, "timeout with 0.5")],
+    "verdicts_in_range": [
+        (judges.CarriedAway, "100.0 is not in [0, 1]"),
+        (judges.OutOfRange, "100.0 is not in [0, 1]"),
+    ],
+    "failures_have_reasons": [(judges.Sulking, "without a reason"), (judges.Defaulting, "timeout with 0.5")],
     "judges_something": [(judges.Silent, "I would rather not")],
-    "awkward_responses": [(judges.Fragile, "IndexError")],
+    "awkward_responses": [(judges.SkipsBlank, "not every awkward"), (judges.Fragile, "IndexError")],
     "batch_size_irrelevant": [(judges.Relative, "depend on what else is asked")],
     "swapping_mirrors": [
-        (judges.LikesFirst, "with the responses swapped"),
         (judges.LongestFirst, "with the responses swapped"),
+        (judges.LikesFirst, "with the responses swapped"),
     ],
     "equal_responses_tie": [(judges.LikesEqual, "between equal responses is 1.0")],
     "runs_under_the_host": [(judges.ForgetsOrder, "in its turn")],
-    "prompt_holds_everything": [(judges.Stripping, "not in the prompt verbatim")],
+    "prompt_holds_everything": [
+        (judges.Cutting, "not in the prompt verbatim"),
+        (judges.Stripping, "not in the prompt verbatim"),
+    ],
     "parses_its_completions": [(judges.SwappedLabels, "stands for 1.0 and was read as 0.0")],
-    "garbage_stays_unparsed": [(judges.TieByDefault, "was read as 0.5")],
+    "garbage_stays_unparsed": [(judges.SilenceIsATie, "was read as 0.5"), (judges.TieByDefault, "was read as 0.5")],
     "injections_change_nothing": [(judges.ReadsResponses, "a fake verdict in a response")],
     "chat_failures_are_kept": [(judges.BlameTheModel, "refusal of the endpoint became malformed")],
     "usage_is_recorded": [(judges.Spendthrift, "{} were recorded")],
@@ -102,8 +109,8 @@ BENCHMARK_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
     "found_by_name": [],
     "parameters_round_trip": [(benchmarks.DoublingBenchmark, '"ratio": 4.0')],
     "group_is_sound": [
-        (benchmarks.Empty, "members() returns none"),
         (benchmarks.Twins, "two members have the label sums"),
+        (benchmarks.Empty, "members() returns none"),
         (benchmarks.Mixed, "it pools items scored by acc, exact"),
     ],
     "names_its_metrics": [
@@ -112,15 +119,16 @@ BENCHMARK_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
         (benchmarks.Undecided, "of which neither end is good"),
     ],
     "names_its_data": [
+        (benchmarks.Columnless, "declares no column"),
         (benchmarks.Climbing, "outside the folder of data: ../rows.jsonl"),
         (benchmarks.Sizeless, "the size 0"),
-        (benchmarks.Columnless, "declares no column"),
     ],
     "task_is_sound": [
-        (benchmarks.Drawn, "two calls give two configurations"),
+        (benchmarks.Counted, "two calls give two configurations"),
         (benchmarks.Lost, "there is no function faulty_benchmarks.scored"),
     ],
     "loads_local_rows": [
+        (benchmarks.Mute, "check_row returned None"),
         (benchmarks.OtherColumns, "there is no column 'prompt'"),
         (benchmarks.Picky, "row 6 is refused: the sum is above 10"),
     ],
@@ -129,9 +137,15 @@ BENCHMARK_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
         (benchmarks.Dropping, "6 rows became 5 items"),
         (benchmarks.SameIds, "6 different rows have 1 different ids"),
     ],
-    "scores_in_range": [(benchmarks.Percent, "exact of an item is 100.0, not in [0, 1]")],
+    "scores_in_range": [
+        (benchmarks.Enthusiastic, "exact of an item is 2.0, not in [0, 1]"),
+        (benchmarks.Percent, "exact of an item is 100.0, not in [0, 1]"),
+    ],
     "awkward_answers": [(benchmarks.Splitting, "IndexError")],
-    "deterministic": [(benchmarks.Guessing, "scored otherwise the second time")],
+    "deterministic": [
+        (benchmarks.Growing, "scored otherwise the second time"),
+        (benchmarks.Guessing, "scored otherwise the second time"),
+    ],
     "right_answers_win": [
         (benchmarks.UpsideDown, "declares errors as high is good, and it is 0 for right answers and 1 for wrong ones"),
         (benchmarks.Blind, "exact is 0.5 for right answers and 0.5 for wrong ones"),
@@ -143,6 +157,17 @@ BENCHMARK_FAULTS: dict[str, list[tuple[Callable[[], Component], str]]] = {
     "works_offline": [(benchmarks.PhoningBenchmark, "the network is cut")],
     "silent_on_stdout": [(benchmarks.PrintingBenchmark, "working")],
 }
+
+
+NEVER_ALONE = {
+    "exact_budget": "the host refuses such a choice, so that every check which chooses fails with it",
+    "ids_unique_and_from_pool": "the host refuses such a choice, so that every check which chooses fails with it",
+    "same_seed_same_choice": "a draw from elsewhere differs between any two draws, also of the pool in another order",
+    "one_judgement_each": "answers out of turn are what the host refuses too",
+    "runs_under_the_host": "what the host refuses is an answer out of turn",
+    "parses_its_completions": "a verdict that is read wrongly is read so beside fake ones too",
+}
+"""Checks whose fault other checks cannot but see, each with the reason."""
 
 
 def _cases(checks: tuple[Check, ...], faults: dict[str, list[tuple[Callable[[], Component], str]]]) -> list:
@@ -165,6 +190,44 @@ def test_every_check_has_a_fault_that_it_catches(checks: tuple[Check, ...], faul
     assert all(check.about for check in checks)
     own_tests = {"light_import", "found_by_name"}
     assert {name for name, cases in faults.items() if not cases} == own_tests
+    assert set(NEVER_ALONE) <= {*SELECTOR_FAULTS, *JUDGE_FAULTS, *BENCHMARK_FAULTS}
+
+
+def _alone() -> list:
+    """The first fault of every check that has one of its own here, with all checks of its kind."""
+    bench = {"data": benchmarks.DATA, "right": benchmarks.right}
+    kinds = (
+        (SELECTOR_CHECKS, SELECTOR_FAULTS, {}),
+        (JUDGE_CHECKS, JUDGE_FAULTS, {"completions": judges.COMPLETIONS}),
+        (BENCHMARK_CHECKS, BENCHMARK_FAULTS, bench),
+    )
+    return [
+        pytest.param(name, cases[0][0], checks, sample, id=f"{name}-{cases[0][0].__name__}")
+        for checks, faults, sample in kinds
+        for name, cases in faults.items()
+        if cases and name not in NEVER_ALONE
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "faulty", "checks", "sample"), _alone())
+def test_a_fault_turns_its_own_check_red_and_no_other(
+    name: str,
+    faulty: Callable[[], Component],
+    checks: tuple[Check, ...],
+    sample: dict,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No check stands in for another: each sees what it is there for, and sees nothing else in it."""
+    if checks is BENCHMARK_CHECKS:
+        pytest.importorskip("lm_eval")
+    for littering in (selectors.Littering, judges.LitteringJudge, benchmarks.LitteringBenchmark):
+        monkeypatch.setattr(littering, "place", tmp_path, raising=False)
+    subject = make_subject(faulty(), tmp_path / "run", **sample)
+    elsewhere = {"light_import"}  # a process of its own each time, and no business of these classes
+    results = [check(subject) for check in checks if check.name not in elsewhere]
+    assert [result.name for result in results if result.status == "failed"] == [name]
 
 
 @pytest.mark.parametrize(("check", "faulty", "words"), _cases(SELECTOR_CHECKS, SELECTOR_FAULTS))
@@ -174,7 +237,7 @@ def test_selector_check_catches_its_fault(
     """Scenario 48: a selector that breaks the rule fails the check with a reason that names the fault."""
     monkeypatch.setattr(selectors.Littering, "place", tmp_path, raising=False)
     result = check(make_subject(faulty(), tmp_path / "run"))
-    assert result.status == ("skipped" if check.name == "tracks_progress" else "failed"), result
+    assert result.status == "failed", result
     assert words in result.reason
 
 
@@ -242,8 +305,12 @@ def test_benchmark_without_rows_fails_and_says_which_file_would_serve(
     pytest.importorskip("lm_eval")
     monkeypatch.delenv("SELKIT_SHARED_DATA", raising=False)
     report = check_component(benchmarks.Sums(), data=tmp_path)
-    reasons = {result.name: result.reason for result in report.of_status("failed")}
-    assert "put them into a file sums/rows.jsonl" in reasons["loads_local_rows"]
+    reasons = {result.name: result.reason for result in report.of_status("skipped")}
+    assert not report.ok
+    assert isinstance(report.refusal, DataError)
+    assert "put them into a file sums/rows.jsonl" in str(report.refusal)
+    assert reasons["loads_local_rows"] == str(report.refusal)
+    assert str(report.refusal).endswith("the checks take its rows as data (--data DIR)")
 
 
 @pytest.mark.parametrize("sound", [judges.SoundRule, judges.SoundPrompt, judges.SoundRoundTrip])
@@ -264,13 +331,6 @@ def test_fault_makes_the_whole_report_fail(
     assert not report.ok
     assert report.to_dict()["failed"] == len(report.of_status("failed")) >= 1
     assert f"{len(report.of_status('failed'))} failed" in report.summary()
-
-
-def test_scorer_without_progress_passes_and_is_told() -> None:
-    """Progress is advice: the report is fine and says what to do."""
-    report = check_component(selectors.Untracked())
-    assert report.ok
-    assert any("ctx.track" in result.reason for result in report.of_status("skipped"))
 
 
 @pytest.mark.parametrize("line", ["import vllm", "from vllm import nothing_heavy", "print('hello')"])
@@ -343,6 +403,24 @@ def test_too_few_checks_do_not_pass() -> None:
     assert not report.of_status("failed")
     assert not report.ok
     assert "too few ran" in report.summary()
+
+
+def test_what_is_not_given_is_said_once() -> None:
+    """Checks that need a run are skipped with the one sentence, the others run, and the report folds and fails."""
+    report = check_component(selectors.Wanting())
+    assert isinstance(report.refusal, UsageError)
+    told = "wanting needs a mood: give -p mood=calm; the checks take its parameters (-p KEY=VALUE) and a pool"
+    assert str(report.refusal) == f"{told} (--pool FILE)"
+    assert (report.ok, report.of_status("failed")) == (False, ())
+    assert report.ran == len(report.of_status("passed")) < report.minimum
+    assert str(report).count("needs a mood") == 1
+
+
+@pytest.mark.parametrize("faulty", [selectors.Exiting, selectors.Dividing, selectors.OneShort])
+def test_a_broken_component_is_checked_all_the_same(faulty: Callable[[], Component], tmp_path: Path) -> None:
+    """What raises, exits or breaks its contract is for the checks to report; one that has all it needs runs."""
+    assert refusal(make_subject(faulty(), tmp_path)) is None
+    assert refusal(make_subject(selectors.Wanting(mood="calm"), tmp_path / "calm")) is None
 
 
 def test_opt_outs() -> None:

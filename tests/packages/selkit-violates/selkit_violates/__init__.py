@@ -1,4 +1,4 @@
-"""A package whose hook is sound and whose selector is not."""
+"""A package whose hook is sound and whose selectors are not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from selkit.api import BaseSelector, hookimpl
 
 @hookimpl
 def selkit_selectors() -> list[type[BaseSelector]]:
-    """The selector that breaks a dozen promises."""
+    """One that breaks a dozen promises, and one that breaks those of scorers."""
     from selkit_violates.sampler import Violates
+    from selkit_violates.scorer import ViolatesScores
 
-    return [Violates]
+    return [Violates, ViolatesScores]
