@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selkit.report.grid import GridTable
-from selkit.report.tables import number, percent, text
+from selkit.report.tables import number, percent, place_cells, place_columns
 
-_COLUMNS = ["pool", "budget", "arm", "test set", "items that share text", "rows that do", "items, whole pool"]
+_COLUMNS = ["arm", "test set", "items that share text", "rows that do", "items, whole pool"]
 
 
 def contamination_section(document: Mapping[str, Any]) -> GridTable | None:
@@ -21,16 +21,17 @@ def contamination_section(document: Mapping[str, Any]) -> GridTable | None:
     if not found or not found["selections"]:
         return None
     wholes = {(row["pool"], row["testset"]): row for row in found["pools"]}
-    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    place = place_columns(found["selections"])
     for row in found["selections"]:
-        groups[row["pool"], row["budget"], row["arm"], row["testset"]].append(row)
+        groups[*place_cells(row, place), row["arm"], row["testset"]].append(row)
     rows = [
-        [*map(text, place), *_counts(group), _items([wholes[place[0], place[3]]])]
-        for place, group in groups.items()
+        [*where, *_counts(group), _items([wholes[group[0]["pool"], group[0]["testset"]]])]
+        for where, group in groups.items()
         if any(row["items"] for row in group)
     ]
     said = f"{found['rule']} Means over the runs of an arm." if rows else f"{_NONE} {found['rule']}"
-    return GridTable("Test-set contamination", _COLUMNS, rows, said)
+    return GridTable("Test-set contamination", [*place, *_COLUMNS], rows, said)
 
 
 _NONE = "No selection shares text with a test item."

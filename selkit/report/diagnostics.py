@@ -69,28 +69,54 @@ def diversity(document: Row) -> GridTable:
         ]
         for row in rows
     ]
-    note = "'Changed' rows are not among as many of the best ranked."
-    columns = [*place, "arm", "run", "rows", "changed", "share", "facts"]
+    note = "'Changed' are the rows that stand in the place of those that the ranking alone would have taken."
+    columns = [*place, "arm", "run", "rows", "changed", "share", "how"]
     return GridTable("What the diversity stage changed", columns, lines, note)
 
 
 def verbs(document: Row) -> GridTable:
     """The commonest leading verbs of the pools and of the first run of every selection."""
-    rows = [row for row in _rows(document, "pools") if row["verbs"]]
-    rows += [row for row in _rows(document, "selections") if row["verbs"] and row["run"] == 1]
-    place = place_columns(rows)
+    chosen = [row for row in _rows(document, "selections") if row["verbs"] and row["run"] == 1]
+    place = place_columns(chosen) if chosen else ["pool"]
+    rows = [row for row in _rows(document, "pools") if row["verbs"]] + chosen
     lines = [
         [
             *place_cells(row, place),
             row.get("arm", "(the pool)"),
+            *(_share(row, kind) for kind in ("imperative", "question", "other")),
             ", ".join(f"{verb} {percent(count / row['rows'])}" for verb, count in row["verbs"]["verbs"][:_VERBS]),
-            percent(row["verbs"]["question"] / row["rows"] if row["rows"] else None),
-            percent(row["verbs"]["other"] / row["rows"] if row["rows"] else None),
         ]
         for row in rows
     ]
-    note = str((document.get("diagnostics") or {}).get("verb_method", ""))
-    return GridTable("Leading verbs", [*place, "arm", "verbs", "questions", "other"], lines, note)
+    note = f"{(document.get('diagnostics') or {}).get('verb_method', '')} First runs.".strip()
+    columns = [*place, "rows of", "a verb", "a question", "other", "commonest verbs"]
+    return GridTable("How instructions begin", columns, lines, note)
+
+
+def _share(row: Row, kind: str) -> str:
+    return percent(row["verbs"][kind] / row["rows"] if row["rows"] else None)
+
+
+def scorers(rows: Sequence[Row]) -> list[str]:
+    """A name for every row of ``scores`` or of the costs of scoring, which no other row of its pool has.
+
+    The scorer's name; where a pool was scored several times by it, with the parameters that differ, and the start of
+    the key of the scores where none does (another base model, say).
+    """
+    return [_scorer(row, [other for other in rows if other is not row and _same_scorer(row, other)]) for row in rows]
+
+
+def _same_scorer(row: Row, other: Row) -> bool:
+    return (row["pool"], row["scorer"]) == (other["pool"], other["scorer"])
+
+
+def _scorer(row: Row, others: Sequence[Row]) -> str:
+    own: Row = row.get("parameters") or {}
+    theirs: list[Row] = [other.get("parameters") or {} for other in others]
+    told = [f"{name} {value}" for name, value in own.items() if any(one.get(name) != value for one in theirs)]
+    if own in theirs:
+        told.append(str(row["key"])[:8])
+    return f"{row['scorer']} ({', '.join(told)})" if told else str(row["scorer"])
 
 
 def _rows(document: Row, name: str) -> Sequence[Row]:

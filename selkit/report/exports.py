@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selkit.report.bibtex import bibliography
+from selkit.report.costs import scoring
 from selkit.report.csv_tables import csv_tables, csv_text
 from selkit.report.diagnostics import categories, diversity, lengths, verbs
 from selkit.report.evidence import comparisons, direct, run_scores, selections, training, win_rates
@@ -16,7 +17,7 @@ from selkit.report.grid import GridTable, grid_tables
 from selkit.report.judging import judge_table, missing_table
 from selkit.report.latex import latex_table
 from selkit.report.methods import methods_latex, methods_text
-from selkit.report.tables import number, text
+from selkit.report.tables import number, place_cells, place_columns
 from selkit.report.verdicts import for_paper
 from selkit.store import atomic_write_bytes, atomic_write_text
 
@@ -72,7 +73,7 @@ def paper_tables(document: Row) -> dict[str, GridTable]:
     found |= {"comparisons": comparisons(document), "judges": judge_table(document), "missing": missing_table(document)}
     found |= {"categories": categories(document), "lengths": lengths(document)}
     found |= {"diversity": diversity(document), "verbs": verbs(document)}
-    found |= {"costs": _costs(document), "scoring_costs": _scoring(document)}
+    found |= {"costs": _costs(document), "scoring_costs": scoring(document)}
     if document["win_rates"]:
         found["win_rates"] = win_rates(document)
     if document["direct"]:
@@ -86,10 +87,10 @@ def paper_tables(document: Row) -> dict[str, GridTable]:
 
 def _costs(document: Row) -> GridTable:
     rows = (document.get("measured") or {}).get("costs") or ()
-    place = [*_place(rows), "arm"]
+    place = [*place_columns(rows), "arm"]
     lines = [
         [
-            *(text(row.get(name)) for name in place),
+            *place_cells(row, place),
             *(number(row[name], 1) for name in ("selection_seconds", "training_seconds")),
             number(row["selection_dollars"], 2),
             number(row["dollars"], 2),
@@ -100,24 +101,3 @@ def _costs(document: Row) -> GridTable:
     measures = ["selection, s", "training, s", "selection, calls in dollars", "dollars", "times the control"]
     note = "One run of an arm on its own; dollars are known where the device has a price"
     return GridTable("Costs", [*place, *measures], lines, note)
-
-
-def _scoring(document: Row) -> GridTable:
-    rows = (document.get("measured") or {}).get("scoring") or ()
-    resources = sorted({name for row in rows for name in row["per_1000"]})
-    lines = [
-        [row["pool"], row["scorer"], str(row["rows"]), *(_amount(row["per_1000"].get(name)) for name in resources)]
-        for row in rows
-    ]
-    columns = ["pool", "scorer", "rows", *(name.replace("_", " ") for name in resources)]
-    return GridTable("Cost of scoring 1,000 rows", columns, lines, "Models that were trained for a scorer not counted")
-
-
-def _amount(value: float | None) -> str:
-    return "" if value is None else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-def _place(rows: Any) -> list[str]:
-    """Pool and budget, and recipe and base model where the rows have several."""
-    several = [name for name in ("recipe", "model") if len({row.get(name) for row in rows}) > 1]
-    return ["pool", "budget", *several]

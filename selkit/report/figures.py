@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+from selkit.report.diagnostics import scorers
+from selkit.report.runs import around_their_mean, scores_on
+
 Row = Mapping[str, Any]
 
 NEEDS = "matplotlib"
@@ -72,16 +75,17 @@ def _drawings(document: Row) -> Iterator[tuple[str, Callable[[], Figure]]]:
             yield f"effects-{where}", partial(_effects, known, where)
     for where, rows in _by_place(document["verdicts"], "benchmark", across="budget"):
         if len({row["budget"] for row in rows if row["effect"] is not None}) > 1:
-            yield f"budgets-{where}", partial(_budgets, rows, where)
+            yield f"budgets-{where}", partial(_budgets, rows, where, _control_runs(document, rows[0]))
     costs = (document.get("measured") or {}).get("costs") or ()
     for where, rows in _by_place(document["verdicts"], "benchmark"):
         if points := _priced(rows, costs):
             yield f"cost-gain-{where}", partial(_cost_gain, points, where)
     if document["training"]:
         yield "training", partial(_training, document["training"])
-    for number, scores in enumerate((document.get("diagnostics") or {}).get("scores", ()), 1):
+    profiles = (document.get("diagnostics") or {}).get("scores", ())
+    for number, (scores, scorer) in enumerate(zip(profiles, scorers(profiles), strict=True), 1):
         if len(scores["counts"]) > 1:
-            yield f"scores-{number}-{scores['scorer']}", partial(_histogram, scores)
+            yield f"scores-{number}-{scores['scorer']}", partial(_histogram, scores, scorer)
     if shifts := [row for row in (document.get("diagnostics") or {}).get("selections", ()) if _shift(row) is not None]:
         yield "lengths", partial(_lengths, shifts)
 
@@ -124,12 +128,26 @@ def _effects(rows: Sequence[Row], where: str) -> Figure:
     return figure
 
 
-def _budgets(rows: Sequence[Row], where: str) -> Figure:
-    """The effect of every arm over the budgets, with 95% intervals."""
+def _control_runs(document: Row, where: Row) -> list[tuple[str, float]]:
+    """The control's runs where a verdict stands, at every budget: the budget, and the distance from their mean."""
+    names = [name for name in ("pool", "recipe", "model") if where.get(name) is not None]
+    rows: dict[str, list[Row]] = defaultdict(list)
+    for row in scores_on(document, where["benchmark"]):
+        if row["arm"] == where["control"] and all(row.get(name) == where[name] for name in names):
+            rows[row["budget"]].append(row)
+    return [(budget, off) for budget, own in rows.items() for _, off in around_their_mean(own)]
+
+
+def _budgets(rows: Sequence[Row], where: str, control: Sequence[tuple[str, float]]) -> Figure:
+    """The effect of every arm over the budgets, with 95% intervals, and the control's runs around their mean."""
     figure, axes = _axes(4.2, 2.8)
     known = [row for row in rows if row["effect"] is not None and row["budget"] is not None]
     budgets = sorted({row["budget"] for row in known}, key=_size)
     arms = list(dict.fromkeys(row["arm"] for row in known))[:_ROWS]
+    points = [(budgets.index(budget), off) for budget, off in control if budget in budgets]
+    if points:
+        each = f"each run of {_plain(rows[0]['control'])}"
+        axes.plot(*zip(*points, strict=True), "o", color="0.6", markersize=3, alpha=0.8, label=each)
     for number, arm in enumerate(arms):
         mine = sorted((row for row in known if row["arm"] == arm), key=lambda row: _size(row["budget"]))
         # side by side, so that intervals do not cover each other
@@ -207,15 +225,15 @@ def _training(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _histogram(scores: Row) -> Figure:
+def _histogram(scores: Row, scorer: str) -> Figure:
     """Share of the rows in every bin of a score: the pool, and the first run of every arm that used it."""
     figure, axes = _axes(4.2, 2.6)
     edges = scores["edges"]
     axes.stairs(_shares(scores), edges, fill=True, color="0.8", label=f"pool {_plain(scores['pool'])}")
-    firsts = {(row["arm"], row["budget"]): row for row in reversed(scores["selections"])}
-    for (arm, budget), row in list(firsts.items())[::-1][:8]:
-        axes.stairs(_shares(row), edges, linewidth=1, label=_plain(f"{arm}, {budget}"))
-    axes.set_xlabel(f"Score of {_plain(scores['scorer'])}")
+    firsts = {_called(row): row for row in reversed(scores["selections"])}
+    for name, row in list(firsts.items())[::-1][:8]:
+        axes.stairs(_shares(row), edges, linewidth=1, label=_plain(name))
+    axes.set_xlabel(f"Score of {_plain(scorer)}")
     axes.set_ylabel("Share of the rows")
     axes.legend(fontsize=6)
     return figure
@@ -230,7 +248,7 @@ def _lengths(rows: Sequence[Row]) -> Figure:
     """How far the mean response of every selection is from its pool's, in standard deviations of the pool."""
     groups: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        groups[f"{row['arm']}, {row['pool']}, {row['budget'] or 'own size'}"].append(_shift(row) or 0.0)
+        groups[_called(row, "pool")].append(_shift(row) or 0.0)
     names = list(groups)[:_ROWS]
     figure, axes = _axes(4.6, 0.9 + 0.22 * len(names))
     for place, name in enumerate(reversed(names)):
@@ -240,6 +258,12 @@ def _lengths(rows: Sequence[Row]) -> Figure:
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_xlabel("Mean response against the pool's, in its standard deviations")
     return figure
+
+
+def _called(row: Row, *more: str) -> str:
+    """A selection by its arm and budget, and by its base model where it depends on that."""
+    where = [row["arm"], *(row[name] for name in more), row["budget"] or "own size", row.get("model")]
+    return ", ".join(part for part in where if part)
 
 
 def _shift(row: Row) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from selkit.report.contamination import contamination_section
-from selkit.report.costs import costs
+from selkit.report.costs import costs, machine, totals
 from selkit.report.diagnostics import diagnostics_tables
 from selkit.report.evidence import (
     comparisons,
@@ -23,6 +23,7 @@ from selkit.report.judging import judges, missing
 from selkit.report.search import search_tables
 from selkit.report.tables import percent, table, verdict_table
 from selkit.report.verdicts import in_full, short_note
+from selkit.stats.rules import SECONDARY
 
 _MATRIX_LIMIT = 16
 
@@ -62,15 +63,17 @@ def _head(document: Mapping[str, Any]) -> str:
 
 def _verdicts(document: Mapping[str, Any]) -> str:
     parts = ["## Verdicts"]
-    if document["sentences"]:
-        parts.append("\n".join(f"- {sentence}." for sentence in document["sentences"]))
+    said = list(zip(document["verdicts"], document["sentences"], strict=True))
+    parts.append("\n".join(f"- {sentence}." for row, sentence in said if row["family"] != SECONDARY))
+    if others := [sentence for row, sentence in said if row["family"] == SECONDARY]:
+        parts.append("Exploratory, on single benchmarks:\n\n" + "\n".join(f"- {sentence}." for sentence in others))
     if document["claims"]:
         parts.append("What this experiment cannot claim:\n\n" + "\n".join(f"- {claim}" for claim in document["claims"]))
     if document["verdicts"]:
         full = in_full(document["verdicts"])
         parts += [table(*verdict_table(document["verdicts"])), short_note(document)]
         parts += [f"### {full.title}", table(full.columns, full.rows), full.note]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _comparisons(document: Mapping[str, Any]) -> str:
@@ -146,11 +149,9 @@ def _settings(document: Mapping[str, Any]) -> str:
 
 def _measured(document: Mapping[str, Any]) -> str:
     measured = document["measured"]
-    machine = ", ".join(f"{name}: {value}" for name, value in measured["machine"].items())
-    totals = [f"- {resource}: {quantity:,.1f}" for resource, quantity in sorted(measured["totals"].items())]
     lines = [
         f"- this command: {measured['wall_seconds']:.1f} s, finished {measured['finished']}",
-        f"- machine: {machine}",
-        *totals,
+        f"- machine: {machine(document)}",
+        *(f"- {resource}: {quantity}" for resource, quantity in totals(document)),
     ]
     return "## Measured\n\nDepends on clock and machine; everything above does not.\n\n" + "\n".join(lines)

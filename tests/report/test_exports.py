@@ -168,7 +168,7 @@ def test_report_md_shows_the_diagnostics() -> None:
     text = markdown(run_document())
     assert "| dolly | 500 | coachlm | random | writing | 10 | 10 | 5 | 50.0 | 1.000 |" in text
     assert "| alpaca | 500 | strict-random | 3 | 500 | 40 | 8.0% | clusters 178 |" in text
-    assert "| dolly |  | (the pool) | write 45.0%, name 15.0% | 30.0% | 10.0% |" in text
+    assert "| dolly |  | (the pool) | 60.0% | 30.0% | 10.0% | write 45.0%, name 15.0% |" in text
     assert "## Length of the selections" in text
 
 

@@ -84,7 +84,7 @@ def scoring_costs(store: Store, scores: Iterable[Row]) -> list[Row]:
     """
     return [
         {
-            **{name: row[name] for name in ("pool", "scorer", "key", "rows")},
+            **{name: row[name] for name in ("pool", "scorer", "parameters", "key", "rows")},
             "per_1000": {
                 resource: 1000 * quantity / row["rows"]
                 for resource, quantity in totals(store.ledger([row["key"]])).items()

@@ -140,6 +140,7 @@ def curves(
     *,
     colours: Mapping[str, int],
     points: Sequence[tuple[float, float, str]] = (),
+    each: str = "",
     at: Sequence[tuple[float, str]] = (),
     log: bool = False,
     zero: bool = False,
@@ -153,7 +154,7 @@ def curves(
         found: One curve per line; several of one name share its colour.
         names: Of the axes.
         colours: The number of every name's colour and shape.
-        points: Single points with what each says, such as the control's runs.
+        points: Single points with what each says, such as the control's runs; ``each`` is what one of them is.
         at: Ticks of the x axis with their texts; by default round numbers.
         log: Whether x is logarithmic.
         zero: Whether to draw the line at y = 0, and keep it in sight.
@@ -179,6 +180,7 @@ def curves(
     for curve in found:
         content += _curve(curve, x_scale, y_scale, colours[curve.name], shift[curve.name])
     shown = [(name, *series(colours[name])) for name in dict.fromkeys(curve.name for curve in found)]
+    shown += [(each, "plain", 0)] if points else []
     shown += [(front[0], "fronted", 1)] if len(front[1]) > 1 else []
     return tag("figure", drawing(title, text_, WIDTH, HEIGHT, *content), legend(shown))
 

@@ -18,12 +18,26 @@ class Place(NamedTuple):
     recipe: str | None
 
     @property
-    def title(self) -> str:
-        """The place in words; nothing of what it does not name."""
+    def parts(self) -> list[str]:
+        """What the place names, each in words."""
         budget = f"budget {self.budget}" if self.budget else None
         model = f"from {self.model}" if self.model else None
         recipe = f"recipe {self.recipe}" if self.recipe else None
-        return " \N{MIDDLE DOT} ".join(part for part in (self.pool, budget, model, recipe) if part)
+        return [part for part in (self.pool, budget, model, recipe) if part]
+
+    @property
+    def title(self) -> str:
+        """The place in words; nothing of what it does not name."""
+        return titled(*self.parts)
+
+    def after(self, *names: str) -> str:
+        """A title of these names and the place."""
+        return titled(*names, *self.parts)
+
+
+def titled(*parts: str) -> str:
+    """Parts of a title, with dots between them."""
+    return " \N{MIDDLE DOT} ".join(parts)
 
 
 def place(row: Row) -> Place:

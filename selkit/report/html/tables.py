@@ -14,6 +14,9 @@ LONG = 28
 AT_ONCE = 8
 """Figures of a kind that show at once."""
 
+ROWS = 40
+"""Rows of a table that show at once; a longer one is folded."""
+
 _NUMBER = re.compile(r"[+\-<]?[\d.,]+%?( to [+\-]?[\d.,]+%?)?")
 
 
@@ -48,10 +51,22 @@ def gallery(figures: Sequence[Markup], at_once: int = AT_ONCE) -> Markup:
     )
 
 
-def shown(one: GridTable) -> Markup:
-    """A table with its note; nothing where it has neither rows nor a note."""
+def shown(one: GridTable, at_once: int = ROWS) -> Markup:
+    """A table with its note, folded if it has more rows; nothing where it has neither rows nor a note."""
     table = html_table(one.columns, one.rows) if one.rows else None
+    if table and len(one.rows) > at_once:
+        table = folded(f"{one.title}: {len(one.rows):,} rows", table)
     return join(table, note(one.note) if one.note else None)
+
+
+def folded_table(title: str, one: GridTable) -> Markup:
+    """A table with its note, folded under a title."""
+    return folded(title, shown(one, len(one.rows)))
+
+
+def titled(one: GridTable) -> Markup:
+    """A table under its title; nothing where it has no rows."""
+    return join(tag("h3", one.title), shown(one)) if one.rows else Markup()
 
 
 def note(text: str) -> Markup:

@@ -17,7 +17,7 @@ from selkit.report.html.sections.diagnostics import categories, diagnostics
 from selkit.report.html.sections.measured import measured, settings
 from selkit.report.html.sections.selections import overlap
 from selkit.report.html.sections.verdicts import failures, full_table, sentences, verdict_table, verdicts
-from selkit.report.html.tables import folded, note, shown
+from selkit.report.html.tables import folded, folded_table, note, shown, titled
 from selkit.report.search import search_tables
 from selkit.report.verdicts import IN_FULL, in_full
 
@@ -86,7 +86,7 @@ def _search(document: Document) -> Markup:
 def _across(document: Document) -> Markup:
     """What recipes, pools, budgets and benchmarks say together."""
     tables = [one for one in grid_tables(document["grid"]) if one.rows]
-    return join(effects.recipes(document), [(tag("h3", one.title), shown(one)) for one in tables])
+    return join(effects.recipes(document), [titled(one) for one in tables])
 
 
 def _rates(document: Document) -> Markup:
@@ -94,13 +94,13 @@ def _rates(document: Document) -> Markup:
     return join(
         shown(evidence.win_rates(document)) if document["win_rates"] else None,
         categories(document),
-        [tag("h3", direct.title), shown(direct)] if document["direct"] else None,
+        titled(direct),
     )
 
 
 def _selections(document: Document) -> Markup:
     return join(
-        folded_if("Every selection", shown(evidence.selections(document))),
+        folded_table("Every selection", evidence.selections(document)),
         overlap(document),
         diagnostics(document),
         _contamination(document),
@@ -115,7 +115,7 @@ def _contamination(document: Document) -> Markup | None:
 def _training(document: Document) -> Markup:
     if not document["training"]:
         return Markup()
-    return join(training_curves(document), folded("Every training", shown(evidence.training(document))))
+    return join(training_curves(document), folded_table("Every training", evidence.training(document)))
 
 
 def _judges(document: Document) -> Markup:
@@ -125,6 +125,6 @@ def _judges(document: Document) -> Markup:
     return join(
         shown(judging.judge_table(document)),
         [note(line) for line in judging.served(document)],
-        [tag("h3", canaries.title), shown(canaries)] if canaries.rows else None,
+        titled(canaries),
         [tag("h3", missing.title), shown(missing)] if document["missing"] else None,
     )

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from selkit.report.costs import scoring
 from selkit.report.html.elements import Markup, join, tag
 from selkit.report.html.figures import Curve, curves
 from selkit.report.html.places import Place, by_place, matches, numbers, place
-from selkit.report.html.tables import folded, gallery, html_table, note
+from selkit.report.html.tables import folded, gallery, html_table, note, titled
 from selkit.report.tables import number, percent, place_cells, place_columns
 
 Document = Mapping[str, Any]
@@ -29,18 +30,33 @@ def costs(document: Document) -> Markup:
         _sentences(found.get("sentences") or []),
         tag("h3", "Cost against gain"),
         gallery(gains(document)),
-        note(_HOW),
+        note(how(document)),
         folded("Every arm's cost", _table(found["costs"])),
-        _scoring(found.get("scoring") or []),
+        titled(scoring(document)),
     )
 
 
 _HOW = (
     "Cost is that of one run's selection and training, whatever it used charged in full; a point is an arm at a "
-    "budget, its score the mean over its runs. The control's line is what its money buys at random: an arm below it "
-    "at the same cost gains nothing by its selection. The front joins the arms that no cheaper arm beats; noise moves "
-    "it, so read it beside the intervals above."
+    "budget, its score the mean over its runs. {iso} The dashed front joins the points that nothing cheaper beats; "
+    "noise moves it, so read it beside the intervals above."
 )
+_LINE = (
+    "The line of {control} joins its budgets: what its money buys at random. A point below it at the same cost gains "
+    "nothing by its selection."
+)
+_POINT = (
+    "{control} has one budget here, so that it is a point and no line: what it would gain for the money of a dearer "
+    "arm is not known; add a larger budget to see."
+)
+
+
+def how(document: Document) -> str:
+    """How to read the figures: what the control's mark is depends on whether it has several budgets."""
+    control = document["spec"]["control"]
+    own = [row for row in document["measured"]["costs"] if row["arm"] == control]
+    iso = _LINE if len({row["budget"] for row in own}) > 1 else _POINT
+    return _HOW.format(iso=iso.format(control=control))
 
 
 def gains(document: Document) -> list[Markup]:
@@ -80,7 +96,7 @@ def _gain(
         Curve(arm, sorted((cost, score, None, None) for who, cost, score in points if who == arm), arm == control, True)
         for arm in arms
     ]
-    title = f"{benchmark} \N{MIDDLE DOT} {at.title}"
+    title = at.after(benchmark)
     drawn = curves(
         title,
         f"Mean score by the cost of one run, {title}",
@@ -138,20 +154,3 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Markup:
         "whole pool."
     )
     return join(html_table(columns, lines), note(said))
-
-
-def _scoring(rows: Sequence[Mapping[str, Any]]) -> Markup | None:
-    if not rows:
-        return None
-    resources = list(dict.fromkeys(name for row in rows for name in row["per_1000"]))
-    lines = [
-        [row["pool"], row["scorer"], f"{row['rows']:,}", *(_small(row["per_1000"].get(name)) for name in resources)]
-        for row in rows
-    ]
-    columns = ["pool", "scorer", "rows", *(name.replace("_", " ") for name in resources)]
-    return join(tag("h3", "Scoring, per 1,000 rows"), html_table(columns, lines))
-
-
-def _small(value: float | None) -> str:
-    """A quantity with three significant digits."""
-    return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

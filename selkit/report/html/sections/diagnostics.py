@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from selkit.report import diagnostics as tables
 from selkit.report.html.elements import Markup, join, tag
 from selkit.report.html.figures import Row, histogram, strips
-from selkit.report.html.places import by_place, numbers
+from selkit.report.html.places import by_place, numbers, place
 from selkit.report.html.sections.effects import heat_class
 from selkit.report.html.svg import series
-from selkit.report.html.tables import folded, gallery, html_table, note, scrolling
-from selkit.report.tables import number, percent, text
+from selkit.report.html.tables import folded, gallery, html_table, note, scrolling, titled
+from selkit.report.tables import number
 
 Document = Mapping[str, Any]
-
-VERBS = 8
-"""Leading verbs shown of a selection."""
 
 
 def diagnostics(document: Document) -> Markup:
@@ -27,8 +25,8 @@ def diagnostics(document: Document) -> Markup:
     return join(
         _lengths(document, found["selections"]),
         _scores(document, found["scores"]),
-        _diversity(found["diversity"]),
-        _verbs(found),
+        titled(tables.diversity(document)),
+        titled(tables.verbs(document)) or note(f"Leading verbs: {found['verb_method']}"),
     )
 
 
@@ -36,7 +34,7 @@ def categories(document: Document) -> Markup:
     """Win rates by the category of the prompt, as heat maps."""
     rows = (document.get("diagnostics") or {}).get("categories") or []
     figures = [
-        tag("div", tag("h4", f"{testset} \N{MIDDLE DOT} {at.title}"), _category_table(group))
+        tag("div", tag("h4", at.after(testset)), _category_table(group))
         for (at, testset), group in by_place(rows, "testset").items()
     ]
     if not figures:
@@ -46,7 +44,7 @@ def categories(document: Document) -> Markup:
         "they are from 50; pointing at a cell shows wins, ties, losses and the winning score of 'Clustering and "
         "Ranking', (win - lose) / n + 1."
     )
-    return join(tag("h3", "By category"), figures, note(said))
+    return join(tag("h3", "By category"), gallery(figures), note(said))
 
 
 def _category_table(rows: Sequence[Mapping[str, Any]]) -> Markup:
@@ -73,7 +71,7 @@ def _lengths(document: Document, rows: Sequence[Mapping[str, Any]]) -> Markup:
     for part in ("response", "instruction"):
         known = [row for row in rows if (row["shift"].get(part) or {}).get("deviations") is not None]
         for (at,), group in by_place(known).items():
-            title = f"Words of the {part}s \N{MIDDLE DOT} {at.title}"
+            title = at.after(f"Words of the {part}s")
             lines = [_length_row(arm, part, group, colours) for arm in dict.fromkeys(row["arm"] for row in group)]
             drawn = strips(
                 title,
@@ -101,19 +99,21 @@ def _length_row(arm: str, part: str, rows: Sequence[Mapping[str, Any]], colours:
 
 
 def _scores(document: Document, rows: Sequence[Mapping[str, Any]]) -> Markup:
-    parts = [_score(document, row) for row in rows if row["edges"]]
+    parts = [_score(document, row, name) for row, name in zip(rows, tables.scorers(rows), strict=True) if row["edges"]]
     if not parts:
         return Markup()
     said = "Shares of the pool's rows (grey) and of first runs' selections (lines), over the middle 99% of the scores."
     return join(tag("h3", "Scores"), note(said), gallery(parts))
 
 
-def _score(document: Document, row: Mapping[str, Any]) -> Markup:
-    title = f"{row['scorer']} \N{MIDDLE DOT} {row['pool']}"
+def _score(document: Document, row: Mapping[str, Any], scorer: str) -> Markup:
+    title = place(row).after(scorer)
     colours = numbers(document)
+    several = len({one.get("model") for one in row["selections"]}) > 1
     chosen: dict[str, tuple[Sequence[int], int]] = {}
     for one in row["selections"]:
         name = one["arm"] + (f" at {one['budget']}" if one["budget"] else "")
+        name += f" from {one['model']}" if several and one.get("model") else ""
         chosen.setdefault(name, (one["counts"], colours.get(one["arm"], 0)))
     better = {True: ", higher is better", False: ", lower is better"}.get(row["higher_is_better"], "")
     drawn = histogram(
@@ -126,42 +126,3 @@ def _score(document: Document, row: Mapping[str, Any]) -> Markup:
     ]
     table = html_table(["end", "score", "id", "instruction", "response"], ends)
     return tag("div", tag("h4", title), drawn, folded("Rows at both ends", table), class_="figure")
-
-
-def _diversity(rows: Sequence[Mapping[str, Any]]) -> Markup:
-    if not rows:
-        return Markup()
-    lines = [
-        [
-            row["pool"],
-            text(row["budget"]),
-            row["arm"],
-            str(row["run"]),
-            str(row["changed"]),
-            percent(row["changed"] / row["rows"]) if row["rows"] else "",
-            ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in row["facts"].items()),
-        ]
-        for row in rows
-    ]
-    columns = ["pool", "budget", "arm", "run", "rows changed", "share", "how"]
-    said = "Rows that the diversity stage put in the place of those that the ranking alone would have taken."
-    return join(tag("h3", "What the diversity stage changed"), html_table(columns, lines), note(said))
-
-
-def _verbs(found: Mapping[str, Any]) -> Markup:
-    rows = [(row["pool"], "", "whole pool", row) for row in found["pools"]]
-    first = {(row["pool"], row["budget"], row["arm"]): row for row in reversed(found["selections"])}
-    rows += [(pool, text(budget), arm, row) for (pool, budget, arm), row in reversed(first.items())]
-    known = [row for row in rows if row[3].get("verbs")]
-    if not known:
-        return note(f"Leading verbs: {found['verb_method']}")
-    lines = [[pool, budget, name, *_verb_cells(row)] for pool, budget, name, row in known]
-    columns = ["pool", "budget", "rows of", "a verb", "a question", "other", "commonest verbs"]
-    table = html_table(columns, lines)
-    return join(tag("h3", "How instructions begin"), table, note(f"{found['verb_method']} First runs."))
-
-
-def _verb_cells(row: Mapping[str, Any]) -> list[str]:
-    verbs, rows = row["verbs"], row["rows"] or 1
-    common = ", ".join(f"{verb} {percent(count / rows)}" for verb, count in verbs["verbs"][:VERBS])
-    return [*(percent(verbs[kind] / rows) for kind in ("imperative", "question", "other")), common]

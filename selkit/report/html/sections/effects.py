@@ -11,6 +11,7 @@ from selkit.report.html.places import Place, by_place, matches, numbers
 from selkit.report.html.sections.words import MARKS
 from selkit.report.html.svg import series
 from selkit.report.html.tables import folded, gallery, note, scrolling
+from selkit.report.runs import around_their_mean, scores_on
 from selkit.report.tables import interval, signed
 from selkit.stats import COMPOSITE
 
@@ -33,7 +34,10 @@ def heat_map(document: Document) -> Markup:
     head = tag(
         "tr",
         tag("th", "arm", scope="col"),
-        [tag("th", at.title, tag("br"), tag("b", benchmark), scope="col") for at, benchmark in columns],
+        [
+            tag("th", [(part, tag("br")) for part in at.parts], tag("b", benchmark), scope="col")
+            for at, benchmark in columns
+        ],
     )
     lines = [
         tag("tr", tag("th", arm, scope="row"), [_heat(found.get((arm, *column))) for column in columns])
@@ -115,7 +119,7 @@ def _forest(document: Document, at: Place, benchmark: str, rows: Sequence[Mappin
         )
         for row in rows
     ]
-    title = f"{benchmark} \N{MIDDLE DOT} {at.title}"
+    title = at.after(benchmark)
     said = f"Differences of {len(rows)} arms from {control} with their intervals, {title}; the verdict table has them."
     return _figure(title, forest(title, said, lines, UNIT.format(control=control), rows[0].get("margin")))
 
@@ -139,7 +143,7 @@ def recipes(document: Document) -> Markup:
             )
             for row in group
         ]
-        title = f"{arm} \N{MIDDLE DOT} {benchmark} \N{MIDDLE DOT} {at.title}"
+        title = at.after(arm, benchmark)
         drawn = forest(title, f"{title}: the difference under each recipe", lines, UNIT.format(control=control))
         figures.append(_figure(title, drawn))
     return gallery(figures)
@@ -173,7 +177,7 @@ def _runs(at: Place, benchmark: str, rows: Sequence[Mapping[str, Any]], colours:
         mean = sum(value for value, _ in points) / len(points)
         plural = "run" if len(points) == 1 else "runs"
         lines.append(Row(arm, f"{mean:.1f} ({len(points)} {plural})", points, mean, series(colours[arm])[0]))
-    title = f"{benchmark} \N{MIDDLE DOT} {at.title}"
+    title = at.after(benchmark)
     return _figure(title, strips(title, f"Mean score of every run, {title}", lines, "mean score, points of 100"))
 
 
@@ -192,7 +196,8 @@ def budgets(document: Document) -> Markup:
         return Markup()
     said = (
         "Differences from the control with their unadjusted 95% intervals. The grey points are the control's own runs "
-        "around their mean: as far apart lie the results of drawing at random again."
+        "around their mean (under each recipe its own): as far apart lie the results of drawing at random again. Arms "
+        "without a budget, such as the whole pool, stand at every budget."
     )
     return join(gallery(figures), note(said))
 
@@ -207,17 +212,8 @@ def _budget_curve(document: Document, at: Place, benchmark: str, rows: Sequence[
         for arm in dict.fromkeys(row["arm"] for row in known)
     ]
     ticks = dict(sorted((row["at"], str(row["spelt"])) for row in known))
-    points = []
-    for size, budget in ticks.items():
-        scores = [
-            (row["run"], 100 * row["score"])
-            for row in document["scores"]
-            if (row["arm"], row["benchmark"], row["budget"]) == (control, benchmark, budget)
-            and matches({**row, "budget": None}, at)
-        ]
-        mean = sum(score for _, score in scores) / len(scores) if scores else 0.0
-        points += [(size, score - mean, f"{control} {run}: {score - mean:+.1f}") for run, score in scores]
-    title = f"{benchmark} \N{MIDDLE DOT} {at.title}"
+    points = [point for size, budget in ticks.items() for point in _control_runs(document, at, benchmark, budget, size)]
+    title = at.after(benchmark)
     drawn = curves(
         title,
         f"Differences from {control} by budget, {title}",
@@ -225,11 +221,25 @@ def _budget_curve(document: Document, at: Place, benchmark: str, rows: Sequence[
         ("rows", UNIT.format(control=control)),
         colours=numbers(document),
         points=points,
+        each=f"each run of {control}",
         at=list(ticks.items()),
         log=True,
         zero=True,
     )
     return _figure(title, drawn)
+
+
+def _control_runs(
+    document: Document, at: Place, benchmark: str, budget: str, size: float
+) -> list[tuple[float, float, str]]:
+    """The control's runs at a budget as points: size, distance from their mean, and what the point says."""
+    control = document["spec"]["control"]
+    rows = [
+        row
+        for row in scores_on(document, benchmark)
+        if (row["arm"], row["budget"]) == (control, budget) and matches({**row, "budget": None}, at)
+    ]
+    return [(size, off, f"{control} {row['run']}: {off:+.1f}") for row, off in around_their_mean(rows)]
 
 
 def _figure(title: str, drawn: Markup) -> Markup:

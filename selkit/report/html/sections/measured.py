@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from selkit.report import evidence
+from selkit.report.costs import machine, totals
 from selkit.report.html.elements import Markup, join, tag
 from selkit.report.html.sections.costs import costs
 from selkit.report.html.tables import html_table, note
@@ -19,18 +20,17 @@ def settings(document: Mapping[str, Any]) -> Markup:
 def measured(document: Mapping[str, Any]) -> Markup:
     """Times, machine and quantities; nothing else of the page depends on them."""
     found = document["measured"]
-    machine = ", ".join(f"{name} {value}" for name, value in found["machine"].items())
     facts = [
         ("this command", f"{found['wall_seconds']:,.0f} s, finished {found['finished']}"),
-        ("machine", machine),
+        ("machine", machine(document)),
     ]
-    totals = [[name, f"{quantity:,.1f}"] for name, quantity in sorted(found["totals"].items())]
+    rows = [list(pair) for pair in totals(document)]
     return join(
         note("All that depends on clock and machine stands here; the rest of the page is the same for the same store."),
         costs(document),
         tag("h3", "This command"),
         _pairs(facts),
-        html_table(["resource", "in all"], totals) if totals else None,
+        html_table(["resource", "in all"], rows) if rows else None,
     )
 
 

@@ -11,6 +11,7 @@ from selkit.report.html.elements import Markup, join, tag
 from selkit.report.html.sections.words import badge
 from selkit.report.html.tables import folded, html_table, note
 from selkit.report.verdicts import short_note
+from selkit.stats.rules import SECONDARY
 
 FIRST = 12
 """Sentences that show at once; further ones are folded."""
@@ -27,13 +28,23 @@ def verdicts(document: Mapping[str, Any]) -> Markup:
 
 
 def sentences(rows: Sequence[Mapping[str, Any]], said: Sequence[str]) -> Markup:
-    """What is said of every row under its verdict's mark, the first ones open; nothing where there are none."""
-    lines = [tag("li", badge(row["verdict"]), " ", tag("span", f"{one}.")) for row, one in zip(rows, said, strict=True)]
-    first, more = lines[:FIRST], lines[FIRST:]
+    """What is said of every row under its verdict's mark: the first ones of what the experiment is for open, the
+    exploratory ones on single benchmarks folded; nothing where there are none."""
+    lines = [
+        (row["family"], tag("li", badge(row["verdict"]), " ", tag("span", f"{one}.")))
+        for row, one in zip(rows, said, strict=True)
+    ]
+    primary = [line for family, line in lines if family != SECONDARY]
+    others = [line for family, line in lines if family == SECONDARY]
     return join(
-        tag("ul", first, class_="sentences") if first else None,
-        folded(f"{len(more)} more verdicts", tag("ul", more, class_="sentences")) if more else None,
+        tag("ul", primary[:FIRST], class_="sentences") if primary else None,
+        _more(f"{len(primary) - FIRST} more verdicts", primary[FIRST:]),
+        _more(f"{len(others)} verdicts on single benchmarks, which are exploratory", others),
     )
+
+
+def _more(title: str, lines: Sequence[Markup]) -> Markup | None:
+    return folded(title, tag("ul", list(lines), class_="sentences")) if lines else None
 
 
 def failures(document: Mapping[str, Any]) -> Markup:
