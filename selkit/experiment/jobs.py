@@ -15,7 +15,9 @@ from selkit.experiment.setup.grid import ANCHOR, Cell
 from selkit.experiment.setup.pairs import pairs_of
 from selkit.experiment.setup.rules import rules_of
 from selkit.experiment.spec.spec import Spec
+from selkit.models import has_gpu
 from selkit.store import Store
+from selkit.train import Recipe, precision_on
 from selkit.unchanging import unchanging
 
 
@@ -57,9 +59,9 @@ class Plan:
         return "done" if job.label in self.done else "to do"
 
 
-def plan(spec: Spec, store: Store) -> Plan:
-    """Checks the spec, makes the selections, and sees what is stored already."""
-    experiment = prepare(spec, store)
+def plan(spec: Spec, store: Store, device: str | None = None) -> Plan:
+    """Checks the spec, makes the selections, and sees what is stored already by cells on this kind of device."""
+    experiment = prepare(spec, store, device)
     rules_of(experiment)
     pairs_of(experiment)
     with unchanging():
@@ -83,11 +85,10 @@ def cell_job(experiment: Experiment, choice: Chosen) -> CellJob:
     """The job of a cell on its selection."""
     cell, spec = choice.cell, experiment.spec
     recipe = experiment.recipes[cell.recipe]
-    turns = experiment.pools[cell.pool].turns
     return CellJob(
         label=cell.label,
         model=experiment.models[cell.model],
-        training=TrainingJob(choice.rows, choice.digest, turns, recipe, spec.processes, spec.deepspeed),
+        training=_training(experiment, choice, recipe),
         template=recipe.template,
         seed=cell.training_seed,
         prompts=(*(judged.asked for judged in experiment.testsets), *_validation(experiment, cell)),
@@ -97,6 +98,20 @@ def cell_job(experiment: Experiment, choice: Chosen) -> CellJob:
         keep=spec.keep == "all" or (spec.keep == "adapters" and recipe.lora is not None),
         engine=experiment.spec.engine,
         held_out=experiment.held.get(cell.pool) if cell.arm != ANCHOR else None,
+        device=experiment.device,
+    )
+
+
+def _training(experiment: Experiment, choice: Chosen, recipe: Recipe) -> TrainingJob:
+    spec, device = experiment.spec, experiment.device
+    return TrainingJob(
+        choice.rows,
+        choice.digest,
+        experiment.pools[choice.cell.pool].turns,
+        recipe,
+        spec.processes,
+        spec.deepspeed,
+        precision_on(recipe, device, elsewhere=device == "cuda" and not has_gpu()),
     )
 
 
@@ -115,6 +130,7 @@ def given_jobs(experiment: Experiment) -> dict[Cell, CellJob]:
             store=experiment.store.root,
             threads=resources(spec)[1],
             engine=spec.engine,
+            device=experiment.device,
         )
         for given in experiment.given
         if given.model
@@ -150,6 +166,7 @@ def anchor_jobs(experiment: Experiment) -> dict[str, CellJob]:
             store=experiment.store.root,
             threads=resources(experiment.spec)[1],
             engine=experiment.spec.engine,
+            device=experiment.device,
         )
         for model, anchor in named.items()
     }

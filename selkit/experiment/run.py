@@ -50,9 +50,10 @@ def run_experiment(
     store = store or Store()
     executor = executor or LocalExecutor(*resources(spec))
     _check_output(output)
-    remember(store, output, spec)
     with executor.open(spec, store):
-        planned = plan(spec, store)
+        settled = spec.model_copy(update={"device": executor.device(spec)})
+        remember(store, output, settled)
+        planned = plan(spec, store, settled.device)
         declare(planned.experiment, store)
         failed = _run_missing(planned, executor)
     with planned.experiment.chat:
@@ -63,7 +64,7 @@ def run_experiment(
     pq.write_table(table, output / SCORES_FILE)
     write_items(output, planned.experiment, outcome)
     write_report(document, output / "report", output)
-    remember(store, output, spec, store.used)
+    remember(store, output, settled, store.used)
     return document
 
 

@@ -165,19 +165,33 @@ class HostContext(Context):
         return self.selections_service() if self.selections_service is not None else {}
 
 
-@read_once
 def default_device() -> str:
-    """'cuda' where torch is installed and finds a GPU, else 'cpu'; $SELKIT_DEVICE overrides it.
+    """'cuda' where torch is installed and finds a GPU, else 'cpu'; $SELKIT_DEVICE overrides it."""
+    return os.environ.get("SELKIT_DEVICE") or ("cuda" if has_gpu() else "cpu")
+
+
+@read_once
+def has_gpu() -> bool:
+    """Whether torch is installed and finds a GPU.
 
     torch takes seconds to import, so it is not asked on a Linux machine without the device files of a GPU.
     """
-    if configured := os.environ.get("SELKIT_DEVICE"):
-        return configured
     if importlib.util.find_spec("torch") is None or not _gpu_files():
-        return "cpu"
+        return False
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return bool(torch.cuda.is_available())
+
+
+def device_here() -> str:
+    """The kind of device that this process computes on: 'cpu' or 'cuda', or what $SELKIT_DEVICE names."""
+    return kind_of(default_device())
+
+
+def device_of(kind: str) -> str:
+    """A device of a kind: the one that this process computes on where that is of the kind, else the kind itself."""
+    here = default_device()
+    return here if kind_of(here) == kind else kind
 
 
 def kind_of(device: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from selkit import __version__
 from selkit.api import BaseSelector, Component, Pool, Scorer
-from selkit.models import default_device, default_threads, kind_of, resolve
+from selkit.models import default_device, default_threads, device_here, kind_of, resolve
 from selkit.models.client import address_inputs
 from selkit.plugins import provenance
 from selkit.select.training import Training, training_inputs
@@ -55,7 +55,7 @@ def choice_conditions(selector: BaseSelector) -> dict[str, str]:
 
     Not the threads of a CPU: those move the last bits of scores, which have them in their keys.
     """
-    return {"device": kind_of(default_device())} if _runs_models(selector) else {}
+    return {"device": device_here()} if _runs_models(selector) else {}
 
 
 def _runs_models(component: Component) -> bool:

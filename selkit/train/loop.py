@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _OPTIMIZERS = {"adamw": "adamw_torch_fused", "adafactor": "adafactor", "sgd": "sgd"}
 _ATTENTION = {"auto": None, "sdpa": "sdpa", "eager": "eager", "flash": "flash_attention_2"}
 _BATCH = 1024
+
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
@@ -100,6 +101,17 @@ def arithmetic(recipe: Recipe, device: str, capable: bool | None = None) -> dict
     """
     half = device != "cpu" and recipe.precision != "float32" and (gpu_has_bf16() if capable is None else capable)
     return {"bf16": half, "tf32": True if half else None}
+
+
+def precision_on(recipe: Recipe, device: str, *, elsewhere: bool = False) -> str:
+    """What training computes in: 'float32' or 'bf16'.
+
+    Args:
+        recipe: The recipe.
+        device: 'cpu' or 'cuda'.
+        elsewhere: Whether the GPU is another machine's, which cannot be asked: it is taken to compute in bf16.
+    """
+    return "bf16" if arithmetic(recipe, device, True if elsewhere else None)["bf16"] else "float32"
 
 
 def gpu_has_bf16() -> bool:

@@ -47,13 +47,14 @@ def deepspeed_config(preset: str, half: bool) -> dict[str, Any]:
     }
 
 
-def check_machine(processes: int, deepspeed: str | None, device: str) -> int:
+def check_machine(processes: int, deepspeed: str | None, device: str, *, elsewhere: bool = False) -> int:
     """Refuses what this machine, or the launcher that started this process, cannot give.
 
     Args:
         processes: Processes asked for; 1 takes as many as a launcher started.
         deepspeed: Name of a DeepSpeed preset, or None.
         device: 'cpu' or 'cuda'.
+        elsewhere: Whether another machine trains, whose GPUs cannot be counted.
 
     Returns:
         Processes that train together.
@@ -76,7 +77,8 @@ def check_machine(processes: int, deepspeed: str | None, device: str) -> int:
                 f"a launcher started {ranks.world} processes and {processes} were asked for: name one number"
             )
         return ranks.world
-    _check_gpus(processes, device)
+    if not elsewhere:
+        _check_gpus(processes, device)
     return processes
 
 

@@ -47,6 +47,7 @@ def check_training(
     device: str | None = None,
     processes: int = 1,
     deepspeed: str | None = None,
+    elsewhere: bool = False,
 ) -> TrainCheck:
     """Checks a training as far as that goes without loading the model.
 
@@ -57,6 +58,7 @@ def check_training(
         device: 'cpu' or 'cuda'; by default a GPU where there is one.
         processes: Processes that are to train together.
         deepspeed: Name of a DeepSpeed preset, or None.
+        elsewhere: Whether another machine trains, whose GPUs cannot be seen from here.
 
     Raises:
         MissingExtra: The packages for training, or those that the recipe or DeepSpeed needs, are not installed.
@@ -67,8 +69,8 @@ def check_training(
 
     check_installed(recipe)
     device = device or default_device()
-    _check_device(recipe, device)
-    world = check_machine(processes, deepspeed, device)
+    _check_device(recipe, device, elsewhere)
+    world = check_machine(processes, deepspeed, device, elsewhere=elsewhere)
     check_model(model)
     template = prompt_template(recipe.template, model)
     folder = resolve(model).path
@@ -118,13 +120,15 @@ def _check_causal(config: Mapping[str, Any], ref: str) -> None:
         raise DataError(f"model {ref!r} is a {kinds[0]}, which does not write text: take a causal language model")
 
 
-def _check_device(recipe: Recipe, device: str) -> None:
+def _check_device(recipe: Recipe, device: str, elsewhere: bool) -> None:
     if device not in ("cpu", "cuda"):
         raise UsageError(f"training runs on cpu or cuda, not on {device!r}: choose a GPU with CUDA_VISIBLE_DEVICES")
     if device == "cpu":
         if recipe.needs_gpu:
             asked = "precision: bf16" if recipe.precision == "bf16" else "attention: flash"
             raise UsageError(f"recipe {recipe.name!r} needs a GPU ({asked}) and training is to run on {device}")
+        return
+    if elsewhere:
         return
     import torch
 

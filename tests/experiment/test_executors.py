@@ -86,6 +86,51 @@ def test_options_reach_their_executor(tmp_path: Path) -> None:
     assert slurm == SlurmExecutor(SlurmOptions({"partition": "gpu"}, "slurm", 8, 3), tmp_path / "slurm")
 
 
+def test_the_device_that_cells_compute_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It stands in the keys before any worker runs: declared by the spec, the options, or what is here."""
+    monkeypatch.setenv("SELKIT_DEVICE", "cpu")
+    plain, gpu, cpu = (parse_spec({**SPEC, **more}) for more in ({}, {"device": "cuda"}, {"device": "cpu"}))
+    assert LocalExecutor(1, 1).device(plain) == LocalExecutor(1, 1).device(cpu) == "cpu"
+    with pytest.raises(UsageError, match="device: cuda asks for a GPU, and torch finds none here: leave it out"):
+        LocalExecutor(1, 1).device(gpu)
+    on_gpus = RayExecutor(RayOptions(Needs(1, 2), Needs(1, 1)))
+    on_cpus = RayExecutor(RayOptions(Needs(1, 0), Needs(1, 0)))
+    assert (on_gpus.device(plain), on_cpus.device(plain), on_gpus.device(gpu)) == ("cuda", "cpu", "cuda")
+    with pytest.raises(UsageError, match="device: cpu is asked for, and the cells are given GPUs"):
+        on_gpus.device(cpu)
+    with pytest.raises(UsageError, match="training is given 2 GPUs and answering 0, and a cell has one kind"):
+        RayExecutor(RayOptions(Needs(1, 2), Needs(1, 0))).device(plain)
+    monkeypatch.setenv("SELKIT_DEVICE", "mps")
+    with pytest.raises(UsageError, match="cells run on cpu or cuda, and SELKIT_DEVICE is 'mps'"):
+        LocalExecutor(1, 1).device(plain)
+    monkeypatch.setenv("SELKIT_DEVICE", "cuda:1")
+    monkeypatch.setattr("selkit.experiment.executors.local.has_gpu", lambda: True)
+    assert LocalExecutor(1, 1).device(plain) == LocalExecutor(1, 1).device(gpu) == "cuda"
+    assert LocalExecutor(1, 1).device(cpu) == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("options", "device"),
+    [
+        ({}, "cpu"),
+        ({"partition": "long", "gpus_per_node": 0}, "cpu"),
+        ({"gpus_per_node": 1}, "cuda"),
+        ({"partition": "GPU-short"}, "cuda"),
+        ({"additional_parameters": {"gres": "gpu:a100:1"}}, "cuda"),
+    ],
+)
+def test_slurm_jobs_compute_on_gpus_where_they_ask_for_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: dict[str, Any], device: str
+) -> None:
+    """The machine that submits may have none; the spec and the environment come first."""
+    monkeypatch.delenv("SELKIT_DEVICE", raising=False)
+    spec, executor = parse_spec(SPEC), SlurmExecutor(SlurmOptions.of(options), tmp_path)
+    assert executor.device(spec) == device
+    assert executor.device(spec.model_copy(update={"device": "cuda"})) == "cuda"
+    monkeypatch.setenv("SELKIT_DEVICE", "cpu")
+    assert executor.device(spec) == "cpu"
+
+
 def test_a_node_must_have_everything_a_task_needs() -> None:
     """Processors and GPUs on one node; what is not asked for counts as nothing."""
     assert Needs(4, 1).fits({"CPU": 4, "GPU": 2})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,12 @@ from typing import Any
 from selkit import __version__
 from selkit.api import Decoding, Turns
 from selkit.evals import BenchmarkJob, benchmark_key
-from selkit.models import prompt_template, resolve
+from selkit.models import device_here, prompt_template, resolve
 from selkit.models.conversations import AnsweredTurns
-from selkit.models.engines import EngineName, engine_of
+from selkit.models.engines import Engine, EngineName, engine_of
 from selkit.pools import TestSet
-from selkit.store import Key, package_version
-from selkit.train import Recipe
+from selkit.store import Key
+from selkit.train import Recipe, training_versions
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class TrainingJob:
         recipe: How the model is trained.
         processes: Processes that train together.
         deepspeed: DeepSpeed preset that spreads the work over them, or None.
+        precision: What training computes in, 'float32' or 'bf16'.
     """
 
     rows: Path
@@ -37,6 +38,7 @@ class TrainingJob:
     recipe: Recipe
     processes: int = 1
     deepspeed: str | None = None
+    precision: str = "float32"
 
     @property
     def spread(self) -> dict[str, Any]:
@@ -92,6 +94,8 @@ class CellJob:
         keep: Whether the weights stay.
         engine: What runs the model when it answers.
         held_out: Rows whose loss is taken, where recipes are searched.
+        device: The kind of device that trains and answers, wherever that is; it stands in the keys, so that a worker
+            with another one refuses the cell.
     """
 
     label: str
@@ -106,6 +110,12 @@ class CellJob:
     keep: bool = False
     engine: EngineName = "hf"
     held_out: HeldOut | None = None
+    device: str = field(default_factory=device_here)
+
+    @property
+    def runs_on(self) -> Engine:
+        """What runs the model when it answers, on the device that was declared."""
+        return engine_of(self.engine, self.device)
 
     @cached_property
     def weights(self) -> Key | None:
@@ -120,13 +130,16 @@ class CellJob:
 
 def weights_key(job: CellJob, training: TrainingJob) -> Key:
     """What the trained weights depend on."""
+    machine: dict[str, Any] = {"threads": job.threads}  # of a CPU, where all is computed in float32
+    if job.device != "cpu":
+        machine = {"device": job.device, "precision": training.precision}
     return Key(
         "weights",
         "sft",
         training.recipe.settings,
-        _versions("torch", "transformers", "trl"),
+        training_versions(training.recipe, training.deepspeed),
         {"model": resolve(job.model).digest, "rows": training.rows_digest},
-        {"seed": job.seed, "threads": job.threads, "turns": training.turns, **training.spread},
+        {"seed": job.seed, **machine, "turns": training.turns, **training.spread},
     )
 
 
@@ -139,23 +152,23 @@ def responses_key(job: CellJob, asked: Asked) -> Key:
     """What the answers to a test set depend on."""
     template = prompt_template(job.template, job.model)
     inputs = {"weights": job.weights_digest, "testset": asked.testset.digest, "template": template.digest}
-    conditions = {"seed": job.seed, "threads": job.threads}
+    conditions = {"seed": job.seed, **job.runs_on.conditions(job.threads)}
     how = asdict(asked.decoding) | ({} if asked.turns == "first" else {"turns": asked.turns})
-    versions = {"selkit": __version__, **engine_of(job.engine).versions}
+    versions = {"selkit": __version__, **job.runs_on.versions}
     return Key("responses", job.engine, how, versions, inputs, conditions)
 
 
 def bench_key(job: CellJob, benchmark: BenchmarkJob) -> Key:
     """What the items of a benchmark depend on."""
     template = prompt_template(job.template, job.model)
-    return benchmark_key(benchmark, job.weights_digest, template, job.threads, engine_of(job.engine))
+    return benchmark_key(benchmark, job.weights_digest, template, job.threads, job.runs_on)
 
 
 def loss_key(job: CellJob, held: HeldOut) -> Key:
     """What the loss on held-out rows depends on."""
-    engine, template = engine_of(job.engine), prompt_template(job.template, job.model)
+    engine, template = job.runs_on, prompt_template(job.template, job.model)
     inputs = {"weights": job.weights_digest, "rows": held.rows_digest, "template": template.digest}
-    conditions = {"turns": held.turns, "threads": job.threads}
+    conditions = {"turns": held.turns, **engine.conditions(job.threads)}
     versions = {"selkit": __version__, **engine.versions}
     return Key("validation", job.engine, {"measure": "held-out-loss"}, versions, inputs, conditions)
 
@@ -166,7 +179,3 @@ def cell_keys(job: CellJob) -> list[Key]:
     answers = [responses_key(job, asked) for asked in job.prompts]
     trained += [loss_key(job, job.held_out)] if job.held_out else []
     return [*trained, *answers, *(bench_key(job, benchmark) for benchmark in job.benchmarks)]
-
-
-def _versions(*packages: str) -> dict[str, str]:
-    return {"selkit": __version__, **{package: package_version(package) or "absent" for package in packages}}

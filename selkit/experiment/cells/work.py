@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from selkit.api import Continuation, PromptTemplate
+from selkit.api import Continuation, PromptTemplate, UsageError
 from selkit.evals import BenchmarkJob, run_benchmark
 from selkit.experiment.cells.job import (
     Asked,
@@ -26,13 +26,13 @@ from selkit.experiment.cells.job import (
     responses_key,
     weights_key,
 )
-from selkit.models import prompt_template
+from selkit.models import device_of, has_gpu, kind_of, prompt_template
 from selkit.models.conversations import answer_turns
 from selkit.models.engines import TextModel, engine_of
 from selkit.models.generate import answer_rows
 from selkit.pools import TestSet, load_pool
 from selkit.store import Artifact, Draft, Store, atomic_write_text, canonical_json, read_jsonl
-from selkit.train import TrainReport, train
+from selkit.train import TrainReport, precision_on, train
 from selkit.train.turns import training_pairs
 
 RESPONSES = "responses.jsonl"
@@ -128,7 +128,7 @@ def answers(job: CellJob, store: Store, asked: Asked) -> list[Mapping[str, Any]]
             asked.decoding,
             seed=job.seed,
             partial=partial,
-            block=engine_of(job.engine).together,
+            block=job.runs_on.together,
         )
 
     def make(draft: Draft) -> None:
@@ -145,7 +145,7 @@ def answers(job: CellJob, store: Store, asked: Asked) -> list[Mapping[str, Any]]
 def items(job: CellJob, store: Store, benchmark: BenchmarkJob) -> Artifact:
     """The items of a benchmark with the trained model's scores."""
     template = prompt_template(job.template, job.model)
-    together = engine_of(job.engine).together
+    together = job.runs_on.together
     return run_benchmark(benchmark, bench_key(job, benchmark), lambda: _model(job, store), template, store, together)
 
 
@@ -154,18 +154,41 @@ def _template(job: CellJob) -> PromptTemplate:
 
 
 def _model(job: CellJob, store: Store) -> TextModel:
-    ref = str(_weights(job, job.training, store).directory / MODEL) if job.training else job.model
-    return engine_of(job.engine).open(ref)
+    engine = engine_of(job.engine, _device(job))
+    return engine.open(str(_weights(job, job.training, store).directory / MODEL) if job.training else job.model)
+
+
+def _device(job: CellJob) -> str:
+    """The device of this process that the cell is to compute on. Raises UsageError where there is none of its kind."""
+    if job.device == "cuda" and not has_gpu():
+        raise UsageError(
+            "the cell is to compute on a GPU, by which its results are stored, and here is none: ask the executor for "
+            "GPUs, or set device: cpu in the spec"
+        )
+    return device_of(job.device)
+
+
+def _check_precision(training: TrainingJob, device: str) -> None:
+    """Refuses a GPU that computes in other numbers than the weights are stored by."""
+    found = precision_on(training.recipe, kind_of(device))
+    if found != training.precision:
+        raise UsageError(
+            f"this machine's GPU trains in {found} where {training.precision} was expected, by which the weights are "
+            "stored: set precision: float32 in the recipe, or take GPUs of one kind"
+        )
 
 
 def _weights(job: CellJob, training: TrainingJob, store: Store) -> Artifact:
     def make(draft: Draft) -> None:
+        device = _device(job)
+        _check_precision(training, device)
         train(
             job.model,
             load_pool(training.rows, turns=training.turns),
             training.recipe,
             draft.directory / MODEL,
             seed=job.seed,
+            device=device,
             threads=job.threads,
             partial=draft.partial / "training",
             processes=training.processes,

@@ -10,7 +10,7 @@ from typing import Protocol
 from selkit.experiment.cells.failures import forget_failure, note_failure
 from selkit.experiment.cells.job import CellJob
 from selkit.experiment.cells.work import run_cell
-from selkit.experiment.spec.spec import Spec
+from selkit.experiment.spec.spec import Device, Spec
 from selkit.store import Store
 
 
@@ -30,6 +30,13 @@ class Executor(Protocol):
 
         Raises:
             SelkitError: It cannot work: an extra is missing, the cluster cannot be reached, no machine has enough.
+        """
+
+    def device(self, spec: Spec) -> Device:
+        """What cells will compute on, which stands in the keys of their results; asked for while it is open.
+
+        Raises:
+            UsageError: That is another one than the spec asks for, or none that trains.
         """
 
     def run(self, jobs: Sequence[CellJob]) -> Generator[CellOutcome, None, None]:

@@ -13,12 +13,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
+from selkit.api import UsageError
 from selkit.console import get_console
 from selkit.experiment.cells.job import CellJob
 from selkit.experiment.executors.base import CellOutcome, attempt
-from selkit.experiment.spec.spec import Spec
+from selkit.experiment.spec.spec import Device, Spec
+from selkit.models import device_here, has_gpu
 from selkit.select.processes import prepare_worker
 from selkit.store import Store
 
@@ -63,6 +65,20 @@ class LocalExecutor:
     def open(self, spec: Spec, store: Store) -> AbstractContextManager[None]:
         """Needs nothing: workers start with the first cell."""
         return nullcontext()
+
+    def device(self, spec: Spec) -> Device:
+        """The spec's, else a GPU where there is one.
+
+        Raises:
+            UsageError: A GPU is asked for and there is none, or $SELKIT_DEVICE names what no cell runs on.
+        """
+        wanted = spec.device or device_here()
+        if wanted == "cuda" and not has_gpu():
+            source = "device: cuda" if spec.device else "SELKIT_DEVICE=cuda"
+            raise UsageError(f"{source} asks for a GPU, and torch finds none here: leave it out")
+        if wanted not in get_args(Device):
+            raise UsageError(f"cells run on cpu or cuda, and SELKIT_DEVICE is {wanted!r}: set it to one of these")
+        return "cuda" if wanted == "cuda" else "cpu"
 
     def run(self, jobs: Sequence[CellJob]) -> Generator[CellOutcome, None, None]:
         """Does the cells; where a worker is killed, goes on with half of the workers.

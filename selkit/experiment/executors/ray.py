@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from selkit import __version__
-from selkit.api import DataError, MissingExtra, SelkitError, WorkFailed
+from selkit.api import DataError, MissingExtra, SelkitError, UsageError, WorkFailed
 from selkit.console import get_console
 from selkit.experiment.cells.job import CellJob
 from selkit.experiment.executors.base import CellOutcome, attempt
 from selkit.experiment.executors.options import number, refuse_unknown
-from selkit.experiment.spec.spec import Spec
+from selkit.experiment.spec.spec import Device, Spec
+from selkit.models import kind_of
 from selkit.select import scoring_in
 from selkit.select.processes import prepare_process
 from selkit.select.shards import ShardDone, ShardTask, score_shard
@@ -36,7 +37,7 @@ CONNECT_SECONDS = 3.0
 PROBE_SECONDS = 60.0
 """How long a node may take to start a worker that says what it has."""
 
-_PACKAGES = ("torch", "transformers", "trl")
+_PACKAGES = ("torch", "transformers", "trl", "accelerate", "peft", "deepspeed")
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,33 @@ class RayExecutor:
         """
         with connected(self.address):
             threads = spec.threads or 1
-            gpus = float(any(node.get("GPU") for node in _nodes().values()))
+            gpus = float(_may_use_gpus(spec) and any(node.get("GPU") for node in _nodes().values()))
             train = self.options.train.settled(threads * spec.processes, gpus * spec.processes)
             self.options = replace(self.options, train=train, answer=self.options.answer.settled(threads, gpus))
             check_cluster([train, self.options.answer, self.options.score], store)
             with scoring_in(RayShards(self.options.score, self.options.retries)):
                 yield
+
+    def device(self, spec: Spec) -> Device:
+        """A GPU where cells are given GPUs, by the options or because the cluster has some.
+
+        Raises:
+            UsageError: Training is given GPUs and answering none, or the other way round; or the spec asks for another
+                device.
+        """
+        train, answer = (needs.gpus or 0 for needs in (self.options.train, self.options.answer))
+        if bool(train) != bool(answer):
+            raise UsageError(
+                f"training is given {train:g} GPUs and answering {answer:g}, and a cell has one kind of device: "
+                "give GPUs to both or to none with -x train.gpus and answer.gpus"
+            )
+        found: Device = "cuda" if train else "cpu"
+        if spec.device not in (None, found):
+            raise UsageError(
+                f"device: {spec.device} is asked for, and the cells are given {'GPUs' if train else 'no GPU'}: leave "
+                "device out, or change -x train.gpus and answer.gpus"
+            )
+        return found
 
     def run(self, jobs: Sequence[CellJob]) -> Generator[CellOutcome, None, None]:
         """Does the cells as tasks: one each, or two where training takes other resources than answering."""
@@ -269,6 +291,11 @@ def _outcome(future: Future[CellOutcome], label: str) -> CellOutcome:
         return future.result()
     except Exception as error:  # node and worker deaths beyond the retries, want of memory: Ray has a class for each
         return CellOutcome(label, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+
+
+def _may_use_gpus(spec: Spec) -> bool:
+    """Whether neither the spec nor $SELKIT_DEVICE, which tasks take over, keeps cells on CPUs."""
+    return (spec.device or kind_of(os.environ.get("SELKIT_DEVICE", "cuda"))) == "cuda"
 
 
 @contextmanager

@@ -7,6 +7,7 @@ processes of this machine (``-x cluster=local``), to try things out.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,13 +20,17 @@ from selkit.experiment.cells.job import CellJob
 from selkit.experiment.cells.work import is_done
 from selkit.experiment.executors.base import CellOutcome, attempt
 from selkit.experiment.executors.options import number
-from selkit.experiment.spec.spec import Spec
+from selkit.experiment.spec.spec import Device, Spec
+from selkit.models import device_here
 from selkit.select.processes import prepare_process
 from selkit.store import Store
 
 POLL_SECONDS = 1.0
 MINUTES = 240
 """Time limit of a job where none is given; submitit's own would be five minutes."""
+
+_TALK = ("name", "job_name", "comment", "setup")
+"""Parameters that ask for nothing, whatever they name."""
 
 _OWN = ("cluster", "cells_per_job", "max_num_timeout")
 
@@ -47,6 +52,15 @@ class SlurmOptions:
     cluster: Literal["slurm", "local"] = "slurm"
     cells_per_job: int = 1
     max_num_timeout: int = 3
+
+    @property
+    def wants_gpus(self) -> bool:
+        """Whether the parameters ask for GPUs, by their number or by the name of a partition or resource."""
+        return any(
+            value not in (0, "0") if "gpu" in key else "gpu" in str(value).lower()
+            for key, value in self.parameters.items()
+            if key not in _TALK
+        )
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> SlurmOptions:
@@ -142,8 +156,20 @@ class SlurmExecutor:
         try:
             self._submitit.update_parameters(**{**usual, **more, **given})
         except (NameError, ValueError, AssertionError, TypeError) as error:  # submitit's words for a wrong option
-            said = " ".join(str(error).split())[:400]
+            said = " ".join(str(error).split())[:1000]
             raise UsageError(f"submitit does not take these options of the executor slurm: {said}") from error
+
+    def device(self, spec: Spec) -> Device:
+        """The spec's or $SELKIT_DEVICE's; else a GPU where the options ask for one, since this machine may have none.
+
+        Jobs that are processes of this machine have what it has.
+        """
+        if self.options.cluster == "local" or spec.device or "SELKIT_DEVICE" in os.environ:
+            return spec.device or ("cuda" if device_here() == "cuda" else "cpu")
+        if self.options.wants_gpus:
+            return "cuda"
+        get_console().note("no GPU is asked for, so that cells compute on CPUs: -x gpus_per_node=1 asks for one a job")
+        return "cpu"
 
     def run(self, jobs: Sequence[CellJob]) -> Generator[CellOutcome, None, None]:
         """Submits the cells as one array and yields each as its job ends. An interruption cancels the jobs."""

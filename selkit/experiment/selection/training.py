@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 
-from selkit import __version__
 from selkit.api import Example, Pool, Turns
-from selkit.models import default_threads, forget_models, resolve
+from selkit.models import default_threads, forget_models, kind_of, resolve
 from selkit.select import Recipe, Trained
 from selkit.store import Draft, Key, Store, canonical_json, digest_text
-from selkit.train import check_training, load_recipe, train
+from selkit.train import check_training, load_recipe, precision_on, train, training_versions
 
 MODEL = "model"
 
@@ -41,7 +39,8 @@ class ComponentTraining:
 
     def identity(self, recipe: Recipe) -> str:
         """Digest of the recipe's settings and of the versions of the packages that train."""
-        return digest_text(canonical_json([load_recipe(recipe).settings, _versions()]))
+        known = load_recipe(recipe)
+        return digest_text(canonical_json([known.settings, training_versions(known)]))
 
     def train(
         self, rows: Sequence[Example], recipe: Recipe, base: str, *, turns: Turns, seed: int, device: str
@@ -75,14 +74,14 @@ def _train(draft: Draft, pool: Pool, recipe: Recipe, base: str, seed: int, devic
 
 
 def _key(pool: Pool, recipe: Recipe, base: str, seed: int, device: str) -> Key:
+    known = load_recipe(recipe)
     conditions = {"seed": seed, "turns": pool.turns, "device": device}
-    if device == "cpu":
-        conditions["threads"] = default_threads()
+    conditions |= {"threads": default_threads()} if device == "cpu" else {"precision": precision_on(known, device)}
     return Key(
         "weights",
         "component",
-        load_recipe(recipe).settings,
-        _versions(),
+        known.settings,
+        training_versions(known),
         {"model": resolve(base).digest, "rows": pool.fingerprint},
         conditions,
     )
@@ -90,8 +89,4 @@ def _key(pool: Pool, recipe: Recipe, base: str, seed: int, device: str) -> Key:
 
 def _kind(device: str) -> str:
     """'cuda' for any GPU: training takes the first that it sees."""
-    return "cuda" if device.startswith("cuda") else "cpu"
-
-
-def _versions() -> dict[str, str]:
-    return {"selkit": __version__, **{package: version(package) for package in ("torch", "transformers", "trl")}}
+    return "cuda" if kind_of(device) == "cuda" else "cpu"

@@ -20,7 +20,7 @@ from selkit.experiment.setup.grid import Arm, Cell, cells_of
 from selkit.experiment.spec.entries import BenchmarkSpec, PoolSpec, SelectorSpec
 from selkit.experiment.spec.spec import Spec
 from selkit.experiment.testsets.sets import JudgedSet, check_judge, judged_set, validation_set
-from selkit.models import HostContext, check_model, prompt_template
+from selkit.models import HostContext, check_model, device_here, device_of, has_gpu, prompt_template
 from selkit.models.client import ChatService
 from selkit.models.load import check_vllm
 from selkit.plugins import build, did_you_mean, find, parameters_of
@@ -39,7 +39,8 @@ class Experiment:
     ``models`` are the references of the base models and ``recipes`` the recipes by their names; ``sizes`` the rows of
     given subsets by pool, arm and model. ``splits`` are the pools with their validation rows, where recipes are
     searched; ``pools`` are then what is left. ``held`` are the files of these rows where recipes are searched by their
-    loss, and ``validation`` the prompts that they make where answers to them are judged.
+    loss, and ``validation`` the prompts that they make where answers to them are judged. ``device`` is the kind of
+    device that cells compute on.
     """
 
     spec: Spec
@@ -57,6 +58,7 @@ class Experiment:
     held: Mapping[str, HeldOut] = field(default_factory=dict)
     validation: Mapping[str, JudgedSet] = field(default_factory=dict)
     given: tuple[Given, ...] = ()
+    device: str = field(default_factory=device_here)
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -88,13 +90,19 @@ class Experiment:
         return {}
 
 
-def prepare(spec: Spec, store: Store) -> Experiment:
+def prepare(spec: Spec, store: Store, device: str | None = None) -> Experiment:
     """Loads pools and test sets, builds arms and judges, and checks each against the others.
+
+    Args:
+        spec: The experiment.
+        store: Where results are kept.
+        device: The kind of device that cells compute on; by default the spec's, else this machine's.
 
     Raises:
         SelkitError: Whatever would stop the experiment later and can be known now.
     """
     refuse_launcher("an experiment")
+    device = device or spec.device or device_here()
     models = {model.label: model.model for model in spec.model_specs}
     for ref in models.values():
         check_model(ref)
@@ -118,7 +126,7 @@ def prepare(spec: Spec, store: Store) -> Experiment:
         _check_arms(spec, pool, arms, ref, store)
         for recipe in recipes.values():
             prompt_template(recipe.template, ref)
-            check_training(ref, pool, recipe, processes=spec.processes, deepspeed=spec.deepspeed)
+            _check_training(spec, ref, pool, recipe, device)
     sizes = {place: len(ids) for place, ids in given.items()}
     for name, pool in pools.items():
         _check_complements(spec, pool, arms, {arm: rows for (place, arm, _), rows in sizes.items() if place == name})
@@ -145,6 +153,19 @@ def prepare(spec: Spec, store: Store) -> Experiment:
         held=held,
         validation=validation,
         given=answering,
+        device=device,
+    )
+
+
+def _check_training(spec: Spec, model: str, pool: Pool, recipe: Recipe, device: str) -> None:
+    check_training(
+        model,
+        pool,
+        recipe,
+        device=device_of(device),
+        processes=spec.processes,
+        deepspeed=spec.deepspeed,
+        elsewhere=device == "cuda" and not has_gpu(),
     )
 
 

@@ -17,7 +17,7 @@ WIN_RATE_MARGIN = 2.5
 
 _NO_DESIGN = (
     *("alpha", "control", "compare", "margins", "weights", "runs", "keep", "max_cost"),
-    *("workers", "threads", "processes", "deepspeed", "note"),
+    *("workers", "threads", "processes", "deepspeed", "device", "note"),
 )
 _GIVEN = ("model", "outputs")
 _LATER = ("models", "recipes", "search", "seeds")

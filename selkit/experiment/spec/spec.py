@@ -26,6 +26,9 @@ from selkit.experiment.spec.entries import (
 Recipe: TypeAlias = str | dict[str, Any]
 """A recipe's name, or its values."""
 
+Device: TypeAlias = Literal["cpu", "cuda"]
+"""The kind of device that cells compute on."""
+
 
 class Spec(Strict):
     """A whole experiment.
@@ -40,6 +43,7 @@ class Spec(Strict):
     points of 100, per benchmark or test set or for the 'composite', in which these count by their ``weights``; ``keep``
     says what becomes of trained weights, and ``engine`` what runs them when they answer; ``max_cost`` is what calls of
     endpoints may cost in all, in dollars; ``processes`` train each model together, spread as ``deepspeed`` says.
+    ``device`` is what cells train and answer on, by default a GPU where there is one for them.
     """
 
     name: str = Field(pattern=NAME)
@@ -68,6 +72,7 @@ class Spec(Strict):
     processes: int = Field(default=1, ge=1)
     deepspeed: str | None = None
     threads: int | None = Field(default=None, ge=1)
+    device: Device | None = None
     note: str = ""
 
     @field_validator("recipe", "recipes", mode="before")

@@ -79,17 +79,19 @@ def remembered(store: Store) -> list[RememberedRun]:
 def spec_of(folder: Path, store: Store) -> dict[str, Any]:
     """The spec of the run in a folder, from its report, else from the note that the store took when it began.
 
+    The note also says which device its cells computed on, which may be another machine's.
+
     Raises:
         DataError: There is neither.
     """
+    place = _folder(folder)
+    noted = next((run.spec for run in remembered(store) if run.folder == place), None)
     try:
         spec: dict[str, Any] = json.loads((folder / _REPORT).read_text("utf-8"))["spec"]
-        return spec
+        return spec | ({"device": noted["device"]} if noted and noted.get("device") else {})
     except (OSError, ValueError, KeyError, TypeError):
-        place = _folder(folder)
-        for run in remembered(store):
-            if run.folder == place:
-                return run.spec
+        if noted is not None:
+            return noted
     raise DataError(f"{folder} is the folder of no run of the store {store.root}: name its spec, or another --store")
 
 
