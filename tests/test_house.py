@@ -90,6 +90,8 @@ def test_every_environment_runs_in_ci_or_is_named_as_one_that_does_not_fit() -> 
     assert not labels["ci"] & labels["full"]
     guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     assert [name for name in labels if f"`tox run -m {name}`" not in guide] == []
+    left_out = re.findall(r"^\| `([\w-]+)` \| \S", guide.partition("The label `full`")[2], re.MULTILINE)
+    assert set(left_out) == labels["full"]
 
 
 def test_extras_are_those_of_the_design() -> None:
@@ -134,13 +136,16 @@ def test_the_changelog_knows_what_is_unreleased() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+)?", selkit.__version__)
 
 
-def test_readme_commands_are_those_that_ci_runs() -> None:
-    """.ci/run calls README's second command, with the slow tests on top."""
-    readme = (ROOT / "README.md").read_text("utf-8")
-    commands = [line.strip() for line in readme.splitlines() if line.startswith("    python3.11")]
-    assert len(commands) == 2
-    assert commands[0].endswith("selkit run")
-    assert commands[1] in (ROOT / ".ci/run").read_text("utf-8")
+def test_one_command_runs_what_ci_runs_and_every_page_says_the_same() -> None:
+    """README has one command to begin and one for the tests; the latter is CI's own, with the slow tests."""
+    readme, guide = ((ROOT / name).read_text("utf-8") for name in ("README.md", "CONTRIBUTING.md"))
+    shell = [line.strip() for line in readme.splitlines() if re.match(r"    (python3|bash|pip|tox)\b", line)]
+    assert len(shell) == 2
+    assert shell[0].endswith("selkit run")
+    assert shell[1] == "bash .ci/run"
+    assert "`bash .ci/run`" in guide
+    (ran,) = re.findall(r"tox run -m ci.*?(?= 2>&1)", (ROOT / ".ci/run").read_text("utf-8"))
+    assert f"`{ran}`" in guide
 
 
 def test_the_embedded_quickstart_is_the_example() -> None:
