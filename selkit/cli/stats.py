@@ -11,7 +11,7 @@ from selkit.cli import options
 
 if TYPE_CHECKING:
     from selkit.console import Console
-    from selkit.stats import Study
+    from selkit.stats import Study, VerdictRow
 
 
 @click.command("stats")
@@ -112,10 +112,10 @@ def _verdicts(
     elif not found.verdicts:
         console.note(f"{file} holds no arm besides {control!r}, so there is nothing to compare")
     else:
-        _show(console, found)
+        _show(console, found, weights)
 
 
-def _show(console: Console, found: Study) -> None:
+def _show(console: Console, found: Study, weights: Mapping[str, float] | None) -> None:
     """The table of the primary family, its sentences, and whatever else the data allow to say."""
     from selkit.cli.stats_tables import verdict_table
     from selkit.report import grid_tables
@@ -123,17 +123,43 @@ def _show(console: Console, found: Study) -> None:
 
     primary = [row for row in found.verdicts if row.family == PRIMARY]
     others = [row for row in found.verdicts if row.family != PRIMARY]
-    console.table("verdicts (differences in points of 100)", *verdict_table(primary))
+    names = {row.benchmark for row in primary}
+    on = "" if len(names) > 1 else " in the composite" if weights else f" on {names.pop()}"
+    console.table(f"verdicts{on} (differences in points of 100)", *verdict_table(primary))
     console.result("")
     for row in primary:
         console.result(sentence(row) + ".")
+    if weights:
+        shares = ", ".join(f"{name} {weight / sum(weights.values()):.1%}" for name, weight in weights.items())
+        console.result(f"The composite is the mean of {len(weights)} benchmarks, formed within each run: {shares}.")
+    _show_evidence(console, primary)
+    console.result(_HEADINGS)
     if others:
         console.result("")
         console.table("benchmark by benchmark (exploratory)", *verdict_table(others, exploratory=True))
+        _show_evidence(console, others)
     for table in grid_tables(found.tables()):
         console.result("")
         console.table(table.title.lower(), table.columns, table.rows)
         console.result(table.note)
+
+
+_HEADINGS = (
+    "The simultaneous interval holds for all tests of the family at once, of which 'tests' is the number. df are "
+    "Satterthwaite's, p is two-sided and before Holm's correction. Run sd is the standard deviation between runs that "
+    "the arm was judged with, beside the control's; detectable the difference that would be found with a power of 80%; "
+    "to settle: runs of each arm, or items in the runs there are, that would settle an INCONCLUSIVE verdict."
+)
+
+
+def _show_evidence(console: Console, rows: Sequence[VerdictRow]) -> None:
+    """What the table of verdicts has no room for, and what its flags mean."""
+    from selkit.cli.stats_tables import evidence_table, flag_lines
+
+    console.result("")
+    console.table("what stands behind them", *evidence_table(rows))
+    for line in flag_lines(rows):
+        console.result(line)
 
 
 def parse_margins(assignments: Sequence[str]) -> dict[str, float]:

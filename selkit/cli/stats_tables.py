@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from selkit.stats import Flag
+
 if TYPE_CHECKING:
     from selkit.stats import VerdictRow
     from selkit.stats.counts import CountRow
@@ -14,23 +16,22 @@ PLACE = ("pool", "budget", "model", "recipe")
 
 
 def verdict_table(rows: Sequence[VerdictRow], *, exploratory: bool = False) -> tuple[list[str], list[list[str]]]:
-    """Headings and cells of the table; places that no row names are left out.
+    """Headings and cells of the table; places that no row names, and a benchmark that is the only one, are left out.
 
-    ``exploratory`` shows Benjamini and Hochberg's p in place of the simultaneous interval.
+    ``exploratory`` adds Benjamini and Hochberg's p.
     """
-    places = [name for name in PLACE if any(getattr(row, name) is not None for row in rows)]
+    places = _places(rows)
     recipes = ["recipes"] if any(row.recipes > 1 for row in rows) else []
-    middle = "BH p" if exploratory else "simultaneous"
-    headings = ["arm", "benchmark", *places, *recipes, "difference", "95% interval", middle, "Holm p", "runs", "items"]
+    middle = ["BH p"] if exploratory else []
+    headings = ["arm", *places, *recipes, "difference", "95% interval", *middle, "Holm p", "runs", "items"]
     cells = [
         [
-            row.arm if row.control == rows[0].control else f"{row.arm} (against {row.control})",
-            row.benchmark,
-            *("" if getattr(row, name) is None else str(getattr(row, name)) for name in places),
+            _name(row, rows),
+            *(_cell(row, name) for name in places),
             *(str(row.recipes) for _ in recipes),
             "" if row.effect is None else f"{row.effect:+.1f}",
             _interval(row.ci_low, row.ci_high),
-            _p(row.p_bh) if exploratory else _interval(row.simultaneous_low, row.simultaneous_high),
+            *(_p(row.p_bh) for _ in middle),
             _p(row.p_holm),
             f"{row.runs} / {row.control_runs}",
             str(row.items),
@@ -39,6 +40,65 @@ def verdict_table(rows: Sequence[VerdictRow], *, exploratory: bool = False) -> t
         for row in rows
     ]
     return [*headings, "verdict"], cells
+
+
+def evidence_table(rows: Sequence[VerdictRow]) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells of what stands behind every verdict; what no row has is left out."""
+    places = _places(rows)
+    found = {
+        "simultaneous": [_interval(row.simultaneous_low, row.simultaneous_high) for row in rows],
+        "df": [_number(row.df, 1) for row in rows],
+        "p": [_p(row.p) for row in rows],
+        "tests": [str(row.family_size) for row in rows],
+        "run sd": [_number(row.run_sd, 2) for row in rows],
+        "control's": [_number(row.control_run_sd, 2) for row in rows],
+        "detectable": ["none" if Flag.UNDETECTABLE in row.flags else _number(row.mde, 1) for row in rows],
+        "to settle": [_settling(row) for row in rows],
+    }
+    kept = {name: cells for name, cells in found.items() if any(cells)}
+    lines = [
+        [_name(row, rows), *(_cell(row, name) for name in places), *cells]
+        for row, *cells in zip(rows, *kept.values(), strict=True)
+    ]
+    return ["arm", *places, *kept], lines
+
+
+def flag_lines(rows: Sequence[VerdictRow]) -> list[str]:
+    """A line for every flag that any of the rows has: its name, the rows, and what it says."""
+    from selkit.report.flags import FLAGS, raised, spelt
+
+    told = []
+    for flag in raised([row.to_dict() for row in rows]):
+        having = [row for row in rows if flag in row.flags]
+        names = "all" if len(having) == len(rows) > 1 else ", ".join(_spelt(row, rows) for row in having)
+        told.append(f"{spelt(flag)} ({names}): {FLAGS[flag]}.")
+    return told
+
+
+def _places(rows: Sequence[VerdictRow]) -> list[str]:
+    """What has a column: places that some row names, and the benchmark where there are several."""
+    several = ["benchmark"] if len({row.benchmark for row in rows}) > 1 else []
+    return [*several, *(name for name in PLACE if any(getattr(row, name) is not None for row in rows))]
+
+
+def _name(row: VerdictRow, rows: Sequence[VerdictRow]) -> str:
+    return row.arm if row.control == rows[0].control else f"{row.arm} (against {row.control})"
+
+
+def _cell(row: VerdictRow, name: str) -> str:
+    return "" if getattr(row, name) is None else str(getattr(row, name))
+
+
+def _spelt(row: VerdictRow, rows: Sequence[VerdictRow]) -> str:
+    """The arm, with what tells its rows apart."""
+    apart = [name for name in _places(rows) if len({getattr(one, name) for one in rows}) > 1]
+    return " ".join([_name(row, rows), *filter(None, (_cell(row, name) for name in apart))])
+
+
+def _settling(row: VerdictRow) -> str:
+    ways = [f"{row.runs_to_settle:,} runs"] if row.runs_to_settle is not None else []
+    ways += [f"{row.items_to_settle:,} items"] if row.items_to_settle is not None else []
+    return " or ".join(ways)
 
 
 def counts_table(rows: Sequence[CountRow]) -> tuple[list[str], list[list[str]]]:
@@ -64,6 +124,10 @@ def counts_table(rows: Sequence[CountRow]) -> tuple[list[str], list[list[str]]]:
     ]
     numbers = ["win", "tie", "lose", "WS", "points", "95% interval", "Holm p", "sign test", "needed", "stands"]
     return [*labels, *assumed, *numbers], cells
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 def _p(value: float | None) -> str:

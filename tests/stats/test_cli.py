@@ -29,7 +29,49 @@ def test_people_get_a_table_and_sentences(scores: Path, run: Callable) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "longest beats random by" in done.stdout
     assert "BEATS" in done.stdout
-    assert done.stdout.rstrip().endswith("3 against 5 runs, 60 items).")
+    assert "3 against 5 runs, 60 items).\n" in done.stdout
+    assert done.stdout.startswith("verdicts on bench (differences in points of 100)\n")
+
+
+def test_every_number_behind_a_verdict_is_in_the_table_for_people(scores: Path, run: Callable) -> None:
+    """Interval for the family, df, raw p, tests, run sds, what would be found and would settle it, and the flags."""
+    (row,) = json.loads(run(str(scores / "scores.csv"), "--json", "--margin", "bench=90").stdout)["verdicts"]
+    said = run(str(scores / "scores.csv"), "--margin", "bench=90").stdout.splitlines()
+    at = said.index("what stands behind them")
+    assert " ".join(said[at + 1].split()) == "arm simultaneous df p tests run sd control's detectable"
+    cells = said[at + 3].split("  ")
+    assert [cell.strip() for cell in cells if cell] == [
+        "longest",
+        f"{row['simultaneous_low']:+.1f} to {row['simultaneous_high']:+.1f}",
+        f"{row['df']:.1f}",
+        "<0.001",
+        "1",
+        f"{row['run_sd']:.2f}",
+        f"{row['control_run_sd']:.2f}",
+        f"{row['mde']:.1f}",
+    ]
+    assert said[at + 4] == "below margin (longest): a real difference, but its 95% interval lies within the margin."
+
+
+def test_an_open_verdict_shows_what_would_settle_it(
+    tmp_path: Path, columns: Callable, noisy: Callable, run: Callable
+) -> None:
+    """Runs or items have a column of their own, and a flag names the arms that have it."""
+    arms = {"car": noisy(0.48, 3, seed=1), "ifd": noisy(0.48, 1, seed=3), "random": noisy(0.5, 5, seed=2)}
+    path = tmp_path / "scores.parquet"
+    pyarrow.parquet.write_table(pa.table(columns(arms)), path)
+    rows = json.loads(run(str(path), "--json", "--margin", "bench=4").stdout)["verdicts"]
+    said = run(str(path), "--margin", "bench=4").stdout.splitlines()
+    at = said.index("what stands behind them")
+    assert said[at + 1].endswith("to settle")
+    for row, line in zip(rows, said[at + 3 : at + 5], strict=True):
+        ways = [f"{row['runs_to_settle']} runs"] if row["runs_to_settle"] else []
+        ways += [f"{row['items_to_settle']:,} items"] if row["items_to_settle"] else []
+        assert bool(ways) == (row["verdict"] == "INCONCLUSIVE")
+        assert line.endswith(" or ".join(ways) or f"{row['mde']:.1f}")
+    assert {row["verdict"] for row in rows} == {"INCONCLUSIVE", "NOT_WORSE"}
+    assert "few runs (ifd): the arm has fewer than three runs." in said
+    assert not any(line.startswith("few control runs") for line in said)
 
 
 def test_programs_get_json_that_the_format_does_not_change(scores: Path, run: Callable) -> None:
