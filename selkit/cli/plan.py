@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.argument("spec", required=False, metavar="[FILE]")
 @options.overrides
 @click.option("--cells", "show_cells", is_flag=True, help="List every cell with its stages.")
+@click.option("--graph", "show_graph", is_flag=True, help="Print the graph of stages as Mermaid text, and no table.")
 @click.option("--device", metavar="NAME", help="Estimate for another device of the price file, such as A100.")
 @click.option("--prices", "show_prices", is_flag=True, help="Print which file says what tokens and devices cost.")
 @options.store
@@ -26,6 +27,7 @@ def command(
     spec: str | None,
     overrides: tuple[str, ...],
     show_cells: bool,
+    show_graph: bool,
     device: str | None,
     show_prices: bool,
     store: str | None,
@@ -33,8 +35,10 @@ def command(
 ) -> None:
     """Show the stages of the experiment in FILE and what they will take.
 
-    Nothing is computed: stages that are stored are known, the others are estimated from what was measured on stored
-    ones like them, or by a rule that is named.
+    Stages that are stored are known, the others are estimated from what was measured on stored ones like them, or by a
+    rule that is named; calls are the most that can come to be. No row is scored, no model trained or asked, and no
+    result of a stage stored. What the checks need is done: pools and test sets are read (and fetched, if they are on a
+    hub), a tiny model is built in the cache, and where recipes are searched the validation rows are held out.
     """
     import json
     from pathlib import Path
@@ -42,6 +46,7 @@ def command(
     from selkit.console import get_console
     from selkit.experiment import load_spec, quickstart_spec
     from selkit.experiment.outlook.estimate import estimate
+    from selkit.experiment.outlook.graph import mermaid
     from selkit.experiment.outlook.survey import survey
     from selkit.experiment.setup.experiment import prepare
     from selkit.models.client.prices import prices_place
@@ -53,6 +58,9 @@ def command(
         return
     loaded = load_spec(Path(spec), overrides) if spec else quickstart_spec(overrides)
     found = survey(prepare(loaded, Store(None if store is None else Path(store))))
+    if show_graph:
+        console.result(mermaid(found))
+        return
     expected = estimate(found, device)
     if as_json:
         console.result(json.dumps({"name": loaded.name, **found.to_dict(), **expected.to_dict()}, indent=2))
@@ -67,7 +75,7 @@ def _show(name: str, found: Survey, expected: Estimate) -> None:
     from selkit.files import readable_bytes
 
     console = get_console()
-    columns = ("stage", "of", "stored", "to do", "device hours", "calls", "dollars", "estimated by")
+    columns = ("stage", "of", "needs", "stored", "to do", "device hours", "calls", "dollars", "estimated by")
     console.table(f"{name}: {len(found.cells)} cells, {len(found.done)} of them stored", columns, _lines(expected))
     hours, disk, dollars = expected.device_seconds / 3600, expected.disk, expected.dollars
     console.result(
@@ -87,6 +95,7 @@ def _lines(expected: Estimate) -> list[list[str]]:
         [
             line.kind,
             line.what,
+            ", ".join(line.needs),
             str(line.stored),
             str(line.to_do),
             "not known" if line.device_seconds is None else f"{line.device_seconds / 3600:.2g}",

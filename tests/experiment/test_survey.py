@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,16 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sacrebleu")
 
-from selkit.experiment import parse_spec, plan
+from selkit.experiment import Spec, parse_spec, plan, run_experiment
+from selkit.experiment.cells.job import CellJob, record_key, responses_key
 from selkit.experiment.outlook.estimate import Estimate, estimate
 from selkit.experiment.outlook.survey import survey
 from selkit.experiment.setup.experiment import prepare
 from selkit.experiment.setup.stages import KINDS, Survey
 from selkit.models.client.prices import prices_place
-from selkit.store import Store
+from selkit.store import Draft, Store
+from selkit.testing.chat_server import Call, ChatServer
+from selkit.train import TrainReport
 
 SPEC: dict[str, Any] = {
     "name": "tiny",
@@ -139,3 +143,118 @@ def test_calls_of_an_endpoint_are_counted_and_priced(tmp_path: Path, monkeypatch
     expected = estimate(surveyed(Store(tmp_path / "store"), testsets={"planted": unpriced}))
     assert line(expected, "judging").dollars is None
     assert "names no price" in expected.notes[0]
+
+
+SEARCHED: dict[str, Any] = {
+    **{name: value for name, value in SPEC.items() if name != "recipe"},
+    "recipes": [
+        {"preset": "quickstart", "name": name, "max_steps": steps} for steps, name in ((1, "one"), (2, "other"))
+    ],
+    "selectors": ["random", "oracle", "base"],
+    "budgets": [10, 20],
+    "runs": {"random": 1, "oracle": 1},
+    "compare": [[{"arm": "oracle", "budget": 10}, {"arm": "oracle", "budget": 20}]],
+}
+
+
+def judged_by(server: ChatServer) -> Spec:
+    """The spec above with a judge behind an endpoint: a search, canaries, a pair, and direct judging."""
+    judge = {"name": "openai", "endpoint": server.endpoint()}
+    testset = {"prompts": 5, "direct": "paired", "judges": [{**judge, "canaries": ["empty", "filler"]}]}
+    search = {"by": "judged", "judge": judge, "share": 0.05}
+    return parse_spec({**SEARCHED, "testsets": {"planted": testset}, "search": search})
+
+
+def taught(job: CellJob, store: Store) -> None:
+    """Stores what a cell leaves, each answer a text of its own that names the cell."""
+
+    def record(draft: Draft) -> None:
+        (draft.directory / "training.json").write_text(RECORD.to_json(), encoding="utf-8")
+
+    if job.training:
+        store.obtain(record_key(job, job.training), record)
+    for asked in job.prompts:
+        rows = [
+            {"id": one.id, "prompt": one.prompt.question, "response": f"{one.id} by {job.label}.", "tokens": 9}
+            for one in asked.testset.prompts
+        ]
+
+        def answer(draft: Draft, rows: list[dict[str, Any]] = rows) -> None:
+            text = "".join(json.dumps({**row, "finish_reason": "stop", "history": []}) + "\n" for row in rows)
+            (draft.directory / "responses.jsonl").write_text(text, encoding="utf-8")
+
+        store.obtain(responses_key(job, asked), answer)
+
+
+RECORD = TrainReport(
+    model="m",
+    model_digest="m",
+    recipe={},
+    template={"name": "plain", "digest": ""},
+    data="rows",
+    turns="last",
+    n_selected=1,
+    n_trained=1,
+    n_truncated=0,
+    n_dropped=0,
+    n_merged=0,
+    n_sequences=1,
+    dropped=(),
+    max_length=64,
+    supervised_tokens=9,
+    total_tokens=9,
+    steps=1,
+    epochs=1.0,
+    loss_curve=((1, 2.0),),
+    final_loss=2.0,
+    batch_size=1,
+    micro_batch=1,
+    accumulation=1,
+    seeds={},
+    versions={},
+    device="cpu",
+    precision="float32",
+    threads=1,
+    seconds=1.0,
+    tokens_per_second=9.0,
+)
+
+
+@pytest.mark.slow
+def test_the_plan_counts_every_call_that_judges_get(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Test sets, canaries, validation answers, pairs, and arms under other recipes than the control's: the server gets
+    as many calls as the plan says, and afterwards nothing is left to ask."""
+    for package in ("trl", "statsmodels", "selkit_judge_openai", "openai"):
+        pytest.importorskip(package)
+    monkeypatch.setenv("SELKIT_DEVICE", "cpu")
+    store = Store(tmp_path / "store")
+
+    def better(call: Call) -> str:
+        """Of answers to validation rows random's are good under one recipe and oracle's under the other."""
+        first, _, second = call.text.partition("[The Start of Assistant 2's Answer]")
+        good = [any(name in part for name in ("random/1/one.", "oracle/1/other.")) for part in (first, second)]
+        return f"{5 + good[0]} {5 + good[1]}"
+
+    with ChatServer(better) as server:
+        spec = judged_by(server)
+        expected = estimate(survey(prepare(spec, store)))
+        planned = plan(spec, store)
+        for job in [*planned.anchors.values(), *planned.jobs.values()]:
+            taught(job, store)
+        document = run_experiment(spec, tmp_path / "out", store=store)
+        made = len(server.calls)
+        again = estimate(survey(prepare(spec, store)))
+    recipes = {(one["arm"], one["recipe"]) for one in document["search"]["choices"]}
+    assert recipes == {("oracle", "other"), ("random", "one")}
+    calls = {one.what.partition(": ")[2]: one.calls for one in expected.lines if one.kind == "judging"}
+    assert calls == {
+        # of 2 budgets, 2 recipes and 2 arms; base beside all 4 anchors, and it and oracle meet random's runs as well
+        "": (2 * 2 * 2 + 4 + 2 * 4) * 5 * 2,
+        "canaries": 2 * 5 * 2,
+        "validation answers": 2 * 2 * 2 * 6 * 2,
+        "pairs of compare": 2 * 5 * 2,
+        "under chosen recipes, at most": 2 * 5 * 2,
+    }
+    assert sum(calls.values()) == made
+    assert sum(one.calls for one in again.lines) == 0
+    assert sum(one.to_do for one in again.lines if one.kind == "judging") == 0

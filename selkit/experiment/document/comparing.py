@@ -15,6 +15,7 @@ import pyarrow as pa
 from selkit.experiment.document.evidence import flags_of, missing_of
 from selkit.experiment.document.verdicts import flagged, judged_behind
 from selkit.experiment.jobs import Plan
+from selkit.experiment.judging.again import in_one_place, mark_pair
 from selkit.experiment.judging.judging import Judged, judge_cell, random_anchor
 from selkit.experiment.judging.scores import SCORES, Outcome, benchmark_rows, judged_rows
 from selkit.experiment.setup.grid import ANCHOR, Cell
@@ -54,7 +55,10 @@ def comparisons_of(planned: Plan, outcome: Outcome, judges: Sequence[Row]) -> di
 
 def _both_sides(planned: Plan, pair: Pair, outcome: Outcome) -> list[tuple[Cell, Judged]]:
     """Every judging of both sides, against the anchor of the place that they share."""
-    return [(cell, one) for cell, at in _in_one_place(planned, pair) for one in _judged(planned, cell, at, outcome)]
+    places = [(cell, place) for cell, place, _ in in_one_place(planned.experiment, pair)]
+    judged = [(cell, one) for cell, place in places for one in _judged(planned, cell, place, outcome)]
+    mark_pair(planned, pair, judged)
+    return judged
 
 
 def _evidence(pair: Pair, judged: Sequence[tuple[Cell, Judged]], judges: Sequence[Row]) -> list[Row]:
@@ -84,16 +88,6 @@ def _drafts(
     )
     table = ScoreTable.from_arrow(pa.Table.from_pylist(rows, schema=SCORES))
     return comparisons(blocks(cells(table, intersect=True)), own.endpoints(table), own)
-
-
-def _in_one_place(planned: Plan, pair: Pair) -> Iterator[tuple[Cell, Cell]]:
-    """Every cell of both sides with the place whose anchor it meets: the control's, if that stands in one."""
-    anchors = [cell for cell in planned.experiment.cells if cell.arm == ANCHOR]
-    for _, mine, theirs in pair.recipes():
-        host = next((cell for cell in [*theirs, *mine] if cell.pool), None)
-        met = [one for one in anchors if host is None or host.covers(one)]
-        for cell in [*mine, *theirs]:
-            yield cell, cell.beside(met[0]) if met else cell
 
 
 def _judged(planned: Plan, cell: Cell, place: Cell, outcome: Outcome) -> Iterator[Judged]:

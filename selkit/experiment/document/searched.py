@@ -12,6 +12,8 @@ from selkit.experiment.document.evidence import flags_of, judges_of, missing_of
 from selkit.experiment.document.search import CHOSEN, Choice, Ground, choose, chosen_cells, ground_of
 from selkit.experiment.document.verdicts import verdicts_of
 from selkit.experiment.jobs import Plan
+from selkit.experiment.judging.again import ChosenMarks, chosen_marks, marked_again, validation_marks
+from selkit.experiment.judging.judged import Marks, marked, marks_of
 from selkit.experiment.judging.judging import Judged, judge_cell
 from selkit.experiment.judging.scores import Outcome, score_table
 from selkit.experiment.setup.experiment import Experiment
@@ -54,15 +56,21 @@ def validation_scores(planned: Plan, failed: Collection[str]) -> tuple[dict[Cell
     trained = {cell: job for cell, job in planned.jobs.items() if cell.recipe and cell.arm != ANCHOR}
     if not experiment.validation:
         return {cell: loss_of(job, experiment.store) for cell, job in trained.items()}, {}
-    judged = {cell: _judged(experiment, cell, job) for cell, job in trained.items() if job.label not in failed}
+    marks = validation_marks(experiment, trained)
+    judged = {
+        cell: _judged(experiment, cell, job, marks[cell.pool])
+        for cell, job in trained.items()
+        if job.label not in failed
+    }
     owed = {trained[cell].label: one.missing for cell, one in judged.items() if not one.finished}
     return {cell: _not_won(judged[cell]) if cell in judged else None for cell in trained}, owed
 
 
-def _judged(experiment: Experiment, cell: Cell, job: CellJob) -> Judged:
+def _judged(experiment: Experiment, cell: Cell, job: CellJob, marks: Marks) -> Judged:
     testset = experiment.validation[cell.pool]
     rows = answers(job, experiment.store, testset.asked)
-    (judged,) = judge_cell(experiment, testset, cell, rows, testset.anchor.answers or {})
+    found = judge_cell(experiment, testset, cell, rows, testset.anchor.answers or {})
+    (judged,) = marked(found, marks, experiment.store)
     return judged
 
 
@@ -103,10 +111,13 @@ def search(
     anchors = [
         cell for cell in experiment.cells if cell.arm == ANCHOR and cell.recipe == _control(planned, cell, choices)
     ]
+    # while some cell has no validation score yet the choice may change, and what it leads to is not marked
+    final = not any(planned.jobs[cell].label in outcome.failed for cell in scores)
     for testset in experiment.testsets:
+        marks = _marks(planned, testset) if final else None
         for new, old in done.items():
             if testset.anchor.kind == "random":
-                _judge(planned, testset, new, old, anchors, outcome, found)
+                _judge(planned, testset, new, old, anchors, outcome, found, marks)
             else:
                 ends = {one.endpoint for one in testset.judges}
                 ours = (one for one in outcome.judged if one.cell == old and one.endpoint in ends)
@@ -133,6 +144,7 @@ def _judge(
     anchors: Sequence[Cell],
     outcome: Outcome,
     found: Outcome,
+    marks: ChosenMarks | None,
 ) -> None:
     """Judges a cell against the control's anchor in every place where it stands."""
     for anchor in (one for one in anchors if replace(old, recipe="").covers(one)):
@@ -142,7 +154,15 @@ def _judge(
             found.anchorless += [(place, one.endpoint) for one in testset.judges]
             continue
         own = outcome.responses[old, testset.label]
-        found.judged += judge_cell(planned.experiment, testset, place, own, responses_of(rows))
+        judged = judge_cell(planned.experiment, testset, place, own, responses_of(rows))
+        found.judged += marked_again(judged, marks, old, anchor, planned.experiment.store) if marks else judged
+
+
+def _marks(planned: Plan, testset: JudgedSet) -> ChosenMarks | None:
+    """The marks of what is judged again, with every cell of the experiment."""
+    experiment = planned.experiment
+    marks = marks_of(experiment, testset, planned.jobs, planned.anchors)
+    return chosen_marks(experiment, testset, marks, planned.jobs)
 
 
 def _control(planned: Plan, anchor: Cell, choices: Mapping[Ground, Choice]) -> str | None:

@@ -9,9 +9,10 @@ from typing import Any
 
 from selkit.api import PairwiseJudge
 from selkit.experiment.cells.job import CellJob, responses_key
-from selkit.experiment.judging.judging import Judged, opponents_of
+from selkit.experiment.judging.judging import Judged, Tried, answers_everywhere, opponents_of
+from selkit.experiment.setup.experiment import Experiment
 from selkit.experiment.setup.grid import ANCHOR, Cell
-from selkit.experiment.testsets.sets import JudgedSet
+from selkit.experiment.testsets.sets import JudgedSet, NamedJudge
 from selkit.judge.engine import judging_key
 from selkit.store import Draft, Key, Store, canonical_json, digest_text
 
@@ -42,13 +43,23 @@ class Marks:
 
     def key(self, cell: Cell, judge: PairwiseJudge, opponent: str) -> Key:
         """The key of the mark for a cell's answers under a judge, against the anchor or another opponent."""
+        second = self._anchor(cell) if opponent == ANCHOR else self._direct(cell, opponent)
+        return self.between(judge, self._answers[cell], second)
+
+    def between(self, judge: PairwiseJudge, first: str, second: str) -> Key:
+        """The key of the mark for two sets of answers under a judge; ``first`` and ``second`` are what stands for
+        them."""
         inputs = {
             "judge": self._judges[id(judge)],
-            "first": self._answers[cell],
-            "second": self._anchor(cell) if opponent == ANCHOR else self._direct(cell, opponent),
+            "first": first,
+            "second": second,
             "testset": self._testset.asked.testset.digest,
         }
         return Key("judged", judge.name, inputs=inputs, conditions={"orders": self._testset.spec.orders})
+
+    def canaries(self, one: NamedJudge, cell: Cell) -> Key:
+        """The key of the mark for a judge's canaries, tried against what ``cell`` meets."""
+        return self.between(one.judge, digest_text("\0".join(("canaries", *one.canaries))), self._anchor(cell))
 
     def anchor(self, cell: Cell) -> Cell | str | None:
         """Whose answers a cell is compared with; None where these are given, or there are none.
@@ -93,15 +104,36 @@ def answers_of(
     return {of: responses_key(job, testset.asked).digest for of, job in every if testset.asked in job.prompts}
 
 
+def marks_of(
+    experiment: Experiment, testset: JudgedSet, jobs: Mapping[Cell, CellJob], anchors: Mapping[str, CellJob]
+) -> Marks:
+    """The marks of a test set, with the answers of all jobs and given outputs."""
+    digests = answers_everywhere(experiment, testset, answers_of(testset, jobs, anchors))
+    return Marks(testset, digests, experiment.spec.control)
+
+
 def marked(judged: Iterable[Judged], marks: Marks, store: Store) -> Iterator[Judged]:
     """Hands on what was judged, with a mark in the store for all that is complete."""
     for one in judged:
         if one.key is not None:
-            _mark(store, marks.key(one.cell, one.judge, one.opponent), one.key)
+            mark(store, marks.key(one.cell, one.judge, one.opponent), one.key)
         yield one
 
 
-def _mark(store: Store, key: Key, judgement: str) -> None:
+def marked_canaries(
+    tried: Iterable[Tried], testset: JudgedSet, marks: Marks, cell: Cell, store: Store
+) -> Iterator[Tried]:
+    """As :func:`marked`, for canaries that were tried against what ``cell`` meets."""
+    judges = {one.endpoint: one for one in testset.judges}
+    for one in tried:
+        if one.key is not None:
+            mark(store, marks.canaries(judges[one.endpoint], cell), one.key)
+        yield one
+
+
+def mark(store: Store, key: Key, judgement: str) -> None:
+    """Notes that a judging is complete, and where its passes are stored."""
+
     def make(draft: Draft) -> None:
         draft.record(**{JUDGEMENT: judgement})
 

@@ -14,7 +14,16 @@ from selkit.api import Comparison, Judgement, PairwiseJudge
 from selkit.experiment.setup.experiment import Experiment
 from selkit.experiment.setup.grid import ANCHOR, Cell, places
 from selkit.experiment.testsets.sets import JudgedSet
-from selkit.judge import CanaryReport, Response, compared, item_scores, judge_canaries, judge_pairs, responses_of
+from selkit.judge import (
+    CanaryReport,
+    Response,
+    canary_comparisons,
+    canary_report,
+    compared,
+    item_scores,
+    judge_pairs,
+    responses_of,
+)
 from selkit.judge.engine import PASSING
 from selkit.models import HostContext
 from selkit.store import digest_text
@@ -52,12 +61,14 @@ class Judged:
 
 @dataclass(frozen=True)
 class Tried:
-    """How a judge did on canaries, tried against the anchor's answers to a test set."""
+    """How a judge did on canaries, tried against the anchor's answers to a test set; ``key`` is that of the stored
+    passes, None while some are missing."""
 
     endpoint: str
     judge: PairwiseJudge
     report: CanaryReport
     passes: tuple[Judgement, ...]
+    key: str | None = None
 
     @property
     def finished(self) -> bool:
@@ -93,9 +104,10 @@ def try_canaries(
     comparisons = _comparisons(testset, rows, anchor)
     for one in testset.judges:
         if one.canaries:
-            ctx = _context(experiment)
-            report, passes = judge_canaries(one.judge, comparisons, ctx, experiment.store, names=one.canaries)
-            yield Tried(one.endpoint, one.judge, report, tuple(passes))
+            asked = canary_comparisons(comparisons, names=one.canaries)
+            passes, artifact = judge_pairs(one.judge, asked, _context(experiment), experiment.store)
+            key = None if artifact is None else artifact.digest
+            yield Tried(one.endpoint, one.judge, canary_report(passes, one.canaries), tuple(passes), key)
 
 
 def judge_direct(

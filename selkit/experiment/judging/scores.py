@@ -12,11 +12,10 @@ from selkit.api import Benchmark
 from selkit.evals import read_items
 from selkit.experiment.cells.work import answers, items
 from selkit.experiment.jobs import Plan
-from selkit.experiment.judging.judged import Marks, answers_of, marked
+from selkit.experiment.judging.judged import marked, marked_canaries, marks_of
 from selkit.experiment.judging.judging import (
     Judged,
     Tried,
-    answers_everywhere,
     direct_places,
     judge_cell,
     judge_direct,
@@ -97,8 +96,7 @@ def collect(planned: Plan, failed: Mapping[str, str]) -> Outcome:
 
 def _judge_all(planned: Plan, testset: JudgedSet, outcome: Outcome) -> None:
     experiment = planned.experiment
-    digests = answers_everywhere(experiment, testset, answers_of(testset, planned.jobs, planned.anchors))
-    marks = Marks(testset, digests, experiment.spec.control)
+    marks = marks_of(experiment, testset, planned.jobs, planned.anchors)
     tried = False
     for (cell, label), rows in list(outcome.responses.items()):
         if label != testset.label or cell.arm == ANCHOR:
@@ -109,7 +107,8 @@ def _judge_all(planned: Plan, testset: JudgedSet, outcome: Outcome) -> None:
                 outcome.anchorless += [(place, one.endpoint) for one in testset.judges]
                 continue
             if not tried:  # whether a judge can be fooled is known before its verdicts
-                outcome.tried += try_canaries(experiment, testset, rows, anchor)
+                found = try_canaries(experiment, testset, rows, anchor)
+                outcome.tried += marked_canaries(found, testset, marks, place, experiment.store)
                 tried = True
             judged = judge_cell(experiment, testset, place, rows, anchor)
             outcome.judged += marked(judged, marks, experiment.store)

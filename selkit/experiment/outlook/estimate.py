@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from selkit.experiment.jobs import resources
 from selkit.experiment.judging.judging import judging_account
+from selkit.experiment.outlook.graph import Group, groups_of, needs_of
 from selkit.experiment.outlook.rates import (
     CHARACTERS_A_TOKEN,
     Rate,
@@ -17,7 +18,7 @@ from selkit.experiment.outlook.rates import (
     stages_measured,
     trainings_measured,
 )
-from selkit.experiment.setup.stages import KINDS, Stage, Survey
+from selkit.experiment.setup.stages import Stage, Survey
 from selkit.files import free_bytes
 from selkit.models import default_device
 from selkit.models.client import parse_endpoint
@@ -44,6 +45,7 @@ class Line:
         calls: Requests of endpoints for those, at most.
         dollars: What these requests cost; None where a price is missing.
         source: Whether that is measured, or which rule says so.
+        needs: Kinds of the stages that these build on.
     """
 
     kind: str
@@ -54,6 +56,7 @@ class Line:
     calls: int
     dollars: float | None
     source: str
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,16 +133,9 @@ def estimate(found: Survey, device: str | None = None) -> Estimate:
     name = device or this_device()
     price = prices.device(name)
     flops = price.flops and price.flops * (threads if name == "cpu" else 1)
-    groups: dict[tuple[str, str], list[Stage]] = defaultdict(list)
-    for stage in found.stages.values():
-        groups[stage.kind, _what(stage)].append(stage)
-    lines = [
-        _line(found, kind, what, stages, flops, device is None, prices)
-        for (kind, what), stages in sorted(groups.items(), key=lambda group: KINDS.index(group[0][0]))
-    ]
-    missing = [line for line in lines if line.device_seconds is None]
-    notes = _notes(missing, name, [line for line in lines if line.calls and line.dollars is None])
-    return Estimate(tuple(lines), name, price, workers, _disk(found, workers), tuple(notes))
+    lines = [_line(found, group, stages, flops, device is None, prices) for group, stages in groups_of(found).items()]
+    notes = tuple(_notes(lines, name, price))
+    return Estimate(tuple(lines), name, price, workers, _disk(found, workers), notes)
 
 
 def this_device() -> str:
@@ -151,15 +147,9 @@ def this_device() -> str:
     return str(torch.cuda.get_device_name())
 
 
-def _what(stage: Stage) -> str:
-    name = stage.detail["name"] if stage.kind == "training" else stage.component
-    return ", ".join(part for part in (name, stage.model or stage.endpoint) if part)
-
-
 def _line(
     found: Survey,
-    kind: str,
-    what: str,
+    group: Group,
     stages: Sequence[Stage],
     flops: float | None,
     here: bool,
@@ -167,13 +157,14 @@ def _line(
 ) -> Line:
     todo = [stage for stage in stages if not stage.stored]
     rate = _rate(found, stages, flops, here) if todo else Rate(0.0, "")
-    size = (lambda stage: stage.characters) if kind == "training" else (lambda stage: float(stage.rows))
+    size = (lambda stage: stage.characters) if group[0] == "training" else (lambda stage: float(stage.rows))
     if any(stage.endpoint for stage in stages):
         rate = Rate(0.0, "")
     seconds = None if rate is None else sum(rate.seconds * size(stage) for stage in todo)
     calls, dollars, source = _calls(found, todo, prices)
     sources = "; ".join(part for part in (rate.source if rate else "not known", source) if part)
-    return Line(kind, what, len(stages) - len(todo), len(todo), seconds, calls, dollars, sources)
+    needs = tuple(dict.fromkeys(kind for kind, _ in needs_of(found, stages)))
+    return Line(*group, len(stages) - len(todo), len(todo), seconds, calls, dollars, sources, needs)
 
 
 def _rate(found: Survey, stages: Sequence[Stage], flops: float | None, here: bool) -> Rate | None:
@@ -231,13 +222,18 @@ def _bytes(stage: Stage) -> float:
             return float(stage.rows)
 
 
-def _notes(unknown: Sequence[Line], device: str, unpriced: Sequence[Line]) -> list[str]:
-    notes = []
+def _notes(lines: Sequence[Line], device: str, price: DevicePrice) -> Iterator[str]:
+    unknown = sorted({line.kind for line in lines if line.device_seconds is None})
     if unknown:
-        notes.append(
-            f"The hours leave out {', '.join(sorted({line.kind for line in unknown}))}: nothing like it is stored, and "
-            f"{prices_place()} says no flops for device {device!r}."
+        yield (
+            f"The hours leave out {', '.join(unknown)}: nothing like it is stored, and {prices_place()} says no flops "
+            f"for device {device!r}."
         )
-    if unpriced:
-        notes.append(f"The dollars leave out calls of {unpriced[0].what}: {prices_place()} names no price for it.")
-    return notes
+    if price.dollars_per_hour is None and any(line.device_seconds for line in lines):
+        entry = json.dumps({"devices": {device: {"dollars_per_hour": "PRICE"}}}).replace('"PRICE"', "PRICE")
+        yield (
+            f"No price is known for an hour of {device}, so the dollars leave the device out: write {entry} to "
+            f"{prices_place()}."
+        )
+    if unpriced := sorted({line.what.rpartition(", ")[2] for line in lines if line.calls and line.dollars is None}):
+        yield f"The dollars leave out calls of {', '.join(unpriced)}: {prices_place()} names no price for them."

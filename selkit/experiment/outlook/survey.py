@@ -9,22 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from selkit.api import Budget, Pool, Scorer
 from selkit.experiment.cells.job import CellJob, bench_key, loss_key, record_key, responses_key
 from selkit.experiment.jobs import anchor_jobs, cell_job, given_jobs
-from selkit.experiment.judging.judged import Marks
-from selkit.experiment.judging.judging import answers_everywhere, direct_places, judged_places
+from selkit.experiment.outlook.judgings import judgings
 from selkit.experiment.selection.selecting import ROWS, Chosen, in_order, others_of, read_choice, selection_key
 from selkit.experiment.selection.training import ComponentTraining
 from selkit.experiment.setup.experiment import Experiment
 from selkit.experiment.setup.grid import ANCHOR, Cell
 from selkit.experiment.setup.pairs import pairs_of
-from selkit.experiment.setup.stages import Kind, Stage, Survey, asked_by, lines_in, mean_characters, question_characters
-from selkit.experiment.testsets.sets import JudgedSet, NamedJudge
+from selkit.experiment.setup.stages import Kind, Stage, Survey, answers_size, asked_by, lines_in, mean_characters
 from selkit.select import Arms, score_key
 from selkit.select.training import nested
 from selkit.store import Artifact, Key, digest_text
@@ -39,8 +36,7 @@ def survey(experiment: Experiment) -> Survey:
         chosen = found.selections()
         for label, job in found.jobs_of(chosen):
             found.cell(label, job)
-        for testset in experiment.testsets:
-            found.judging(testset, chosen)
+        found.judgings(chosen)
     cells = {label: tuple(dict.fromkeys(ids)) for label, ids in found.cells.items()}
     return Survey(experiment, found.stages, cells, found.jobs)
 
@@ -52,7 +48,6 @@ class _Surveyor:
     cells: dict[str, list[str]] = field(default_factory=dict)
     jobs: dict[str, CellJob] = field(default_factory=dict)
     score_keys: dict[tuple[Any, ...], Key] = field(default_factory=dict)
-    answers: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def add(self, label: str, stage: Stage) -> Stage:
         """Enters a stage and what it is for; the same one again is the one that is there."""
@@ -88,7 +83,8 @@ class _Surveyor:
         return {cell: chosen[cell] for cell in self.experiment.cells}
 
     def _behind(self, selection: str) -> tuple[str, ...]:
-        return *self.stages[selection].needs, selection
+        passes = (one for one in self.stages[selection].needs if self.stages[one].kind == "scoring")
+        return *passes, selection
 
     def _selection(self, cell: Cell, chosen: Mapping[Cell, Chosen], missing: set[tuple[Any, ...]]) -> Chosen:
         arm, pool = self.experiment.arm_of(cell), self.experiment.pools[cell.pool]
@@ -109,7 +105,9 @@ class _Surveyor:
         # A pass that is gone, or was made under other conditions, is not made again for a selection that is stored.
         behind = [one for one in passes if one.stored or not stage.stored]
         self.stages |= {one.id: one for one in behind if one.id not in self.stages}
-        stage = self.stages.setdefault(stage.id, replace(stage, needs=tuple(one.id for one in behind)))
+        peers = _peers(cell, chosen) if looks else ()
+        needs = tuple(dict.fromkeys([*(one.id for one in behind), *peers]))
+        stage = self.stages.setdefault(stage.id, replace(stage, needs=needs))
         if stage.artifact is None:
             missing.add(cell.setting)
             return Chosen(cell, (), {}, Path("not-chosen-yet"), stage.id, stage.id)
@@ -148,20 +146,12 @@ class _Surveyor:
         self.jobs[label] = job
         trained = (self._training(label, job).id,) if job.training else ()
         for asked in job.prompts:
-            prompts = asked.testset.prompts
-            size = {
-                "rows": len(prompts),
-                "characters": question_characters(asked.testset),
-                "tokens_out": float(len(prompts) * asked.decoding.max_new_tokens),
-                "detail": {"testset": asked.testset.digest},
-            }
-            key = responses_key(job, asked)
+            key, size = responses_key(job, asked), answers_size(asked)
             name = f"{label}: {asked.testset.name}"
-            stage = self.add(label, self.stage("answers", name, key, needs=trained, model=job.model, **size))
-            self.answers[label, asked.testset.digest] = stage.id
+            self.add(label, self.stage("answers", name, key, needs=trained, model=job.model, **size))
         if job.held_out:
-            size = {"rows": lines_in(job.held_out.rows), "model": job.model}
-            self.add(label, self.stage("validation", label, loss_key(job, job.held_out), needs=trained, **size))
+            rows, key = lines_in(job.held_out.rows), loss_key(job, job.held_out)
+            self.add(label, self.stage("validation", label, key, needs=trained, model=job.model, rows=rows))
         for benchmark in job.benchmarks:
             name = f"{label}: {benchmark.benchmark.label}"
             rows = benchmark.sample or lines_in(benchmark.scored)
@@ -187,35 +177,19 @@ class _Surveyor:
         }
         return self.add(label, self.stage("training", label, key, needs=(selection.id,), detail=detail, **size))
 
-    def judging(self, testset: JudgedSet, chosen: Mapping[Cell, Chosen]) -> None:
-        """What the judges of a test set say of every cell, against the anchor and directly."""
-        cells = [*(cell for cell in chosen if cell.arm != ANCHOR), *(one.cell for one in self.experiment.given)]
-        by_label = {cell.label: cell for cell in [*chosen, *cells]}
-        own: dict[Cell | str, str] = {
-            by_label.get(label, label): digest
-            for (label, asked), digest in self.answers.items()
-            if asked == testset.asked.testset.digest
+    def judgings(self, chosen: Mapping[Cell, Chosen]) -> None:
+        """What the judges of all test sets say."""
+        jobs = {
+            cell: self.jobs[cell.label] for cell in [*chosen, *(one.cell for one in self.experiment.given if one.model)]
         }
-        marks = Marks(testset, answers_everywhere(self.experiment, testset, own), self.experiment.spec.control)
-        for cell in cells:
-            met = [(place, ANCHOR) for place in judged_places(self.experiment, testset, cell)]
-            direct = direct_places(self.experiment, testset, cell)
-            met += [(place, opponent) for place in direct for opponent in marks.opponents(place)]
-            for (place, opponent), judge in product(met, testset.judges):
-                self.add(cell.label, self._judged(place, testset, marks, judge, opponent))
+        others = {label: job for label, job in self.jobs.items() if label.startswith("anchor ")}
+        for label, stage in judgings(self.experiment, jobs, others, self.stages, self.stage):
+            if label is None:
+                self.stages.setdefault(stage.id, stage)
+            else:
+                self.add(label, stage)
 
-    def _judged(self, cell: Cell, testset: JudgedSet, marks: Marks, judge: NamedJudge, opponent: str) -> Stage:
-        behind = [marks.answers(cell)]
-        against = marks.anchor(cell) if opponent == ANCHOR else None
-        behind += [marks.answers(against)] if against is not None else []
-        needs = tuple(one for one in behind if one in self.stages)  # outputs that are given are no stage
-        size = self._read(testset, judge, behind[0])
-        name = f"{cell.label}: {judge.endpoint}" + ("" if opponent == ANCHOR else f" against {opponent}")
-        return self.stage("judging", name, marks.key(cell, judge.judge, opponent), needs=needs, **size)
 
-    def _read(self, testset: JudgedSet, judge: NamedJudge, answers: str) -> dict[str, Any]:
-        """What a judge has to read: the prompt and two answers, as often as there are orders."""
-        calls = len(testset.conversations) * (2 if testset.spec.orders == "both" else 1)
-        stage = self.stages.get(answers)
-        read = (stage.characters + 2 * 4.0 * stage.tokens_out) / max(stage.rows, 1) if stage else 0.0
-        return {"rows": calls, "characters": calls * read, **asked_by(judge.judge, calls)}
+def _peers(cell: Cell, chosen: Mapping[Cell, Chosen]) -> list[str]:
+    """The selections of other arms that a cell's may look at."""
+    return [one.key for c, one in chosen.items() if c.setting == cell.setting and c.arm not in (ANCHOR, cell.arm)]

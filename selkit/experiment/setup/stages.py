@@ -10,11 +10,11 @@ from typing import Any, Literal, get_args
 
 import pyarrow.compute as pc
 
-from selkit.api import Component, Pool
-from selkit.experiment.cells.job import CellJob
+from selkit.api import Component, Pool, PromptJudge
+from selkit.experiment.cells.job import Asked, CellJob
 from selkit.experiment.setup.experiment import Experiment
 from selkit.models.client import parse_endpoint
-from selkit.pools import TestSet
+from selkit.pools import TestPrompt
 from selkit.store import Artifact
 
 Kind = Literal["scoring", "selection", "training", "validation", "answers", "benchmark", "judging"]
@@ -99,12 +99,18 @@ class Survey:
 
 
 def asked_by(component: Component, calls: int) -> dict[str, Any]:
-    """The endpoint or the model that a component asks, with the requests, as fields of a stage."""
+    """The endpoint or the model that a component asks, with the requests at most, as fields of a stage.
+
+    A judge that asks by prompts, and neither an endpoint nor a model of this machine, has a client of its own.
+    """
     texts = [value for value in vars(component).values() if isinstance(value, str)]
     endpoint = next((text for text in texts if text.startswith(_REMOTE) and parse_endpoint(text)), "")
     # by convention a model of which only the tokenizer is read stands in a parameter of that name
     models = [getattr(component, name) for name in component.model_parameters() if name != "tokenizer"]
     model = next((str(ref) for ref in models if ref), "")
+    if isinstance(component, PromptJudge):
+        endpoint = endpoint or ("" if model else f"the client of {component.name}")
+        calls *= 1 + component.reasks
     return {"endpoint": endpoint, "model": model, "calls": calls if endpoint else 0}
 
 
@@ -120,9 +126,32 @@ def mean_characters(pool: Pool) -> float:
     return float(sum(lengths)) / len(pool)
 
 
-def question_characters(testset: TestSet) -> float:
-    """Characters of the prompts of a test set together."""
-    return float(sum(len(prompt.prompt.question) for prompt in testset.prompts))
+def answers_size(asked: Asked) -> dict[str, float]:
+    """What a model reads and writes that answers a test set, as fields of a stage: every turn that is answered is a
+    row, and is read with all turns and answers before it."""
+    characters = sum(_said(prompt, turn) + turn * _longest(asked) for prompt, turn in _turns(asked))
+    rows = len(_turns(asked))
+    return {"rows": rows, "characters": characters, "tokens_out": float(rows * asked.decoding.max_new_tokens)}
+
+
+def judged_characters(asked: Asked) -> float:
+    """Most characters that a judge of two answers reads of a test set, each comparison once."""
+    return sum(_said(prompt, turn) + 2 * (turn + 1) * _longest(asked) for prompt, turn in _turns(asked))
+
+
+def _turns(asked: Asked) -> list[tuple[TestPrompt, int]]:
+    """Every answered turn: its prompt, and how many come before it."""
+    every = asked.turns == "all"
+    return [(one, turn) for one in asked.testset.prompts for turn in range(1 + (len(one.turns) if every else 0))]
+
+
+def _said(prompt: TestPrompt, turn: int) -> float:
+    return float(sum(map(len, (prompt.prompt.question, *prompt.turns[:turn]))))
+
+
+def _longest(asked: Asked) -> float:
+    """Characters of the longest answer; a token is about four."""
+    return 4.0 * asked.decoding.max_new_tokens
 
 
 @lru_cache(maxsize=64)
