@@ -119,6 +119,7 @@ def _show(console: Console, found: Study, weights: Mapping[str, float] | None) -
     """The table of the primary family, its sentences, and whatever else the data allow to say."""
     from selkit.cli.stats_tables import verdict_table
     from selkit.report import grid_tables
+    from selkit.report.verdicts import composite
     from selkit.stats import PRIMARY, sentence
 
     primary = [row for row in found.verdicts if row.family == PRIMARY]
@@ -130,8 +131,7 @@ def _show(console: Console, found: Study, weights: Mapping[str, float] | None) -
     for row in primary:
         console.result(sentence(row) + ".")
     if weights:
-        shares = ", ".join(f"{name} {weight / sum(weights.values()):.1%}" for name, weight in weights.items())
-        console.result(f"The composite is the mean of {len(weights)} benchmarks, formed within each run: {shares}.")
+        console.result(composite(weights))
     _show_evidence(console, primary)
     console.result(_HEADINGS)
     if others:

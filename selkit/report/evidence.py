@@ -34,7 +34,8 @@ def comparisons_in_full(document: Mapping[str, Any]) -> GridTable:
 _RATE_UNITS = (
     "'Overlap' is the smaller of two shares of the comparisons: the arm's answer is the longer one, or the other is, "
     "in characters (equal lengths count half to each), so 50% is the most. 'Words' are the mean words of the arm's "
-    "answers, between white space."
+    "answers, between white space. An interval is 'not known' where the preferences hardly vary from prompt to prompt: "
+    "that is no certainty."
 )
 
 
@@ -138,12 +139,18 @@ def _rates(rates: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str
             row["arm"],
             number(row["win_rate"], 1),
             number(row["lc_win_rate"], 1) if row["identified"] else "not identified",
-            f"{row['lc_low']:.1f} to {row['lc_high']:.1f}" if row["lc_low"] is not None else "",
+            _rate_interval(row),
             percent(row["overlap"]),
             number(row["words"], 1),
         ]
         for row in rates
     ]
+
+
+def _rate_interval(row: Mapping[str, Any]) -> str:
+    if row["lc_low"] is None:
+        return "not known" if row["identified"] else ""
+    return f"{row['lc_low']:.1f} to {row['lc_high']:.1f}"
 
 
 def _facts(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from selkit.report.flags import FLAGS, explained, raised, spelt
 from selkit.report.grid import GridTable
-from selkit.report.tables import interval, number, p_value, place_cells, place_columns, signed
+from selkit.report.tables import interval, number, p_value, percent, place_cells, place_columns, signed
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
@@ -91,7 +91,7 @@ def _notes(rows: Rows) -> Iterator[str]:
 
 
 def throughout(document: Row) -> str:
-    """What all verdicts share and therefore no column says: recipe and base model; empty where columns say it."""
+    """What no column of the verdicts says: a recipe and base model that all share, and the weights of the composite."""
     rows = document["verdicts"]
     columns = place_columns(rows)
     recipes = [str(one["name"]) for one in document.get("recipes") or [document["recipe"]]]
@@ -103,7 +103,16 @@ def throughout(document: Row) -> str:
         parts.append(f"A recipe or base model that a whole table shares has no column: {' and '.join(shared)}.")
     if len(recipes) > 1 and rows and "recipe" not in columns:
         parts.append(f"Effects are means over the recipes {', '.join(recipes[:-1])} and {recipes[-1]}.")
+    if weights := document["rules"].get("weights"):
+        parts.append(composite(weights))
     return " ".join(parts)
+
+
+def composite(weights: Mapping[str, float]) -> str:
+    """What the composite is made of, and what each part counts, as a sentence."""
+    total, parts = sum(weights.values()), {name: weight for name, weight in weights.items() if weight > 0}
+    shares = ", ".join(f"{name} {percent(weight / total)}" for name, weight in parts.items())
+    return f"The composite is the mean of {len(parts)} measures, formed within each run: {shares}."
 
 
 def _models(spec: Row) -> list[str]:

@@ -152,6 +152,7 @@ def test_a_whole_grid(whole_grid: Path, run: Callable) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "longest beats random on alpaca by" in done.stdout
     assert "in the composite" in done.stdout
+    assert "mean of 2 measures, formed within each run: ifeval 50.0%, llmbar 50.0%." in done.stdout
     assert ", in 2 of 2 recipes." in done.stdout
     for title in (
         "benchmark by benchmark (exploratory)",
