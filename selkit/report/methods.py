@@ -9,8 +9,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from selkit.report.arms import ARMS
 from selkit.report.bibtex import STATISTICS, works
 from selkit.report.latex import escaped
+from selkit.stats.rules import SECONDARY
+from selkit.stats.variance import GUARD, POOL_FROM
 
 Row = Mapping[str, Any]
 
@@ -87,6 +90,7 @@ def _design(document: Row, cited: _Cited) -> Iterator[str]:
 
 
 def _arms(selectors: Sequence[Row], cited: _Cited) -> Iterator[str]:
+    """A sentence on every arm: what it does, with its parameters and what it goes back to."""
     for selector in selectors:
         if not selector["name"]:
             yield _given(selector)
@@ -95,18 +99,20 @@ def _arms(selectors: Sequence[Row], cited: _Cited) -> Iterator[str]:
         parameters = _settings(selector["parameters"].items())
         known = cited.of(f"arm {arm}") if arm == name else cited.of(f"arm {arm}", f"arm {arm}-")
         with_them = f" with {parameters}" if parameters else ""
-        if arm != name:
+        if (does := ARMS.get(name)) is not None:
+            also = "" if arm == name else f" is {name}, which"
+            yield f"{arm}{also} {does}{f' ({parameters})' if parameters else ''}{known}."
+        else:
             yield f"{arm} is the selector {name}{with_them}{known}."
-        elif parameters or known:
-            yield f"{arm} is selkit's component of that name{with_them}{known}."
 
 
 def _given(selector: Row) -> str:
     """The sentence of an arm that chooses and trains nothing."""
+    arm, nothing = _arm(selector), "nothing was selected or trained for it, and it is one run"
     if selector.get("outputs"):
-        return f"{_arm(selector)} is given by its outputs."
-    base = selector["model"] == "base"
-    return f"{_arm(selector)} is {'the base model' if base else selector['model']} as it is, without training."
+        return f"{arm} is given by its outputs: {nothing}."
+    model = "the base model" if selector["model"] == "base" else selector["model"]
+    return f"{arm} is {model} as it is, without training: {nothing}."
 
 
 def _training(document: Row, cited: _Cited) -> Iterator[str]:
@@ -158,18 +164,72 @@ def _statistics(document: Row, cited: _Cited) -> Iterator[str]:
     if not document["verdicts"]:
         return
     rules = document["rules"]
-    # only exploratory tests have a p value of Benjamini and Hochberg's, and Holm's are beside the point there
-    size = max((row["family_size"] or 0 for row in document["verdicts"] if row.get("p_bh") is None), default=0)
+    # Holm's p values are beside the point where one only looks for what might be worth a look
+    size = max((row["family_size"] for row in document["verdicts"] if row["family"] != SECONDARY), default=0)
     holm, satterthwaite = STATISTICS
     yield (
         f"Effects are differences of mean scores from {rules['control']} on the same items, in points of 100, with a "
         f"variance over runs and items and a t test with Satterthwaite's degrees of freedom{_cite(satterthwaite)}; p "
         f"values are adjusted by Holm's method{_cite(holm)} over {size} comparisons at alpha {rules['alpha']:g}."
     )
+    yield from _composite(rules.get("weights") or {})
+    yield from _run_variance(document["verdicts"])
+    if any(row.get("p_bh") is not None for row in document["verdicts"]):
+        bh = cited.of("p values of exploratory verdicts")
+        yield (
+            "Verdicts on single benchmarks beside the composite are exploratory, a family of their own: they also have "
+            f"p values by Benjamini and Hochberg's method{bh}."
+        )
     margins = _settings((name, points) for name, points in rules["margins"].items() if points is not None)
     if margins:
         when = "declared before the first run" if not rules["changed"] else "changed after the first run"
-        yield f"Margins of equivalence, in points: {margins} ({when}; digest {rules['digest'][:12]})."
+        yield (
+            f"Margins of equivalence, in points: {margins} ({when}; digest {rules['digest'][:12]}); 90% intervals are "
+            f"held against them{cited.of('verdicts of equivalence')}."
+        )
+    if len(document.get("recipes") or ()) > 1:
+        yield "Effects are means over the recipes."
+    yield from _grid(document.get("grid") or {}, cited)
+
+
+def _composite(weights: Mapping[str, float]) -> Iterator[str]:
+    """What the composite is made of."""
+    if not weights:
+        return
+    named = _list(f"{name} ({weight:g})" for name, weight in weights.items())
+    alike = ", all of one weight" if len(set(weights.values())) == 1 else ""
+    yield (
+        "The composite is the weighted mean of the mean scores on "
+        f"{_list(weights) + alike if alike else named}, taken within each run before its variance."
+    )
+
+
+def _run_variance(rows: Sequence[Row]) -> Iterator[str]:
+    """Whose variance between runs an arm is judged with."""
+    flags = {flag for row in rows for flag in row["flags"]}
+    if "pooled_variance" in flags:
+        yield (
+            f"Where {POOL_FROM} selectors or more had two runs or more, each was judged with the mean of their "
+            f"variances between runs; one with over {GUARD:g} times the median of the others kept its own."
+        )
+    if "borrowed_variance" in flags:
+        yield "An arm of one run was judged with the mean of the other selectors' variances between runs."
+    if "borrowed_control_variance" in flags:
+        yield "The control has one run and was judged with the selectors' variance between runs."
+
+
+def _grid(grid: Mapping[str, Any], cited: _Cited) -> Iterator[str]:
+    """How recipes, pools and budgets were put together."""
+    if grid.get("flips"):
+        yield (
+            "Whether the recipe decides was tested by Welch's test of interaction and Cochran's Q"
+            f"{cited.of('flips over recipes')}."
+        )
+    if grid.get("pooled"):
+        yield (
+            "Means over pools and budgets are of random effects, with Hartung and Knapp's interval"
+            f"{cited.of('means over pools and budgets')}."
+        )
 
 
 def _versions(document: Row) -> Iterator[str]:

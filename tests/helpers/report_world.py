@@ -207,6 +207,15 @@ def _judge(say: Text, testset: str) -> Row:
         "outcomes": {"ok": 398, say("refused"): 2},
         "first_position_rate": 0.56,
         "inconsistency": 0.12,
+        "length_bias": 0.625,
+        "length_bias_n": 160,
+        "equal_length": 12,
+        "equal_length_ties": 11,
+        "intervals": {
+            "first_position_rate": [0.51, 0.61],
+            "inconsistency": [0.08, 0.17],
+            "length_bias": [0.55, 0.7],
+        },
         "served": {say("m-1"): 300, say("m-2"): 100},
         "canaries": {"fit": False, "limit": 0.05, "fooled_by": [say("null")], "canaries": [canary]},
     }

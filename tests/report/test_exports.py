@@ -18,6 +18,7 @@ from report_world import document
 from selkit.cli.report import command
 from selkit.plugins.references import RECIPES, TESTSETS, WORKS
 from selkit.report import markdown, write_exports
+from selkit.report.arms import ARMS
 from selkit.report.bibtex import bibliography, entries, works
 from selkit.report.csv_tables import csv_tables, csv_text
 from selkit.report.exports import LISTING, WITHOUT_FIGURES, paper_tables
@@ -251,7 +252,10 @@ def test_methods_name_settings_and_cite() -> None:
         "with rank 16.",
         "Answers to test set coachlm [@liu2023coachlm] (decoding greedy, at most 512 tokens) were compared with those "
         "of one more run of random by judge openai in both orders",
-        "Margins of equivalence, in points: coachlm 2.5 (declared before the first run; digest 000000000000).",
+        "Margins of equivalence, in points: coachlm 2.5 (declared before the first run; digest 000000000000); 90% "
+        "intervals are held against them [@schuirmann1987comparison].",
+        "longest takes the rows with the longest responses (unit tokens).",
+        "random draws rows uniformly at random without replacement.",
         "with torch 2.13.0.",
     ):
         assert part in text
@@ -273,9 +277,46 @@ def test_methods_say_what_given_arms_are() -> None:
     ]
     text = methods_text(made)
     assert "We compared base, tulu and lima with random" in text
-    assert "base is the base model as it is, without training." in text
-    assert "tulu is hub:tulu@main as it is, without training." in text
-    assert "lima is given by its outputs." in text
+    rest = "nothing was selected or trained for it, and it is one run."
+    assert f"base is the base model as it is, without training: {rest}" in text
+    assert f"tulu is hub:tulu@main as it is, without training: {rest}" in text
+    assert f"lima is given by its outputs: {rest}" in text
+
+
+def test_methods_tell_composite_run_variance_and_exploratory_verdicts() -> None:
+    """Weights where they differ, whose variance between runs was used, both corrections, and Holm's own family."""
+    made = run_document()
+    made["rules"]["weights"] = {"coachlm": 2.0, "ifeval": 1.0}
+    rows = made["verdicts"]
+    for row in rows[::2]:
+        row |= {"benchmark": "composite", "family": "primary", "family_size": 7, "flags": ["pooled_variance"]}
+    for row in rows[1::2]:
+        row |= {"family": "secondary", "family_size": 30, "p_bh": 0.2, "flags": ["borrowed_variance"]}
+    rows[1]["p_bh"] = None  # of scores that do not vary: still no part of Holm's family
+    text = methods_text(made)
+    for part in (
+        "Holm's method [@holm1979simple] over 7 comparisons",
+        "The composite is the weighted mean of the mean scores on coachlm (2) and ifeval (1), taken within each run",
+        "Where 3 selectors or more had two runs or more, each was judged with the mean of their variances between "
+        "runs; one with over 6 times the median of the others kept its own.",
+        "An arm of one run was judged with the mean of the other selectors' variances between runs.",
+        "p values by Benjamini and Hochberg's method [@benjamini1995controlling].",
+    ):
+        assert part in text
+    made["rules"]["weights"] = {"coachlm": 1.0, "ifeval": 1.0}
+    assert "the mean scores on coachlm and ifeval, all of one weight" in methods_text(made)
+
+
+def test_methods_have_a_sentence_on_every_selector_that_ships() -> None:
+    """Whatever comes with selkit is told in words, under another name too."""
+    from selkit.plugins.builtin import BUILTINS
+
+    made = run_document()
+    names = list(BUILTINS["selector"])
+    assert set(ARMS) == set(names)
+    made["spec"]["selectors"] = [{"name": name, "as": f"my-{name}", "parameters": {}} for name in names]
+    text = methods_text(made)
+    assert all(f"my-{name} is {name}, which {ARMS[name]}" in text for name in names)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
