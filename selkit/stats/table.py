@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ class ScoreTable:
     Attributes:
         scores: Scores in [0, 1], shape (rows,).
         codes: For every column but the score, one integer per row into ``names``; -1 stands for null.
-        names: The distinct values of each column, sorted, numbers before text.
+        names: The distinct values of each column, sorted, numbers before text; budgets by their size.
     """
 
     scores: NDArray[np.float64]
@@ -171,7 +172,8 @@ def _encode(table: pa.Table, name: str, source: str) -> tuple[NDArray[np.int64],
     values = [_plain(value) for value in encoded.dictionary.to_pylist()]
     if name in ("arm", "benchmark"):
         values = [str(value) for value in values]
-    order = sorted(range(len(values)), key=lambda position: _sort_key(values[position]))
+    key = _size if name == "budget" else _sort_key
+    order = sorted(range(len(values)), key=lambda position: key(values[position]))
     rank = np.empty(len(values) + 1, np.int64)
     rank[order] = np.arange(len(values))
     rank[-1] = -1  # null is encoded as the last position
@@ -187,6 +189,16 @@ def _plain(value: Any) -> Any:
 def _sort_key(value: Any) -> tuple[bool, float, str]:
     number = isinstance(value, (int, float))
     return (not number, float(value) if number else 0.0, str(value))
+
+
+def _size(budget: Any) -> tuple[int, float, str]:
+    """Budgets by their size, also where they are texts: numbers of rows, shares of the pool, anything else."""
+    text = str(budget)
+    try:
+        size = float(text.removesuffix("%"))
+    except ValueError:
+        return 2, 0.0, text
+    return (int(text.endswith("%")), size, text) if math.isfinite(size) else (2, 0.0, text)
 
 
 def _check_unique(table: pa.Table, codes: Mapping[str, NDArray[np.int64]], source: str) -> None:

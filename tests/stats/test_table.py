@@ -159,6 +159,12 @@ def test_nothing_in_common(columns: Callable) -> None:
         cells(ScoreTable.from_columns(rows), intersect=True)
 
 
+def test_budgets_are_in_the_order_of_their_size(columns: Callable, joined: Callable) -> None:
+    """As numbers, as texts and as shares; not 1000 before 500."""
+    parts = [columns(TWO, budget=budget) for budget in ("10%", "1000", "all", "5%", "500", "nan")]
+    assert ScoreTable.from_columns(joined(*parts)).names["budget"] == ("500", "1000", "5%", "10%", "all", "nan")
+
+
 def test_an_arm_without_budget_belongs_to_every_budget(columns: Callable, joined: Callable) -> None:
     """Null stands for everywhere: the untrained model and the full pool are in each cell of their pool."""
     random = {"random": np.full((3, 4), 0.5)}
