@@ -117,6 +117,9 @@ def test_comparisons_across_pools_recipes_and_given_arms(tmp_path: Path) -> None
     (verdict,) = [one for one in document["verdicts"] if (one["arm"], one["pool"]) == ("oracle", "planted")]
     for name in ("effect", "runs", "control_runs", "items"):
         assert rows[0][name] == verdict[name]
+    shares = ("empty_answers", "same_answers", "control_empty_answers", "control_same_answers")
+    assert [rows[0][name] for name in shares] == [verdict[name] for name in shares]
+    assert all(0 < row[name] <= 1 for row in rows for name in ("same_answers", "control_same_answers"))
     assert document["rules"]["compare"][0]["arm"] == {"arm": "oracle", "pool": "planted"}
     assert "## Comparisons" in (tmp_path / "out/report/report.md").read_text("utf-8")
     with pytest.raises(UsageError, match="there are several recipes"):
