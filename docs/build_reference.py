@@ -135,8 +135,8 @@ def packages_page() -> str:
     parts = [
         "# Packages",
         "This page is written by `docs/build_reference.py` from the packages of this repository: every component with "
-        "its parameters, as `selkit plugins show NAME` prints them. What comes with selkit itself is "
-        "[another page](selectors.md).",
+        "its parameters, as `selkit plugins show NAME` prints them. What comes with selkit itself has "
+        "[a page of its own](selectors.md).",
     ]
     rows = [row for row in installed() if row.distribution in IN_REPOSITORY]
     for distribution in dict.fromkeys(row.distribution for row in rows):
