@@ -155,6 +155,16 @@ def leases(folder: Path) -> list[Lease]:
     return found
 
 
+def needed_by_others(folder: Path, digest: str) -> bool:
+    """Whether some work that is under way, and not this thread's, names a result as an input."""
+    for lease in leases(folder):
+        if digest in lease.inputs and not lease.held_here():
+            with lease.hold_if_free() as free:
+                if not free:
+                    return True
+    return False
+
+
 def _acquire(lock: FileLock, timeout: float) -> bool:
     from filelock import Timeout
 

@@ -22,13 +22,13 @@ from typing import Any
 
 from selkit.api.errors import DataError, SelkitError
 from selkit.console import get_console
-from selkit.files import cache_folder, full_disk, is_full, remove_tree, tree_bytes
+from selkit.files import cache_folder, digest_text, full_disk, is_full, remove_tree, tree_bytes
 from selkit.store.artifact import Artifact, Draft
 from selkit.store.collect import Collected, collect
 from selkit.store.commit import commit
 from selkit.store.keys import Key
 from selkit.store.layout import Layout
-from selkit.store.lease import Lease
+from selkit.store.lease import Lease, needed_by_others
 from selkit.store.ledger import WALL, LedgerRow, append_rows, read_rows
 from selkit.store.manifest import Damaged, read_manifest
 from selkit.store.measure import Meter, someone_elses
@@ -106,14 +106,34 @@ class Store:
 
     def discard(self, key: Key) -> bool:
         """Removes the finished result and the partial work of ``key``, with what killed processes left of it; whether
-        there was any. Waits for its lease."""
+        there was any. Waits for its lease, and leaves it alone where somebody else's work names it as an input."""
         if not self.layout.traces(key.digest):
             return False
         with self._lease(key.digest, key.label).hold():
+            if needed_by_others(self.layout.leases, key.digest):
+                return False
             there = self.layout.traces(key.digest)
             for folder in there:
                 self.layout.discard(folder)
             return bool(there)
+
+    @contextmanager
+    def using(self, key: Key, user: str, label: str = "") -> Iterator[None]:
+        """Within the block nobody else removes the result of ``key``, whether it is there already or made within.
+
+        Args:
+            key: What is needed.
+            user: What stands for the work that needs it; the same work is done once at a time, and waited for.
+            label: What people call that work.
+
+        Raises:
+            DataError: The store cannot be written to.
+        """
+        with self._lease(digest_text(f"user\0{user}"), label, [key.digest]).hold():
+            # Who is just removing it did not see this user: what it removes is gone before the block looks for it.
+            with self._lease(key.digest, key.label).hold():
+                pass
+            yield
 
     def check_writable(self) -> None:
         """Makes sure before any work starts that results can be stored. Raises DataError where they cannot."""

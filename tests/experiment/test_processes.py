@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +11,16 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("trl")
 
-from selkit.api import Example, Pool, UsageError
+from selkit.api import Decoding, Example, Pool, UsageError
 from selkit.experiment import parse_spec
-from selkit.experiment.cells.job import CellJob, TrainingJob, cell_keys, weights_key
+from selkit.experiment.cells.job import Asked, CellJob, TrainingJob, cell_keys, weights_key
 from selkit.experiment.cells.work import run_cell, training_record
 from selkit.experiment.setup.experiment import prepare
-from selkit.pools import write_jsonl
+from selkit.pools import TestPrompt, TestSet, write_jsonl
 from selkit.store import Store
 from selkit.train import load_recipe
 
+GREEDY = Decoding(max_new_tokens=2)
 SPEC = {
     "name": "spread",
     "pools": "planted",
@@ -59,6 +61,34 @@ def test_a_cell_is_trained_by_several_processes(job: CellJob) -> None:
     assert all(store.find(key) is not None for key in cell_keys(spread))
     record = training_record(spread, spread.training, store)
     assert (record.processes, record.steps, record.threads) == (2, 2, 1)
+
+
+@pytest.mark.slow
+def test_weights_stay_until_every_cell_that_needs_them_is_done(job: CellJob) -> None:
+    """Two experiments share a cell and have other test sets: who is done first does not let the weights go."""
+    one, other = (
+        replace(job, prompts=(Asked(TestSet(name, (TestPrompt("a", Example("a", f"{name}?")),)), GREEDY),))
+        for name in ("one", "other")
+    )
+    trained, first_is_done = threading.Event(), threading.Event()
+
+    def begin(stage: str) -> None:
+        if stage.startswith("answering"):
+            trained.set()
+            assert first_is_done.wait(60)
+
+    slower = threading.Thread(target=run_cell, args=(other, begin))
+    slower.start()
+    assert trained.wait(60)
+    run_cell(one)
+    store = Store(job.store)
+    assert job.weights is not None
+    assert store.find(job.weights) is not None
+    first_is_done.set()
+    slower.join()
+    assert all(store.find(key) is not None for cell in (one, other) for key in cell_keys(cell))
+    assert store.find(job.weights) is None
+    assert sum(row.resource == "wall_seconds" for row in store.ledger([job.weights])) == 1
 
 
 @pytest.mark.parametrize(

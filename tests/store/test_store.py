@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -284,6 +285,40 @@ def test_discarding(store: Store) -> None:
     assert store.discard(KEY) is False
     assert leftovers(store) == []
     store.obtain(KEY, write)
+
+
+def test_what_somebody_uses_is_not_discarded(store: Store) -> None:
+    """Neither by hand nor by a clean-up; he who used it last can remove it, and the same work waits for its turn."""
+    store.obtain(KEY, write)
+    used, done, turns = threading.Event(), threading.Event(), []
+
+    def use() -> None:
+        with store.using(KEY, "a cell"):
+            turns.append("first")
+            used.set()
+            done.wait(10)
+            turns.append("first is done")
+        used.wait()
+
+    def wait_for_it() -> None:
+        with store.using(KEY, "a cell"):
+            turns.append("second")
+
+    user, other = threading.Thread(target=use), threading.Thread(target=wait_for_it)
+    user.start()
+    used.wait(10)
+    other.start()
+    with store.using(KEY, "another cell"):
+        assert store.discard(KEY) is False
+        assert store.gc(set(), unused_for=0).digests == ()
+    assert store.find(KEY) is not None
+    done.set()
+    user.join()
+    other.join()
+    assert turns == ["first", "first is done", "second"]
+    with store.using(KEY, "a cell"):
+        assert store.discard(KEY) is True
+    assert leftovers(store) == []
 
 
 def test_discarding_takes_along_what_a_kill_left(store: Store) -> None:

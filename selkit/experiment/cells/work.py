@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,20 @@ def is_done(job: CellJob, store: Store) -> bool:
 def run_cell(job: CellJob, begin: Callable[[str], None] = lambda stage: None) -> str:
     """Does whatever of the cell is not stored yet; returns its label. ``begin`` hears the name of every stage."""
     store = Store(job.store)
+    with _weights_in_use(job, store):
+        _do_stages(job, store, begin)
+    let_go(job, store)
+    return job.label
+
+
+def _weights_in_use(job: CellJob, store: Store) -> AbstractContextManager[None]:
+    """Keeps another experiment that has the same weights, and is done with them, from letting them go meanwhile."""
+    if job.weights is None:
+        return nullcontext()
+    return store.using(job.weights, "\n".join(key.digest for key in cell_keys(job)), f"cell/{job.label}")
+
+
+def _do_stages(job: CellJob, store: Store, begin: Callable[[str], None]) -> None:
     if job.training:
         begin("training")
         training_record(job, job.training, store)
@@ -61,14 +76,15 @@ def run_cell(job: CellJob, begin: Callable[[str], None] = lambda stage: None) ->
     for benchmark in job.benchmarks:
         begin(benchmark.benchmark.label)
         items(job, store, benchmark)
-    let_go(job, store)
-    return job.label
 
 
 def let_go(job: CellJob, store: Store) -> None:
-    """Removes the weights of a cell that is done, unless they are to stay; also those that a killed run left."""
-    if job.training and not job.keep:
-        store.discard(weights_key(job, job.training))
+    """Removes the weights of a cell that is done, unless they are to stay; also those that a killed run left.
+
+    Where a cell of another experiment still needs them, that one removes them when it is done.
+    """
+    if job.weights is not None and not job.keep:
+        store.discard(job.weights)
 
 
 def training_record(job: CellJob, training: TrainingJob, store: Store) -> TrainReport:
