@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from patience import until
 from world import KEY, World, load_kill
 
 from selkit.store import Store
@@ -29,6 +33,27 @@ def test_two_processes_make_every_stage_once(light: World) -> None:
     light.answered.clear()
     pids = [light.zygote.start(folder) for _ in range(2)]
     assert [light.zygote.wait(pid) for pid in pids] == [0, 0]
+    assert light.report(folder) == light.wanted
+    assert set(light.answered.values()) == {1}
+    assert all(set(makings(folder, stage).values()) == {1} for stage in ("numbers", "answers", "total"))
+
+
+def test_a_run_that_stands_still_keeps_what_it_is_at(light: World) -> None:
+    """Scenario 12: a second run does not take its work, however long it stands; when it goes on, all is made once."""
+    folder = light.new()
+    light.answered.clear()
+    light.open.clear()
+    first = light.zygote.start(folder)
+    until(lambda: light.answered)  # it asks for what it has a lease for
+    os.kill(first, signal.SIGSTOP)
+    try:
+        light.open.set()
+        second = light.zygote.start(folder)
+        time.sleep(2 * light.seconds)
+        assert [artifact.manifest["stage"] for artifact in Store(folder / "store").artifacts()] == ["numbers"]
+    finally:
+        os.kill(first, signal.SIGCONT)
+    assert [light.zygote.wait(pid) for pid in (first, second)] == [0, 0]
     assert light.report(folder) == light.wanted
     assert set(light.answered.values()) == {1}
     assert all(set(makings(folder, stage).values()) == {1} for stage in ("numbers", "answers", "total"))

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -33,6 +34,8 @@ class World:
         self.throttled = 0
         self.out_of_money = False
         self.answered: Counter[str] = Counter()
+        self.open = threading.Event()
+        self.open.set()
         self.server = ChatServer(self._answer)
         self.folder = folder
 
@@ -43,6 +46,7 @@ class World:
             self.throttled -= 1
             return failure(429, "rate_limit_exceeded", headers={"retry-after-ms": "5"})
         self.answered[call.text] += 1
+        self.open.wait()
         first, second = hashlib.sha256(call.text.encode()).digest()[:2]
         return f"{first % 10} {second % 10}"
 
