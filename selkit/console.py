@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -97,6 +98,32 @@ class Console:
         if _can_redraw():
             return self._with_bar(items, total, description)
         return self._with_lines(items, total, description)
+
+    @contextmanager
+    def screen(self) -> Iterator[Callable[[str, Sequence[str]], None]]:
+        """A function that shows how things stand on stderr: a heading, and lines below it.
+
+        On a terminal each call replaces what the one before showed, and at the end nothing of it stays. Elsewhere a
+        heading is a line when it is another than the last one, and the lines below are left out.
+        """
+        if self.quiet:
+            yield lambda heading, lines: None
+        elif _can_redraw():
+            from rich.console import Console as RichConsole
+            from rich.live import Live
+            from rich.text import Text
+
+            with Live(console=RichConsole(stderr=True, highlight=False), transient=True) as live:
+                yield lambda heading, lines: live.update(Text(printable("\n".join([heading, *lines]))), refresh=True)
+        else:
+            said = [""]
+
+            def say(heading: str, lines: Sequence[str]) -> None:
+                if heading != said[0]:
+                    self._say(heading)
+                said[0] = heading
+
+            yield say
 
     def _say(self, message: str) -> None:
         text = printable(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,12 +87,23 @@ def command(
             console.result(line.rstrip(".") + ".")
         console.result(f"report: {folder / 'report' / 'report.html'}")
     if failures := document["failures"]:
-        raise WorkFailed(
-            f"{len(failures)} cells failed, the first is {failures[0]['cell']} ({failures[0]['error']}): the others "
-            "are stored and reported, the same command tries the failed ones again, `selkit status` names their logs"
-        )
+        raise WorkFailed(_failed(failures, document["measured"].get("logs", {})))
     if unfit := [row["testset"] for row in document["judges"] if (row["canaries"] or {}).get("fit") is False]:
         raise WorkFailed(
             f"canaries fooled the judge of {', '.join(unfit)}: its verdicts are reported and not to be believed; take "
             "another judge or prompt"
         )
+
+
+def _failed(failures: Sequence[Mapping[str, str]], logs: Mapping[str, str], most: int = 10) -> str:
+    """What failed, with the reason and the log of each cell, of very many the first; and what to do."""
+    told = [
+        f"{one['cell']} ({one['error']}" + (f"; log: {logs[one['cell']]})" if one["cell"] in logs else ")")
+        for one in failures[:most]
+    ]
+    more = f" and {len(failures) - most} more, which `selkit status` lists" if len(failures) > most else ""
+    number = "1 cell" if len(failures) == 1 else f"{len(failures)} cells"
+    return (
+        f"{number} failed: {', '.join(told)}{more}: the others are stored and reported, and the same command tries "
+        "these again"
+    )

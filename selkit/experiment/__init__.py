@@ -7,7 +7,7 @@ from selkit.experiment.spec.spec import Spec
 from selkit.experiment.spec.starter import quickstart_spec, write_spec
 from selkit.report import read_document
 
-PLAN_COLUMNS = ("pool", "budget", "arm", "run", "rows", "state")
+PLAN_COLUMNS = ("pool", "budget", "arm", "run", "recipe", "model", "rows", "state")
 
 __all__ = [
     "PLAN_COLUMNS",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pyarrow.parquet as pq
 
 from selkit.api import DataError, WorkFailed
 from selkit.console import get_console
+from selkit.experiment.cells.failures import failure_of
+from selkit.experiment.cells.job import CellJob
 from selkit.experiment.cells.work import let_go
 from selkit.experiment.document.document import document_of
 from selkit.experiment.document.searched import Searched, search, validation_scores
@@ -18,6 +21,7 @@ from selkit.experiment.executors import Executor, LocalExecutor
 from selkit.experiment.jobs import Plan, plan, resources
 from selkit.experiment.judging.itemfiles import write_items
 from selkit.experiment.judging.scores import Outcome, collect, score_table
+from selkit.experiment.outlook.live import announced
 from selkit.experiment.setup.rules import declare
 from selkit.experiment.spec.spec import Spec
 from selkit.experiment.upkeep.remembered import remember
@@ -46,10 +50,15 @@ def run_experiment(
         WorkFailed: No cell ended well, so that there is nothing to report.
         SelkitError: Whatever the checks before the first cell refuse.
     """
-    started = time.time()
     store = store or Store()
     executor = executor or LocalExecutor(*resources(spec))
     _check_output(output)
+    with announced(store, spec.name, output):
+        return _run(spec, output, store, executor)
+
+
+def _run(spec: Spec, output: Path, store: Store, executor: Executor) -> dict[str, Any]:
+    started = time.time()
     with executor.open(spec, store):
         settled = spec.model_copy(update={"device": executor.device(spec)})
         remember(store, output, settled)
@@ -61,6 +70,7 @@ def run_experiment(
         searched = _searched(planned, outcome)
     table = score_table(planned.experiment, outcome)
     document = document_of(planned, outcome, table, started, searched)
+    document["measured"] |= _logs(planned, failed)
     pq.write_table(table, output / SCORES_FILE)
     write_items(output, planned.experiment, outcome)
     write_report(document, output / "report", output)
@@ -71,6 +81,7 @@ def run_experiment(
 def _run_missing(planned: Plan, executor: Executor) -> dict[str, str]:
     """Does the jobs that are not finished; returns the reason of every one that failed, by its label."""
     missing = planned.missing
+    jobs = {job.label: job for job in missing}
     console = get_console()
     if planned.done:
         console.note(f"{len(planned.done)} of {len(planned.jobs) + len(planned.anchors)} cells are stored already")
@@ -81,14 +92,28 @@ def _run_missing(planned: Plan, executor: Executor) -> dict[str, str]:
         for _, ended in zip(console.track(missing, description="cells"), outcomes, strict=True):
             if ended.error is not None:
                 failed[ended.label] = ended.error
-                console.error(f"cell {ended.label} failed: {ended.error}")
+                console.error(f"cell {ended.label} failed: {ended.error}{_log(jobs[ended.label])}")
     for job in planned.jobs.values():
         if job.label in planned.done:  # a kill right after its last stage leaves its weights
             let_go(job, planned.experiment.store)
     if failed and all(job.label in failed for job in planned.jobs.values()):
         label, error = next(iter(failed.items()))
-        raise WorkFailed(f"every cell failed, the first is {label}: {error}; the same command tries them again")
+        log = _log(jobs[label])
+        raise WorkFailed(f"every cell failed, the first is {label}: {error}{log}; the same command tries them again")
     return failed
+
+
+def _log(job: CellJob) -> str:
+    """Where the traceback of a failed cell is, as a remark."""
+    failure = failure_of(job)
+    return "" if failure is None else f" (log: {failure.log})"
+
+
+def _logs(planned: Plan, failed: Collection[str]) -> dict[str, Any]:
+    """Files with the tracebacks of failed cells by their labels, as what is measured; nothing where none failed."""
+    jobs = [*planned.anchors.values(), *planned.jobs.values()]
+    found = {job.label: one.log for job in jobs if job.label in failed and (one := failure_of(job)) is not None}
+    return {"logs": found} if found else {}
 
 
 def _searched(planned: Plan, outcome: Outcome) -> Searched | None:

@@ -124,11 +124,14 @@ def test_status_names_reason_and_log_of_a_failed_cell(finished: Finished, tmp_pa
     environment = os.environ | {"SELKIT_STORE": str(finished.store.root)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
-    assert found["counts"] == {"done": 4, "running": 0, "failed": 1, "to do": 0}
+    assert found["counts"] == {"done": 4, "running": 0, "failed": 1, "to judge": 0, "to do": 0}
+    assert found["runs"] == []
     (failed,) = [cell for cell in found["cells"] if cell["state"] == "failed"]
     assert failed["cell"] == "pool/20/longest/1"
     assert "nothing to train on" in failed["error"]
     log = Path(failed["log"]).read_text("utf-8")
+    document = json.loads((finished.failing / "report/report.json").read_text("utf-8"))
+    assert document["measured"]["logs"] == {failed["cell"]: failed["log"]}
     assert log.startswith("pool/20/longest/1, training")
     assert "Traceback" in log
 

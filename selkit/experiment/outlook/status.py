@@ -6,14 +6,19 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from selkit.experiment.cells.failures import failure_of
 from selkit.experiment.setup.stages import Stage, Survey
 from selkit.store import Store
 from selkit.store.lease import leases
 
-State = Literal["done", "running", "failed", "to do"]
+State = Literal["done", "running", "failed", "to judge", "to do"]
+STATES: tuple[State, ...] = get_args(State)
+
+RUN = "run"
+"""What leases of whole runs are called, before the name of the experiment."""
+
 WINDOW = 3600.0
 """Seconds over which the rate is taken."""
 
@@ -34,7 +39,7 @@ class CellStatus:
 
     Args:
         cell: Its label.
-        state: The word for it.
+        state: The word for it; 'to judge' where its answers are there and judges have yet to read them.
         stages_stored: How many of its stages are stored.
         stages: How many it has.
         running: Who works on it.
@@ -53,18 +58,27 @@ class CellStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """Where an experiment stands; ``per_hour`` are cells trained in the last hour, and ``seconds_left`` what the rest
-    takes at that rate, None where nothing was done of late."""
+    """Where an experiment stands.
+
+    Args:
+        cells: Its cells.
+        per_hour: Cells trained an hour, of late.
+        seconds_left: What the rest takes at that rate; None where nothing was done of late.
+        runs: Who runs the experiment now.
+        stages: How many stages are stored, and how many there are.
+    """
 
     cells: tuple[CellStatus, ...]
     per_hour: float
     seconds_left: float | None
+    runs: tuple[Holder, ...] = ()
+    stages: tuple[int, int] = (0, 0)
 
     @property
     def counts(self) -> dict[str, int]:
         """Cells by state."""
         found = Counter(cell.state for cell in self.cells)
-        return {state: found[state] for state in ("done", "running", "failed", "to do")}
+        return {state: found[state] for state in STATES}
 
     def to_dict(self) -> dict[str, Any]:
         """The status as JSON."""
@@ -72,6 +86,8 @@ class Status:
             "counts": self.counts,
             "per_hour": self.per_hour,
             "seconds_left": self.seconds_left,
+            "stages": {"stored": self.stages[0], "all": self.stages[1]},
+            "runs": [asdict(run) for run in self.runs],
             "cells": [asdict(cell) for cell in self.cells],
         }
 
@@ -86,9 +102,11 @@ def status_of(found: Survey, now: float | None = None) -> Status:
     now = time.time() if now is None else now
     held = dict(_held(found.experiment.store, now))
     cells = tuple(_cell(found, label, ids, held) for label, ids in found.cells.items())
-    rate = _per_second([found.stages[one] for label in found.done for one in found.cells[label]], now)
-    left = sum(cell.state != "done" for cell in cells)
-    return Status(cells, 3600 * rate, left / rate if rate else None)
+    rate = _per_second(found.stages.values(), now)
+    left = sum(cell.state not in ("done", "to judge") for cell in cells)
+    runs = tuple(one for one in held.values() if one.stage == f"{RUN} {found.experiment.spec.name}")
+    stages = sum(stage.stored for stage in found.stages.values()), len(found.stages)
+    return Status(cells, 3600 * rate, left / rate if rate else None, runs, stages)
 
 
 def _cell(found: Survey, label: str, ids: Iterable[str], held: Mapping[str, Holder]) -> CellStatus:
@@ -99,6 +117,8 @@ def _cell(found: Survey, label: str, ids: Iterable[str], held: Mapping[str, Hold
     running = tuple(held[one] for stage in stages if not stage.stored for one in _digests(stage) if one in held)
     if running:
         return CellStatus(label, "running", stored, len(stages), running)
+    if {stage.kind for stage in stages if not stage.stored} == {"judging"}:
+        return CellStatus(label, "to judge", stored, len(stages))
     failure = failure_of(found.jobs[label]) if label in found.jobs else None
     if failure:
         return CellStatus(label, "failed", stored, len(stages), (), failure.error, failure.log)
