@@ -64,6 +64,15 @@ def test_golden_numbers(columns: Callable, joined: Callable) -> None:
     assert not row.opposite
 
 
+def test_intervals_reach_no_further_than_differences(columns: Callable, joined: Callable) -> None:
+    """A difference from the control ends at 100 points, a difference of two of them at 200."""
+    full = {"s": np.array([[0.9, 0.0], [0.0, 0.1]]), "random": np.array([[0.0, 0.8], [0.4, 0.1]])}
+    lora = {"s": np.array([[0.0, 0.2], [0.9, 0.3]]), "random": np.array([[0.7, 0.3], [0.0, 0.9]])}
+    (row,) = rows_of(ScoreTable.from_columns(joined(columns(full, recipe="full"), columns(lora, recipe="a-lora"))))
+    assert (row.lora_low, row.lora_high, row.full_low, row.full_high) == (-100, 100, -100, 100)
+    assert (row.ci_low, row.ci_high) == (-200, 200)
+
+
 def test_against_loops(table: Callable) -> None:
     """Two recipes of each kind: the means within each run and item, and the two-way variance of their differences."""
     data = drawn({"x-lora": 1.0, "y-lora": 2.0, "x": 4.0, "y": 3.0}, seed=1)

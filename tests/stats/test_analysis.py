@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selkit.api import DataError, UsageError
-from selkit.stats import Flag, Gap, ScoreTable, VerdictRow, Word, compare, sentence, to_json
+from selkit.stats import Flag, Gap, ScoreTable, VerdictRow, Word, advised_control_runs, compare, sentence, to_json
 
 pytest.importorskip("scipy")
 
@@ -165,6 +165,16 @@ def test_a_composite_with_scales_reaches_further(columns: Callable, joined: Call
     scores = ScoreTable.from_columns(joined(columns(arms, "a"), columns(arms, "b")))
     row = compare(scores, weights={"a": 1, "b": 1}, scales={"a": 0.5, "b": 0.5})[0]
     assert (row.ci_low, row.ci_high) == (-200, 200)
+
+
+@pytest.mark.parametrize(("arms", "runs"), [(1, 5), (2, 5), (3, 6), (9, 9), (10, 10), (16, 12)])
+def test_the_runs_that_the_control_should_have(table: Callable, noisy: Callable, arms: int, runs: int) -> None:
+    """max(5, ceil(3 sqrt(m))): one run less is flagged."""
+    assert advised_control_runs(arms) == runs
+    data = {f"arm{k}": noisy(0.5, 2, 9, seed=k) for k in range(arms)}
+    for have in (runs, runs - 1):
+        row = compare(table(data | {"random": noisy(0.5, have, 9, seed=99)}))[0]
+        assert (Flag.FEW_CONTROL_RUNS in row.flags) == (have < runs)
 
 
 def test_rounding_is_no_variance(table: Callable) -> None:

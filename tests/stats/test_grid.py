@@ -167,6 +167,18 @@ def test_pools_that_differ_widen_what_to_expect(table: Callable) -> None:
     assert apart.predicted_low < 0 < apart.predicted_high
 
 
+def test_expectations_reach_no_further_than_differences(columns: Callable, joined: Callable) -> None:
+    """Three pools far apart: mean and prediction end at 100 points to both sides."""
+    means = {"a": (0.9, 0.1), "b": (0.1, 0.8), "c": (0.9, 0.3)}
+    rng = np.random.default_rng(1)
+    parts = [
+        columns({"up": rng.uniform(0, 0.1, (3, 9)) + up, "random": rng.uniform(0, 0.1, (5, 9)) + control}, pool=pool)
+        for pool, (up, control) in means.items()
+    ]
+    (row,) = study(ScoreTable.from_columns(joined(*parts)), Rules()).pooled
+    assert (row.ci_low, row.ci_high, row.predicted_low, row.predicted_high) == (-100, 100, -100, 100)
+
+
 def test_one_place_is_not_pooled(table: Callable, columns: Callable, joined: Callable) -> None:
     """One pool and budget gives no expectation; nor does an arm that stands in all places with the same runs."""
     assert looked_at(table({"up": {"x": 2.0}})).pooled == []
