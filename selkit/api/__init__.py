@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from selkit.api.deprecation import warn_if_deprecated
+from selkit.api.deprecation import Deprecation, warn_if_deprecated
 
 if TYPE_CHECKING:
     from selkit.api.benchmarks import BaseBenchmark, Benchmark, BenchmarkGroup, BenchmarkItem, HubData
@@ -102,6 +102,7 @@ __all__ = [
     "ContractViolation",
     "DataError",
     "Decoding",
+    "Deprecation",
     "Dropped",
     "EarlierTurn",
     "Embeddings",

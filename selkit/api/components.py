@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, ClassVar
 
+from selkit.api.deprecation import Deprecation
+
 API_VERSION = 1
 """Version of the interface in :mod:`selkit.api`; raised when a plugin written for an older one may break."""
 
@@ -23,6 +25,7 @@ class Component:
         extra: How to install them, e.g. ``'selkit-eval[train]'``.
         citation: BibTeX entries of what the component implements: they go into the bibliography of reports.
         models: Names of the parameters that hold a model reference (see :meth:`model_parameters`).
+        deprecated: Parameters that are going, each with since when and what to use: who gives one is told so.
     """
 
     name: ClassVar[str]
@@ -31,6 +34,7 @@ class Component:
     extra: ClassVar[str] = ""
     citation: ClassVar[str] = ""
     models: ClassVar[tuple[str, ...]] = ()
+    deprecated: ClassVar[Mapping[str, Deprecation]] = {}
 
     def model_parameters(self) -> tuple[str, ...]:
         """Names of the parameters that hold a model reference under the present settings.

@@ -1,4 +1,10 @@
-"""Names of the interface that are going: each warns for two minor versions before it goes."""
+"""What is going: names, hooks, arguments of hooks, parameters. Each warns for two minor versions before it goes.
+
+- a name of :mod:`selkit.api`: an entry in :data:`DEPRECATED`;
+- a hook: ``@hookspec(warn_on_impl=Going("hook selkit_x", Deprecation(...)))``, and implementing it warns;
+- an argument of a hook: ``@hookspec(warn_on_impl_args={"x": Going("argument x of selkit_y", Deprecation(...))})``;
+- a parameter of a component: an entry in the class's ``deprecated``, and giving it is noted on stderr.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +18,10 @@ GRACE = 2
 
 @dataclass(frozen=True)
 class Deprecation:
-    """A name that is going.
+    """When and for what something goes.
 
     Args:
-        since: The minor version in which it begins to warn, e.g. '0.4'.
+        since: The minor version, of the package that it belongs to, in which it begins to warn, e.g. '0.4'.
         instead: What to use in its place, as the end of a sentence: 'use RowScore'.
     """
 
@@ -28,9 +34,26 @@ class Deprecation:
         major, minor = minor_version(self.since)
         return f"{major}.{minor + GRACE}"
 
+    def sentence(self, package: str = "selkit") -> str:
+        """The end of a sentence: since which version of ``package``, until which, and what to use."""
+        return f"is deprecated since {package} {self.since} and goes in {self.gone_in}: {self.instead}"
+
     def overdue(self, version: str) -> bool:
         """Whether it should be gone in this version of selkit."""
         return minor_version(version) >= minor_version(self.gone_in)
+
+
+class Going(DeprecationWarning):
+    """The warning that something is going.
+
+    Args:
+        what: What it is, e.g. 'hook selkit_readers'.
+        going: Since when, and what to use in its place.
+    """
+
+    def __init__(self, what: str, going: Deprecation) -> None:
+        super().__init__(f"{what} {going.sentence()}")
+        self.going = going
 
 
 DEPRECATED: dict[str, Deprecation] = {}
@@ -40,8 +63,7 @@ DEPRECATED: dict[str, Deprecation] = {}
 def warn_if_deprecated(name: str, known: Mapping[str, Deprecation] = DEPRECATED) -> None:
     """Warns where ``name`` is going; the warning points at the line that asked for the name."""
     if found := known.get(name):
-        message = f"selkit.api.{name} is deprecated since selkit {found.since} and goes in {found.gone_in}"
-        warn(f"{message}: {found.instead}", DeprecationWarning, stacklevel=3)
+        warn(Going(f"selkit.api.{name}", found), stacklevel=3)
 
 
 def minor_version(version: str) -> tuple[int, int]:

@@ -84,12 +84,14 @@ def new(kind: str, name: str, directory: str) -> None:
     It holds a component that works, its tests and the conformance kit, tox.ini, README and a CI file.
     """
     from selkit.console import get_console
-    from selkit.plugins import new_package
+    from selkit.plugins import checkout_of_selkit, new_package
 
     package = new_package(kind, name, directory)
+    source = checkout_of_selkit()
+    tox = "tox" if source is None else f"SELKIT_SOURCE={source} tox"
     console = get_console()
     console.result("\n".join(str(package.folder / path) for path in package.files))
-    console.note(f"Next: cd {package.folder}, pip install -e . pytest, pytest; or tox. README.md says how to go on.")
+    console.note(f"Next: cd {package.folder}, pip install -e . pytest, pytest; or {tox}. README.md says how to go on.")
 
 
 def _list(timings: bool, as_json: bool) -> None:

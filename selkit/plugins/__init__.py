@@ -9,7 +9,7 @@ from selkit.api import BaseBenchmark, BaseSelector, Component, PairwiseJudge
 from selkit.plugins.build import parse_assignments
 from selkit.plugins.kinds import KINDS
 from selkit.plugins.manager import PluginManager, manager
-from selkit.plugins.new import NewPackage, new_package
+from selkit.plugins.new import NewPackage, checkout_of_selkit, new_package
 from selkit.plugins.parameters import Parameter, parameters_of, summary
 from selkit.plugins.provenance import provenance
 from selkit.plugins.records import PluginInfo
@@ -24,6 +24,7 @@ __all__ = [
     "PluginManager",
     "build",
     "check_requirements",
+    "checkout_of_selkit",
     "did_you_mean",
     "find",
     "installed",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 from selkit.api import Component, PluginFailed, UsageError
+from selkit.console import get_console
 from selkit.plugins.annotations import choices, component_class, item_annotation, members, optional
 from selkit.plugins.kinds import kind_of, noun
 from selkit.plugins.parameters import Parameter, parameters_of
@@ -35,6 +37,7 @@ class Builder:
         owner = f"{kind} '{cls.name}'"
         _refuse_unknown(parameters, known, owner)
         _refuse_missing(parameters, known, owner)
+        _note_deprecated(parameters, cls, owner)
         values = {name: self._value(known[name], value, owner) for name, value in parameters.items()}
         try:
             return cls(**values)
@@ -182,6 +185,18 @@ def _refuse_unknown(given: Mapping[str, Any], known: Mapping[str, Parameter], ow
         if name not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
             raise UsageError(f"{owner} has no parameter '{name}': {has}.{did_you_mean(str(name), known)}")
+
+
+def _note_deprecated(given: Mapping[str, Any], cls: type[Component], owner: str) -> None:
+    """Says of each given parameter that is going until when it works, once in a process."""
+    for name in sorted(set(given) & set(cls.deprecated)):
+        package = cls.__module__.partition(".")[0]
+        _note_once(f"parameter '{name}' of {owner} {cls.deprecated[name].sentence(package)}")
+
+
+@cache
+def _note_once(sentence: str) -> None:
+    get_console().note(sentence)
 
 
 def _refuse_missing(given: Mapping[str, Any], known: Mapping[str, Parameter], owner: str) -> None:

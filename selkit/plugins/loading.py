@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from functools import partial
 from traceback import TracebackException
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from selkit.api import Component
 from selkit.console import printable
 from selkit.plugins.kinds import KINDS
 from selkit.plugins.records import Candidate, Loaded, LoadFailure, Provided, Status
-from selkit.plugins.specs import PROJECT
+from selkit.plugins.specs import ARGUMENTS, PROJECT
 from selkit.plugins.suggest import did_you_mean
 from selkit.plugins.validation import fault, incompatibility
 
@@ -33,14 +34,21 @@ class _Refused(Exception):
     """A plugin cannot be used; the text is the reason."""
 
 
-def load(candidate: Candidate, hooks: pluggy.PluginManager) -> Loaded:
-    """Imports the package of one entry point, registers it with ``hooks`` and asks it for its components."""
+Arguments = Mapping[str, Mapping[str, Any]]
+"""Hook -> argument -> what the host hands over."""
+
+
+def load(candidate: Candidate, hooks: pluggy.PluginManager, arguments: Arguments = ARGUMENTS) -> Loaded:
+    """Imports the package of one entry point, registers it with ``hooks`` and asks it for its components.
+
+    An implementation is called with those of its hook's ``arguments`` that it names.
+    """
     result = Loaded(candidate)
     started = time.perf_counter()
     try:
         plugin = _guarded(candidate.entry_point.load)
         result.import_ms = 1000 * (time.perf_counter() - started)
-        implementations = _register(plugin, candidate, hooks)
+        implementations = _register(plugin, candidate, hooks, arguments)
     except _Refused as refusal:
         result.import_ms = 1000 * (time.perf_counter() - started)
         result.failures.append(_failure(candidate, str(refusal), status=_status(refusal)))
@@ -53,8 +61,10 @@ def load(candidate: Candidate, hooks: pluggy.PluginManager) -> Loaded:
     return result
 
 
-def _register(plugin: Any, candidate: Candidate, hooks: pluggy.PluginManager) -> list[tuple[str, Callable[..., Any]]]:
-    """The kinds that the plugin has a hook for, each with the function that implements it."""
+def _register(
+    plugin: Any, candidate: Candidate, hooks: pluggy.PluginManager, arguments: Arguments
+) -> list[tuple[str, Callable[[], Any]]]:
+    """The kinds that the plugin has a hook for, each with the function that implements it, ready to be called."""
     if _guarded(lambda: hooks.is_registered(plugin)):
         raise _Refused(f"entry point '{candidate.name}' names a module that another entry point names too")
     _guarded(lambda: hooks.register(plugin, name=f"{candidate.distribution}:{candidate.name}"))
@@ -68,10 +78,15 @@ def _register(plugin: Any, candidate: Candidate, hooks: pluggy.PluginManager) ->
     own = [(known[caller.name], i) for caller in callers for i in caller.get_hookimpls() if i.plugin is plugin]
     if any(implementation.wrapper or implementation.hookwrapper for _, implementation in own):
         raise _Refused("it wraps a hook, which selkit's hooks do not allow: return classes instead")
-    return [(kind, implementation.function) for kind, implementation in own]
+    return [(kind, _ready(implementation, arguments.get(KINDS[kind].hook, {}))) for kind, implementation in own]
 
 
-def _collect(result: Loaded, kind: str, implementation: Callable[..., Any]) -> None:
+def _ready(implementation: pluggy.HookImpl, given: Mapping[str, Any]) -> Callable[[], Any]:
+    """The implementation with the arguments that it names; pluggy has refused names that the hook does not have."""
+    return partial(implementation.function, *(given[name] for name in implementation.argnames))
+
+
+def _collect(result: Loaded, kind: str, implementation: Callable[[], Any]) -> None:
     """Calls one hook implementation on its own and sorts what it returns into components and failures."""
     candidate = result.candidate
     try:
@@ -157,7 +172,9 @@ def _status(refusal: _Refused) -> Status:
 
 
 def _wants_other_host(error: BaseException | None) -> bool:
-    """Whether a plugin asked selkit for something that this version does not have."""
+    """Whether a plugin asked selkit for something that this version does not have: a name, or a hook's argument."""
+    if isinstance(error, pluggy.PluginValidationError):
+        return "can not be found in the hookspec" in str(error)
     return isinstance(error, ImportError) and (error.name or "").partition(".")[0] == PROJECT
 
 

@@ -28,14 +28,22 @@ class PluginManager:
 
     Args:
         builtins: Kind -> name -> 'module:class' of the components that come with selkit.
+        hookspecs: A module or class of hook specifications.
+        arguments: Hook -> argument -> what is handed to implementations that name it.
     """
 
-    def __init__(self, builtins: Mapping[str, Mapping[str, str]] = BUILTINS) -> None:
+    def __init__(
+        self,
+        builtins: Mapping[str, Mapping[str, str]] = BUILTINS,
+        hookspecs: Any = specs,
+        arguments: Mapping[str, Mapping[str, Any]] = specs.ARGUMENTS,
+    ) -> None:
         self._builtins = builtins
         self._candidates = candidates()
         self._loaded: dict[Candidate, Loaded] = {}
         self._hooks = pluggy.PluginManager(specs.PROJECT)
-        self._hooks.add_hookspecs(specs)
+        self._hooks.add_hookspecs(hookspecs)
+        self._arguments = arguments
 
     def find(self, kind: str, name: str) -> type[Component]:
         """The class of a component.
@@ -132,7 +140,7 @@ class PluginManager:
             if candidate.blocked:
                 continue
             if candidate not in self._loaded:
-                self._loaded[candidate] = load(candidate, self._hooks)
+                self._loaded[candidate] = load(candidate, self._hooks, self._arguments)
             results.append(self._loaded[candidate])
         return results
 

@@ -72,6 +72,12 @@ def new_package(kind: str, name: str, directory: Path | str = ".") -> NewPackage
     return NewPackage(folder, words["distribution"], tuple(written))
 
 
+def checkout_of_selkit() -> Path | None:
+    """The folder of the checkout that this selkit runs from; None where it is installed as a package."""
+    folder = Path(__file__).resolve().parents[2]
+    return folder if (folder / "pyproject.toml").is_file() else None
+
+
 def _check_name(kind: str, name: str) -> None:
     if not _NAME.fullmatch(name) or len(name) > _LONGEST or name in RESERVED:
         raise UsageError(
@@ -107,7 +113,7 @@ def _words(kind: str, name: str) -> dict[str, str]:
         "cls": _class_name(kind, name),
         "api_version": str(API_VERSION),
         "dependencies": ", ".join(f'"{one}"' for one in needed),
-        "check": f"{name} --data tests/data" if kind == "benchmark" else name,
+        "check": f"{name} --data tests/data --whole" if kind == "benchmark" else name,
     }
 
 

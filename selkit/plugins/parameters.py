@@ -50,7 +50,7 @@ def parameters_of(cls: type[Component]) -> dict[str, Parameter]:
             annotation=annotations[field.name],
             required=field.default is MISSING and field.default_factory is MISSING,
             default=_default(field),
-            help=documented.get(field.name, ""),
+            help=_help(cls, field.name, documented.get(field.name, "")),
         )
         for field in fields(cls)  # type: ignore[arg-type]
         if field.init
@@ -106,6 +106,13 @@ def _arguments_in(text: str) -> dict[str, str]:
         elif name and line.strip() and line[indent:].startswith(" "):
             found[name] = f"{found[name]} {line.strip()}"
     return found
+
+
+def _help(cls: type[Component], name: str, text: str) -> str:
+    """What the documentation says of a parameter, and that it is going where it is."""
+    if name not in cls.deprecated:
+        return text
+    return f"{text} It {cls.deprecated[name].sentence(cls.__module__.partition('.')[0])}.".strip()
 
 
 def _default(field: Field[Any]) -> Any:

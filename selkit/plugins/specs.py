@@ -2,12 +2,13 @@
 
 A hook returns classes and computes nothing: it is called whenever somebody lists what is installed. All hooks are
 optional; a package that implements none is listed as failed. Hooks grow by arguments, and an implementation that takes
-fewer keeps working.
+fewer keeps working. A hook or an argument that is going is marked with a :class:`selkit.api.deprecation.Going`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pluggy
 
@@ -15,6 +16,9 @@ from selkit.api import BaseBenchmark, BaseSelector, PairwiseJudge
 
 PROJECT = "selkit"
 """Name of the pluggy project and of the entry-point group."""
+
+ARGUMENTS: Mapping[str, Mapping[str, Any]] = {}
+"""What the host hands to each hook, by the argument's name; an implementation gets the ones that it names."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 

@@ -18,7 +18,6 @@ import pytest
 
 from selkit.api import Comparison, Component, Pool, SelkitError
 from selkit.select import Arms
-from selkit.testing.benchmark_subjects import RightAnswer, Rows
 from selkit.testing.checks_benchmarks import BENCHMARK_CHECKS
 from selkit.testing.checks_judges import JUDGE_CHECKS
 from selkit.testing.checks_selectors import SELECTOR_CHECKS
@@ -94,7 +93,7 @@ class SelectorConformance(Conformance):
     """
 
     checks = SELECTOR_CHECKS
-    pool: ClassVar[Pool | Callable[[], Pool] | None] = None
+    pool: ClassVar[Any] = None
     base_model: ClassVar[str | None] = None
     arms: ClassVar[Arms | None] = None
 
@@ -134,8 +133,8 @@ class BenchmarkConformance(Conformance):
     """
 
     checks = BENCHMARK_CHECKS
-    data: ClassVar[Path | str | Rows | Callable[[], Path | Rows] | None] = None
-    right: ClassVar[RightAnswer | None] = None
+    data: ClassVar[Any] = None
+    right: ClassVar[Any] = None
     whole: ClassVar[bool] = False
 
     def sample(self) -> dict[str, Any]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 import warnings
 from pathlib import Path
 
+import pluggy
 import pytest
 from fake_packages import SCORER, FakePackages
 
 import selkit
 from selkit import api
-from selkit.api.deprecation import DEPRECATED, Deprecation, warn_if_deprecated
+from selkit.api.deprecation import DEPRECATED, Deprecation, Going, warn_if_deprecated
+from selkit.plugins import PluginManager, find, parameters_of, specs
+from selkit.plugins.builtin import BUILTINS
 from selkit.plugins.validation import OLDEST_API_VERSION
 
 EXPORTS = Path(__file__).with_name("exports.txt")
@@ -76,22 +81,124 @@ def test_a_version_that_does_not_fit_is_listed_with_the_remedy(packages: FakePac
     assert words in row.reason
 
 
-def test_a_hook_that_takes_fewer_arguments_keeps_working() -> None:
-    """Hooks grow by arguments: an implementation names the ones that it wants (pluggy's own rule, held here)."""
-    import pluggy
+class NewerSpecs:
+    """The hooks as a later version might have them: with a new argument, going, with an argument that is going."""
 
-    class NewerSpecs:
-        @pluggy.HookspecMarker("selkit")
-        def selkit_selectors(self, added_later: object) -> list[type]:  # type: ignore[empty-body]
-            """The hook as a later version might have it."""
+    spec = pluggy.HookspecMarker("selkit")
 
-    class Older:
-        @api.hookimpl
-        def selkit_selectors(self) -> list[type]:
-            return [int]
+    @spec
+    def selkit_selectors(self, added_later: object) -> list[type]:  # type: ignore[empty-body]
+        """With an argument that today's hook does not have."""
 
-    hooks = pluggy.PluginManager("selkit")
-    hooks.add_hookspecs(NewerSpecs)
-    hooks.register(Older())
-    hooks.check_pending()
-    assert hooks.hook.selkit_selectors(added_later=1) == [[int]]
+    @spec(warn_on_impl=Going("hook selkit_judges", Deprecation("0.4", "implement selkit_verdicts")))
+    def selkit_judges(self) -> list[type]:  # type: ignore[empty-body]
+        """A hook that is going."""
+
+    @spec(warn_on_impl_args={"old": Going("argument old of selkit_benchmarks", Deprecation("0.4", "take new"))})
+    def selkit_benchmarks(self, old: object, new: object) -> list[type]:  # type: ignore[empty-body]
+        """A hook with an argument that is going."""
+
+
+ADDED = {"selkit_selectors": {"added_later": "news"}, "selkit_benchmarks": {"old": "o", "new": "n"}}
+HOOK = "\n@hookimpl\ndef {hook}({arguments}):\n    import sys\n    sys.acme_told = [{arguments}]\n    return []\n"
+
+
+@pytest.fixture
+def acme_alone(packages: FakePackages, monkeypatch: pytest.MonkeyPatch) -> FakePackages:
+    """None but the packages of the test: those of this repository are not written for hooks of a later version."""
+    monkeypatch.setenv("SELKIT_PLUGINS", "acme-older,acme-newer,acme-mine")
+    return packages
+
+
+def _newer() -> PluginManager:
+    return PluginManager(hookspecs=NewerSpecs, arguments=ADDED)
+
+
+def test_a_plugin_of_today_works_when_a_hook_gets_an_argument(acme_alone: FakePackages) -> None:
+    """Through selkit's own manager, with hooks of a later version: the older one takes nothing, the newer is told."""
+    acme_alone.works("acme-older", "older")
+    source = SCORER.format(name="newer").replace("selkit_selectors()", "selkit_selectors(added_later)")
+    acme_alone.install("acme-newer", source.replace("return [Overlap]", "Overlap.told = added_later; return [Overlap]"))
+    plugins = _newer()
+    rows = {row.distribution: row for row in plugins.installed()}
+    assert (rows["acme-older"].status, rows["acme-newer"].status) == ("ok", "ok")
+    assert plugins.find("selector", "older").name == "older"
+    assert plugins.find("selector", "newer").told == "news"  # type: ignore[attr-defined]
+
+
+def test_a_newer_plugin_is_incompatible_with_the_hooks_of_today(acme_alone: FakePackages) -> None:
+    """An argument that this selkit's hook does not have is named, and nothing else is stopped."""
+    source = SCORER.format(name="newer").replace("selkit_selectors()", "selkit_selectors(added_later)")
+    acme_alone.install("acme-newer", source)
+    acme_alone.works("acme-older", "older")
+    rows = {row.distribution: row for row in acme_alone.manager().installed()}
+    assert rows["acme-older"].status == "ok"
+    assert (rows["acme-newer"].status, "added_later" in rows["acme-newer"].reason) == ("incompatible", True)
+    assert "upgrade selkit-eval or the plugin" in rows["acme-newer"].reason
+
+
+@pytest.mark.parametrize(
+    ("hook", "arguments", "words"),
+    [
+        (
+            "selkit_judges",
+            "",
+            r"hook selkit_judges is .* since selkit 0\.4 and goes in 0\.6: implement selkit_verdicts",
+        ),
+        ("selkit_benchmarks", "old", r"argument old of selkit_benchmarks is .* goes in 0\.6: take new"),
+    ],
+)
+def test_a_hook_or_an_argument_that_is_going_warns_and_works(
+    acme_alone: FakePackages, hook: str, arguments: str, words: str
+) -> None:
+    """The warning points at the plugin's own file; who does not use it is not warned."""
+    source = SCORER.format(name="mine") + HOOK.format(hook=hook, arguments=arguments)
+    acme_alone.install("acme-mine", source)
+    with pytest.warns(Going, match=words) as seen:
+        rows = [row for row in _newer().installed() if row.distribution == "acme-mine"]
+    assert [row.status for row in rows] == ["ok"]
+    assert "acme" in seen[0].filename
+    assert sys.__dict__.pop("acme_told") == ([ADDED[hook][arguments]] if arguments else [])
+
+
+def test_who_uses_nothing_that_is_going_is_not_warned(acme_alone: FakePackages) -> None:
+    """The hook whose older argument is going, implemented with the newer one."""
+    acme_alone.install("acme-mine", SCORER.format(name="mine") + HOOK.format(hook="selkit_benchmarks", arguments="new"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Going)
+        rows = [row for row in _newer().installed() if row.distribution == "acme-mine"]
+    assert [row.status for row in rows] == ["ok"]
+    assert sys.__dict__.pop("acme_told") == ["n"]
+
+
+def test_a_parameter_that_is_going_is_noted_and_works(
+    packages: FakePackages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who gives it is told once on stderr, who does not is not, and its documentation says so."""
+    going = "    deprecated = {'floor': Deprecation('0.4', 'leave it out')}\n    floor: int = 3"
+    source = SCORER.format(name="mine").replace("    floor: int = 3", going)
+    packages.install("acme-mine", source.replace("import Scorer", "import Deprecation, Scorer"))
+    plugins = packages.manager()
+    assert plugins.build("selector", "mine", {}).parameters() == {"floor": 3}
+    assert capsys.readouterr().err == ""
+    built = [plugins.build("selector", "mine", {"floor": "4"}) for _ in range(2)]
+    assert [one.parameters() for one in built] == [{"floor": 4}] * 2
+    told = "is deprecated since acme_mine 0.4 and goes in 0.6: leave it out"
+    err = capsys.readouterr().err
+    assert err.count(f"parameter 'floor' of selector 'mine' {told}") == 1
+    assert parameters_of(type(built[0]))["floor"].help == f"The least that counts. It {told}."
+
+
+def test_the_hooks_get_what_their_specifications_say() -> None:
+    """The host hands over each argument of each hook, and no hook or parameter has outstayed its deprecation."""
+    own = {name: hook for name, hook in vars(specs).items() if name.startswith("selkit_")}
+    assert {name: set(inspect.signature(hook).parameters) for name, hook in own.items()} == {
+        name: set(specs.ARGUMENTS.get(name, {})) for name in own
+    }
+    marks = [hook.selkit_spec for hook in own.values()]
+    warned = [mark["warn_on_impl"] for mark in marks]
+    warned += [warning for mark in marks for warning in (mark["warn_on_impl_args"] or {}).values()]
+    classes = [find(kind, name) for kind, names in BUILTINS.items() for name in names]
+    deprecated = [one for cls in classes for one in cls.deprecated.values()]
+    goings = [warning.going for warning in warned if warning is not None] + deprecated
+    assert [going for going in goings if going.overdue(selkit.__version__)] == []

@@ -38,7 +38,6 @@ FAULTS = {
         f"{PREAMBLE}\n@hookimpl\ndef selkit_selector(): return []",
         "selkit has no hook 'selkit_selector'. Did you mean 'selkit_selectors'?",
     ),
-    "invents an argument": (f"{PREAMBLE}\n@hookimpl\ndef selkit_selectors(pool): return []", "PluginValidationError"),
     "wraps a hook": (f"{PREAMBLE}\n@hookimpl(wrapper=True)\ndef selkit_selectors(): yield", "it wraps a hook"),
     "raises in its hook": (
         f"{PREAMBLE}\n@hookimpl\ndef selkit_selectors(): raise KeyError('k')",
@@ -148,9 +147,17 @@ def test_another_interface_version_is_incompatible(packages: FakePackages, versi
     assert remedy in row.reason
 
 
-@pytest.mark.parametrize("line", ["from selkit.api import NotYetInvented", "import selkit.not_yet_invented"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from selkit.api import NotYetInvented",
+        "import selkit.not_yet_invented",
+        f"{PREAMBLE}\n@hookimpl\ndef selkit_selectors(not_yet_invented): return []",
+    ],
+    ids=["name", "module", "argument of a hook"],
+)
 def test_what_the_host_lacks_is_incompatible(packages: FakePackages, line: str) -> None:
-    """A package that imports what this selkit does not have is incompatible rather than broken."""
+    """A package that asks for what this selkit does not have is incompatible rather than broken."""
     packages.install("acme-bad", line)
     (row,) = _rows(packages)
     assert row.status == "incompatible"

@@ -17,7 +17,7 @@ import pytest
 from selkit import __version__, api
 from selkit.__main__ import main
 from selkit.api import DataError, UsageError
-from selkit.plugins import KINDS, new_package
+from selkit.plugins import KINDS, checkout_of_selkit, new_package
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,9 +40,11 @@ def test_the_package_is_whole(kind: str, tmp_path: Path) -> None:
         "pyproject.toml",
         "README.md",
         "tox.ini",
+        "LICENSE",
         ".gitignore",
         ".github/workflows/tests.yml",
         f"{module}/__init__.py",
+        f"{module}/py.typed",
         f"{module}/{IMPLEMENTATIONS[kind]}",
         "tests/test_conformance.py",
     }
@@ -67,15 +69,30 @@ def test_the_implementation_is_about_twenty_lines(kind: str, tmp_path: Path) -> 
     assert len(ast.unparse(cls).splitlines()) <= 26
 
 
+@pytest.mark.parametrize("name", ["my-idea", "x" * 40])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_package_is_in_good_style(kind: str, tmp_path: Path) -> None:
-    """ruff finds nothing to mend or to lay out differently, where it is installed."""
+def test_the_package_is_in_good_style(kind: str, name: str, tmp_path: Path) -> None:
+    """ruff finds nothing to mend or to lay out differently, by the settings that the package brings."""
     pytest.importorskip("ruff")
-    folder = new_package(kind, "my-idea", tmp_path).folder
-    ruff = [sys.executable, "-m", "ruff"]
-    chosen = ["--isolated", "--line-length", "120"]
-    checked = [*ruff, "check", *chosen, "--select", "E,F,W,I,UP,B,C4,PIE,PT,RET,D1", "--ignore", "D104", "."]
-    for command in (checked, [*ruff, "format", *chosen, "--check", "."]):
+    folder = new_package(kind, name, tmp_path).folder
+    for command in (
+        ["check", "--no-cache"],
+        ["check", "--no-cache", "--extend-select", "C4,PIE"],
+        ["format", "--check"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_the_packages_are_typed(tmp_path: Path) -> None:
+    """mypy, strict as the packages ask for it, has nothing to say of any of them."""
+    pytest.importorskip("mypy")
+    for kind in KINDS:
+        folder = new_package(kind, "my-idea", tmp_path).folder
+        command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache")]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
 
@@ -133,6 +150,8 @@ def test_the_command_lists_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureF
     folder = tmp_path / "below" / "selkit-judge-mine"
     assert str(folder / "selkit_judge_mine" / "judge.py") in out.splitlines()
     assert "pip install -e ." in err
+    source = checkout_of_selkit()  # a checkout may be in no index, so the note says how tox finds it
+    assert ("; or tox." if source is None else f"; or SELKIT_SOURCE={ROOT} tox.") in err
     assert main(command) == 4
     assert "take another name or another --dir" in capsys.readouterr().err
     assert main(["plugins", "new", "benchmark", "Mine", "--dir", str(tmp_path)]) == 2

@@ -31,6 +31,10 @@ class StrictRandom(Sampler):
     after_others = True
     without: tuple[str, ...] = ()
 
+    def selections_named(self) -> tuple[str, ...]:
+        """Those that are left out."""
+        return self.without
+
     def sample(self, pool: Pool, k: int, ctx: Context) -> Sequence[str]:
         """``k`` ids from the complement of the union of the other selections."""
         others = others_of(self.name, "without", self.without, ctx)
@@ -67,6 +71,10 @@ class LengthMatchedRandom(Sampler):
     def model_parameters(self) -> tuple[str, ...]:
         """The tokenizer, where tokens are counted."""
         return ("tokenizer",) if self.unit == "tokens" else ()
+
+    def selections_named(self) -> tuple[str, ...]:
+        """The one whose lengths are matched."""
+        return (self.like,)
 
     def sample(self, pool: Pool, k: int, ctx: Context) -> Sequence[str]:
         """``k`` ids, decile by decile."""

@@ -48,6 +48,10 @@ class RandomLowOverlap(Sampler):
         if not 0 <= self.max_overlap <= 1:
             raise ValueError(f"max_overlap is a share between 0 and 1, not {self.max_overlap}")
 
+    def selections_named(self) -> tuple[str, ...]:
+        """Those that are compared with."""
+        return self.against
+
     def sample(self, pool: Pool, k: int, ctx: Context) -> Sequence[str]:
         """``k`` ids whose overlap with every other selection stays within ``max_overlap``."""
         others = [set(ids) for ids in others_of(self.name, "against", self.against, ctx).values()]
