@@ -88,10 +88,17 @@ def test_the_package_is_in_good_style(kind: str, name: str, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_the_packages_are_typed(tmp_path: Path) -> None:
-    """mypy, strict as the packages ask for it, has nothing to say of any of them."""
+    """mypy, strict as the packages ask for it, has nothing to say of any of them.
+
+    What selkit can do without counts as absent, as it is in the packages' own environments.
+    """
     pytest.importorskip("mypy")
+    overrides = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["mypy"]["overrides"]
+    (optional,) = [part["module"] for part in overrides if part.get("follow_imports") == "skip"]
     for kind in KINDS:
         folder = new_package(kind, "my-idea", tmp_path).folder
+        with (folder / "pyproject.toml").open("a", encoding="utf-8") as project:
+            project.write(f'[[tool.mypy.overrides]]\nmodule = {optional}\nfollow_imports = "skip"\n')
         command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache")]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
