@@ -31,7 +31,7 @@ def test_a_local_engine_is_named_in_the_spec() -> None:
     """transformers where none is; a server trains nothing, so that it is none of an experiment's."""
     assert parse_spec(SPEC).engine == "hf"
     assert parse_spec({**SPEC, "engine": "vllm"}).engine == "vllm"
-    with pytest.raises(UsageError, match="engine: Input should be 'hf' or 'vllm'"):
+    with pytest.raises(UsageError, match="engine is 'openai': it is one of 'hf', 'vllm'"):
         parse_spec({**SPEC, "engine": "openai"})
 
 

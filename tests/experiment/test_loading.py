@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from selkit.api import UsageError
-from selkit.experiment import load_spec, quickstart_spec, write_spec
+from selkit.experiment import load_spec, parse_spec, quickstart_spec, write_spec
 from selkit.experiment.spec.overrides import merged, with_overrides
 from selkit.experiment.spec.schema import schema_text, spec_schema
 
@@ -135,3 +135,27 @@ def test_the_schema_takes_what_selkit_takes(tmp_path: Path) -> None:
     assert check.is_valid(short)
     assert not check.is_valid({**short, "budgetz": 3})
     assert not check.is_valid({**short, "selectors": [{"name": "random", "parameter": {}}]})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"runs": 3}, r"runs is 3, and a mapping belongs there, such as \{random: 10, default: 3\}"),
+        ({"runs": {"random": "x"}}, r"runs.random is 'x', and a whole number belongs there$"),
+        ({"runs": {"random": 0}}, "runs.random is 0, and has to be at least 1"),
+        ({"pools": 3}, r"pools.0 is 3, and a mapping belongs there, such as my-rows.jsonl"),
+        ({"selectors": []}, r"selectors is empty: give at least one, such as \[random"),
+        ({"keep": "some"}, "keep is 'some': it is one of 'none', 'adapters', 'all'"),
+        ({"alpha": 2}, "alpha is 2, and has to be less than 1"),
+        ({"name": "A b"}, "name is 'A b': a name is of small letters"),
+        ({"recipe": 3}, "the spec: recipe is 3, and a text belongs there, such as lima"),
+        ({"testsets": {"mine": 3}}, "what belongs to 'mine' is a mapping of its keys, and not 3"),
+        ({"budgets": "2.5"}, "budget '2.5' is neither a number of rows such as 1000 nor a share such as 5%"),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_belongs_there(changes: dict[str, Any], message: str) -> None:
+    """The key as it stands in the file, the value, and an example or the bound; none of pydantic's words."""
+    small = {"name": "a", "pools": "alpaca", "model": "m", "recipe": "lima", "selectors": "random", "budgets": 9}
+    with pytest.raises(UsageError, match=message) as raised:
+        parse_spec({**small, **changes})
+    assert "Input should" not in str(raised.value)

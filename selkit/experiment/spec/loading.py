@@ -7,23 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from selkit.api import DataError, UsageError
-from selkit.experiment.spec.entries import (
-    BenchmarkSpec,
-    CompareSpec,
-    ModelSpec,
-    PoolSpec,
-    SearchSpec,
-    Seeds,
-    SelectorSpec,
-    SideSpec,
-    TestsetSpec,
-)
 from selkit.experiment.spec.overrides import merged, with_overrides
+from selkit.experiment.spec.sentences import sentence_of
 from selkit.experiment.spec.spec import Spec, listed
-from selkit.plugins import did_you_mean
 
 
 def load_spec(path: Path, overrides: Sequence[str] = ()) -> Spec:
@@ -76,40 +65,9 @@ def parse_spec(raw: Mapping[str, Any], where: str = "the spec") -> Spec:
     try:
         return Spec.model_validate(dict(raw))
     except ValidationError as error:
-        raise UsageError(f"{where}: {_sentence(error)}") from error
+        raise UsageError(f"{where}: {sentence_of(error)}") from error
     except (UsageError, DataError) as error:
         raise UsageError(f"{where}: {error}") from error
-
-
-def _sentence(error: ValidationError) -> str:
-    # A key that does not exist explains a missing one: it is probably that key, misspelt.
-    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        key = str(first["loc"][-1])
-        known = _keys_at(first["loc"][:-1])
-        return f"there is no key {place!r}.{did_you_mean(key, known)} The keys here are {', '.join(known)}"
-    if first["type"] == "missing":
-        return f"the key {place!r} is missing"
-    return f"{place}: {first['msg']}".removeprefix(": ").replace("Value error, ", "", 1)
-
-
-def _keys_at(location: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = Spec
-    nested: dict[str, type[BaseModel]] = {
-        "pools": PoolSpec,
-        "models": ModelSpec,
-        "search": SearchSpec,
-        "seeds": Seeds,
-        "selectors": SelectorSpec,
-        "testsets": TestsetSpec,
-        "benchmarks": BenchmarkSpec,
-    }
-    if location and location[0] == "compare":
-        model = SideSpec if len(location) > 2 else CompareSpec
-    elif location and location[0] in nested:
-        model = nested[str(location[0])]
-    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -54,7 +54,7 @@ class Spec(Strict):
     recipes: tuple[Recipe, ...] = ()
     selectors: tuple[SelectorSpec, ...] = Field(min_length=1)
     budgets: tuple[int | str, ...] = Field(min_length=1)
-    runs: dict[str, int] = Field(default_factory=dict)
+    runs: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     testsets: tuple[TestsetSpec, ...] = ()
     benchmarks: tuple[BenchmarkSpec, ...] = ()
     seeds: Seeds = Seeds()
@@ -195,5 +195,8 @@ def listed(value: Any) -> list[Any]:
 def named(value: Any, key: str) -> Any:
     """``{coachlm: {...}}`` and ``[coachlm, {source: ...}]`` mean the same."""
     if isinstance(value, Mapping):
+        for name, options in value.items():
+            if not isinstance(options, Mapping | None):
+                raise ValueError(f"what belongs to {name!r} is a mapping of its keys, and not {options!r}")
         return [{key: name, **(options or {})} for name, options in value.items()]
     return [{key: item} if isinstance(item, str) else item for item in listed(value)]
