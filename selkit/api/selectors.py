@@ -26,6 +26,13 @@ class BaseSelector(Component, ABC):
     after_others: ClassVar[bool] = False
     baseline: ClassVar[bool] = False
 
+    def selections_named(self) -> tuple[str, ...]:
+        """Arms, or folders that ``selkit select`` wrote, whose rows it asks for (:meth:`Context.selection`).
+
+        The host refuses before any work starts what is neither, and arms that wait for each other.
+        """
+        return ()
+
     def preflight(self, pool: Pool, ctx: Context) -> None:
         """Checks that can fail before any work starts, e.g. a column that must be there. Raises a SelkitError."""
 

@@ -13,6 +13,8 @@ pytest.importorskip("scipy")
 
 from selkit.api import UsageError
 from selkit.experiment import parse_spec, plan
+from selkit.experiment.outlook.survey import survey
+from selkit.experiment.setup.experiment import prepare
 from selkit.experiment.setup.rules import changed_claims, declare, rules_of
 from selkit.store import Store
 
@@ -66,7 +68,7 @@ def test_another_design_declares_anew(tmp_path: Path) -> None:
 
 
 def test_rules_that_name_nothing(tmp_path: Path) -> None:
-    """A margin or a weight for something that nobody is scored on is refused before any cell."""
+    """A margin or a weight for something that nobody is scored on is refused before any cell, in selkit plan too."""
     store = Store(tmp_path / "store")
     for changes, match in (
         ({"margins": {"plantd": 3}}, r"margins: nothing is scored on 'plantd': there is planted.*Did you mean"),
@@ -75,6 +77,8 @@ def test_rules_that_name_nothing(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=match):
             plan(spec_of(**changes), store)
+        with pytest.raises(UsageError, match=match):
+            survey(prepare(spec_of(**changes), store))
     for changes, match in (({"margins": {"planted": 0}}, "margins.planted"), ({"weights": {"planted": -1}}, "weights")):
         with pytest.raises(UsageError, match=match):
             spec_of(**changes)

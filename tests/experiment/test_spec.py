@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ import yaml
 from selkit.api import UsageError
 from selkit.experiment import load_spec, parse_spec, quickstart_spec, write_spec
 from selkit.experiment.setup.grid import ANCHOR, Arm, cells_of, waves
+from selkit.experiment.setup.turns import arms_in_turn
 from selkit.judge import CANARIES
 from selkit.plugins import build
 
@@ -141,6 +143,65 @@ def test_selectors_that_look_at_others_run_after_them() -> None:
         ["random-low-overlap"],
         ["strict-random"],
     ]
+
+
+def arm(name: str, selector: str, **parameters: Any) -> Arm:
+    """An arm by its name, its selector and the parameters of that."""
+    return Arm(name, build("selector", selector, parameters), 1)
+
+
+def test_arms_choose_after_those_that_they_name() -> None:
+    """Also where both are of one kind, and whatever the order of the spec; others keep that order."""
+    arms = [
+        arm("second", "length-matched-random", like="first"),
+        arm("first", "length-matched-random", like="longest"),
+        arm("strict", "strict-random"),
+        arm("longest", "longest"),
+        arm("avoiding", "random-low-overlap", against=["strict-again"]),
+        arm("strict-again", "strict-random", without=["longest"]),
+        arm("random", "random"),
+    ]
+    order = [one.name for one in arms_in_turn(arms)]
+    assert order == ["longest", "random", "strict-again", "avoiding", "first", "second", "strict"]
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        (
+            [arm("lm", "length-matched-random", like="lognest"), arm("longest", "longest"), arm("random", "random")],
+            r"arm 'lm' names 'lognest', neither an arm nor a folder .* Did you mean 'longest'\? The arms are",
+        ),
+        (
+            [arm("strict", "strict-random", without=["longest", "rondom"]), arm("longest", "longest")],
+            "arm 'strict' names 'rondom', neither",
+        ),
+        ([arm("lm", "length-matched-random", like="base")], "names 'base', which is given and chooses no rows"),
+        ([arm("lm", "length-matched-random", like="lm")], r"wait for each other's rows \(lm after lm\)"),
+        (
+            [arm("a", "length-matched-random", like="b"), arm("b", "random-low-overlap", against=["a"])],
+            r"wait for each other's rows \(b after a after b\)",
+        ),
+        (
+            [arm("avoiding", "random-low-overlap", against=["strict"]), arm("strict", "strict-random")],
+            r"\(avoiding after strict after avoiding\)",
+        ),
+    ],
+)
+def test_arms_that_name_nothing_or_each_other_are_refused(arms: list[Arm], said: str) -> None:
+    """In one sentence, as soon as the spec is checked."""
+    with pytest.raises(UsageError, match=said):
+        arms_in_turn(arms, parse_spec({**SMALL, "selectors": ["random", "base"]}).given)
+
+
+def test_a_folder_with_a_selection_may_be_named(tmp_path: Path) -> None:
+    """One that `selkit select` wrote; without its manifest it is none."""
+    named = arm("lm", "length-matched-random", like=str(tmp_path))
+    with pytest.raises(UsageError, match="nor a folder that `selkit select` wrote"):
+        arms_in_turn([named])
+    (tmp_path / "selection.jsonl").write_text('{"id": "a"}\n', "utf-8")
+    (tmp_path / "manifest.json").write_text("{}", "utf-8")
+    assert arms_in_turn([named]) == [named]
 
 
 def test_the_quickstart_is_as_the_issue_asks() -> None:

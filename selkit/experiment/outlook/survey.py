@@ -21,6 +21,7 @@ from selkit.experiment.selection.training import ComponentTraining
 from selkit.experiment.setup.experiment import Experiment
 from selkit.experiment.setup.grid import ANCHOR, Cell
 from selkit.experiment.setup.pairs import pairs_of
+from selkit.experiment.setup.rules import rules_of
 from selkit.experiment.setup.stages import Kind, Stage, Survey, answers_size, asked_by, lines_in, mean_characters
 from selkit.select import Arms, score_key
 from selkit.select.training import nested
@@ -30,7 +31,8 @@ from selkit.unchanging import unchanging
 
 def survey(experiment: Experiment) -> Survey:
     """Sees what there is to do and what is stored. Computes no selection and loads no model."""
-    pairs_of(experiment)  # refuses pairs that cannot be
+    pairs_of(experiment)  # refuses pairs that cannot be,
+    rules_of(experiment)  # and margins and weights that name nothing
     found = _Surveyor(experiment)
     with unchanging():
         chosen = found.selections()

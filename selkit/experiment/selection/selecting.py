@@ -14,8 +14,9 @@ from typing import Any
 from selkit.api import Pool
 from selkit.experiment.selection.training import ComponentTraining
 from selkit.experiment.setup.experiment import Experiment
-from selkit.experiment.setup.grid import ANCHOR, Arm, Cell, waves
+from selkit.experiment.setup.grid import ANCHOR, Arm, Cell
 from selkit.experiment.setup.stages import mean_characters
+from selkit.experiment.setup.turns import arms_in_turn
 from selkit.pools import write_jsonl
 from selkit.select import (
     Arms,
@@ -78,13 +79,13 @@ def distinct(chosen: Mapping[Cell, Chosen]) -> list[Chosen]:
 
 def in_order(experiment: Experiment) -> Iterator[Cell]:
     """The cells in an order in which their selections can be made: the anchors, then wave by wave."""
-    arms = [ANCHOR, *(arm.name for wave in waves(experiment.arms) for arm in wave)]
+    arms = [ANCHOR, *(arm.name for arm in arms_in_turn(experiment.arms))]
     for arm in arms:
         yield from (cell for cell in experiment.cells if cell.arm == arm)
 
 
 def others_of(experiment: Experiment, cell: Cell, chosen: Mapping[Cell, Chosen]) -> Arms:
-    """What the other arms chose: the methods at the largest budget, and every arm at the cell's own."""
+    """What the other arms chose: the methods at the largest budget, every arm at the cell's own, or its own size."""
     arms = {arm.name: arm for arm in experiment.arms}
     peers = {c: s for c, s in chosen.items() if c.setting == cell.setting and c.arm not in (ANCHOR, cell.arm)}
     methods = {c: s.ids for c, s in peers.items() if not arms[c.arm].selector.baseline}
@@ -92,7 +93,7 @@ def others_of(experiment: Experiment, cell: Cell, chosen: Mapping[Cell, Chosen])
     union = {f"{c.arm}/{c.run}": ids for c, ids in methods.items() if len(ids) == largest[c.arm]}
     named: dict[str, Sequence[str]] = {}
     for c, s in sorted(peers.items(), key=lambda pair: -abs(pair[0].run - cell.run)):
-        if c.budget in (cell.budget, None):
+        if c.budget in (cell.budget, None) or not arms[c.arm].selector.sized:
             named[c.arm] = s.ids  # the run nearest to the cell's own comes last and stays
     return Arms(chosen=union, named=named)
 

@@ -10,24 +10,24 @@ from typing import get_origin
 
 import numpy as np
 
-from selkit.api import BaseSelector, Budget, BudgetError, Pool, UsageError
+from selkit.api import BaseSelector, Pool, UsageError
 from selkit.evals import Endpoint, endpoints
 from selkit.experiment.cells.job import HeldOut
 from selkit.experiment.contamination.shared import ItemSource, sources_of
 from selkit.experiment.contamination.validation import Split, split_pool, stored_rows
+from selkit.experiment.setup.arms import check_arm_names, check_arms, check_complements, claims
 from selkit.experiment.setup.given import Given, given_arms
 from selkit.experiment.setup.grid import Arm, Cell, cells_of
+from selkit.experiment.setup.turns import arms_in_turn
 from selkit.experiment.spec.entries import BenchmarkSpec, PoolSpec, SelectorSpec
 from selkit.experiment.spec.spec import Spec
 from selkit.experiment.testsets.sets import JudgedSet, check_judge, judged_set, validation_set
 from selkit.models import HostContext, check_model, device_here, device_of, has_gpu, prompt_template
 from selkit.models.client import ChatService
 from selkit.models.load import check_vllm
-from selkit.plugins import build, did_you_mean, find, parameters_of
-from selkit.plugins.builtin.controls import StrictRandom
+from selkit.plugins import build, find, parameters_of
 from selkit.pools import load_pool
-from selkit.select import fill_models, preflight, select
-from selkit.stats import MIN_CONTROL_RUNS, advised_control_runs
+from selkit.select import fill_models, select
 from selkit.store import Store
 from selkit.train import Recipe, check_training, load_recipe, refuse_launcher
 
@@ -111,7 +111,8 @@ def prepare(spec: Spec, store: Store, device: str | None = None) -> Experiment:
     recipes = _recipes(spec)
     pools = {pool.label: _pool(pool, store) for pool in spec.pools}
     arms = tuple(_arm(spec, selector) for entry in spec.selectors if entry.name for selector in one_per_value(entry))
-    _check_arm_names(spec, arms)
+    check_arm_names(spec, arms)
+    arms_in_turn(arms, spec.given)
     testsets = tuple(judged_set(testset, next(iter(recipes.values())), store) for testset in spec.testsets)
     benchmarks = tuple(endpoint for benchmark in spec.benchmarks for endpoint in _benchmark(benchmark))
     given = {
@@ -123,18 +124,17 @@ def prepare(spec: Spec, store: Store, device: str | None = None) -> Experiment:
     judged = spec.search if spec.search and spec.search.by == "judged" else None
     validation = {name: validation_set(judged, split.held) for name, split in splits.items()} if judged else {}
     for pool, ref in product(pools.values(), models.values()):
-        _check_arms(spec, pool, arms, ref, store)
+        check_arms(spec, pool, arms, ref, store)
         for recipe in recipes.values():
             prompt_template(recipe.template, ref)
             _check_training(spec, ref, pool, recipe, device)
     sizes = {place: len(ids) for place, ids in given.items()}
     for name, pool in pools.items():
-        _check_complements(spec, pool, arms, {arm: rows for (place, arm, _), rows in sizes.items() if place == name})
+        check_complements(spec, pool, arms, {arm: rows for (place, arm, _), rows in sizes.items() if place == name})
     chat = ChatService(store, spec.max_cost, purse=spec.name)
     for one in (one for testset in (*testsets, *validation.values()) for one in testset.judges):
         first = next(iter(models.values()))
         check_judge(one.judge, HostContext(seed=0, cache_dir=store.root, base_model=first, chat_service=chat))
-    claims = tuple(_claims(spec, arms))
     held = {} if judged else {name: stored_rows(part, store) for name, part in splits.items()}
     answering = tuple(given_arms(spec, models, next(iter(recipes.values())).template, testsets))
     return Experiment(
@@ -148,24 +148,12 @@ def prepare(spec: Spec, store: Store, device: str | None = None) -> Experiment:
         benchmarks,
         sizes,
         chat,
-        claims,
+        tuple(claims(spec, arms)),
         splits=splits,
         held=held,
         validation=validation,
         given=answering,
         device=device,
-    )
-
-
-def _check_training(spec: Spec, model: str, pool: Pool, recipe: Recipe, device: str) -> None:
-    check_training(
-        model,
-        pool,
-        recipe,
-        device=device_of(device),
-        processes=spec.processes,
-        deepspeed=spec.deepspeed,
-        elsewhere=device == "cuda" and not has_gpu(),
     )
 
 
@@ -232,102 +220,22 @@ def _arm(spec: Spec, selector: SelectorSpec) -> Arm:
     return Arm(selector.arm, component, spec.runs_of(selector.arm))
 
 
-def _check_arm_names(spec: Spec, arms: tuple[Arm, ...]) -> None:
-    """Refuses what the spec says of arms that are not there. An experiment may do without random, and says so."""
-    known = [*(arm.name for arm in arms), *(entry.arm for entry in spec.given)]
-    listed = ", ".join(known)
-    if wrong := next((name for name in spec.runs if name not in (*known, spec.control, "default")), None):
-        raise UsageError(
-            f"runs: there is no arm {wrong!r}.{did_you_mean(wrong, [*known, 'default'])} The arms are {listed}"
-        )
-    if spec.control not in (*known, "random"):
-        raise UsageError(
-            f"control: there is no arm {spec.control!r}.{did_you_mean(spec.control, known)} The arms are {listed}"
-        )
+def _benchmark(spec: BenchmarkSpec) -> list[Endpoint]:
+    component = build("benchmark", spec.name, spec.parameters)
+    return endpoints(component, spec.data, sample=spec.sample, max_new_tokens=spec.max_new_tokens)
 
 
-def _claims(spec: Spec, arms: tuple[Arm, ...]) -> list[str]:
-    """What the design of the experiment does not allow to say."""
-    notes = []
-    if not spec.testsets and not spec.benchmarks:
-        notes.append("There is neither a test set nor a benchmark: models are trained, and nothing is said of them.")
-    control = next((arm for arm in arms if arm.name == spec.control), None)
-    if control is None:
-        notes.append(
-            f"There is no arm {spec.control!r}: nothing can be said on whether a selector beats random choice."
-        )
-    elif others := len(arms) - 1 + len(spec.given):
-        notes += _control_claims(control, others)
-    if spec.seeds.selection is not None:
-        notes.append(
-            f"The selection seed is pinned at {spec.seeds.selection}: runs differ by their training alone, and nothing "
-            "is said on other draws of rows."
-        )
-    if spec.seeds.training is not None:
-        notes.append(
-            f"The training seed is pinned at {spec.seeds.training}: runs differ by their rows alone, and nothing is "
-            "said on other trainings."
-        )
-    single = [arm.name for arm in arms if arm.runs == 1] + [entry.arm for entry in spec.given]
-    if single:
-        notes.append(f"One run only: {', '.join(single)}. Their run variance is borrowed from the other arms.")
-    return notes
-
-
-def _control_claims(control: Arm, others: int) -> list[str]:
-    """What the control's runs are too few for, beside so many other arms."""
-    have, advised = f"{control.runs} run{'s' if control.runs > 1 else ''}", advised_control_runs(others)
-    if control.runs < MIN_CONTROL_RUNS:
-        said = f"under {MIN_CONTROL_RUNS} its own variation is not known, so every verdict is UNDERPOWERED"
-        return [f"{control.name} has {have}; {said}. For {_counted(others)} {advised} are advised."]
-    if control.runs < advised:
-        said = "every verdict rests on them, so that only larger differences are found"
-        return [f"{control.name} has {have}, and {advised} are advised for {_counted(others)}: {said}."]
-    return []
-
-
-def _counted(arms: int) -> str:
-    return "1 other arm" if arms == 1 else f"{arms} other arms"
-
-
-def _check_arms(spec: Spec, pool: Pool, arms: tuple[Arm, ...], model: str, store: Store) -> None:
-    ctx = HostContext(seed=0, cache_dir=store.root, base_model=model, pool=pool)
-    for arm in arms:
-        for budget in spec.budgets if arm.selector.sized else (None,):
-            preflight(pool, fill_models(arm.selector, model), budget, ctx)
-
-
-def _check_complements(spec: Spec, pool: Pool, arms: tuple[Arm, ...], own: Mapping[str, int]) -> None:
-    """Refuses strict-random where one other arm alone leaves it too few rows: known before any row is scored.
-
-    Args:
-        spec: The experiment.
-        pool: The pool.
-        arms: The arms.
-        own: Rows of the arms that have a size of their own, by name.
-    """
-    rows = {str(budget): Budget.parse(budget).rows(len(pool), f"pool {pool.name!r}") for budget in spec.budgets}
-    taken = {arm.name: max(rows.values()) for arm in arms if arm.selector.sized and not arm.selector.baseline}
-    taken.update(own)
-    for arm in arms:
-        if not isinstance(arm.selector, StrictRandom):
-            continue
-        others = {
-            name: size for name, size in taken.items() if not arm.selector.without or name in arm.selector.without
-        }
-        most = max(others, key=lambda name: others[name], default=None)
-        for budget, size in rows.items():
-            if most is not None and size > len(pool) - others[most]:
-                raise BudgetError(
-                    f"{arm.name} at {budget} needs {size} rows that no other arm chose, and {most} alone chooses "
-                    f"{others[most]} of the {len(pool)} of pool {pool.name!r}: take a smaller budget"
-                )
+def _check_training(spec: Spec, model: str, pool: Pool, recipe: Recipe, device: str) -> None:
+    check_training(
+        model,
+        pool,
+        recipe,
+        device=device_of(device),
+        processes=spec.processes,
+        deepspeed=spec.deepspeed,
+        elsewhere=device == "cuda" and not has_gpu(),
+    )
 
 
 def _given(arm: Arm) -> bool:
     return not arm.selector.sized and not arm.selector.baseline
-
-
-def _benchmark(spec: BenchmarkSpec) -> list[Endpoint]:
-    component = build("benchmark", spec.name, spec.parameters)
-    return endpoints(component, spec.data, sample=spec.sample, max_new_tokens=spec.max_new_tokens)
