@@ -210,6 +210,16 @@ def test_agreement_over_all_places_comes_first(table: Callable) -> None:
     assert looked_at(table(few)).agreement == []
 
 
+def test_what_nothing_possible_would_be_found_by_is_not_detectable(columns: Callable, joined: Callable) -> None:
+    """Two benchmarks of two items and wild runs: beside their tau stands no difference that they would detect."""
+    rng = np.random.default_rng(2)
+    arms = {name: rng.uniform(0, 1, (2, 2)) for name in ("a", "b", "c", "random")}
+    parts = [columns(arms, "x"), columns({name: 0.4 + 0.01 * scores for name, scores in arms.items()}, "y")]
+    (row,) = study(ScoreTable.from_columns(joined(*parts)), Rules()).agreement
+    assert row.mde_first is None
+    assert 0 < row.mde_second < 10
+
+
 def test_noise_alone_makes_a_wide_interval(table: Callable) -> None:
     """Arms that do not differ have no order to agree on: the interval spans 0 and most of the range."""
     null = {f"s{k}": {"x": 0.0, "y": 0.0} for k in range(6)}
