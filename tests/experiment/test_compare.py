@@ -122,5 +122,27 @@ def test_comparisons_across_pools_recipes_and_given_arms(tmp_path: Path) -> None
     assert all(0 < row[name] <= 1 for row in rows for name in ("same_answers", "control_same_answers"))
     assert document["rules"]["compare"][0]["arm"] == {"arm": "oracle", "pool": "planted"}
     assert "## Comparisons" in (tmp_path / "out/report/report.md").read_text("utf-8")
+    _check_items(tmp_path / "out")
     with pytest.raises(UsageError, match="there are several recipes"):
         run_experiment(parse_spec({**SPEC, "compare": entries}), tmp_path / "out", store=Store(tmp_path / "store"))
+
+
+def _check_items(run: Path) -> None:
+    """What was judged in another place for a pair can be looked at: the cell's own answers, against that anchor's."""
+    from selkit.report.html import read_items
+
+    items = read_items(run)
+    assert items is not None
+    numbers = {number for number, one in enumerate(items.benchmarks) if one["against"] == "anchor of other"}
+    shown = [one for one in items.items if one.benchmark in numbers]
+    cells = {(cell["pool"], cell["arm"]) for one in shown for cell in [items.cells[one.cell]]}
+    assert cells == {("planted", "random")}
+    assert len(shown) == 2 * 3 * 6  # recipes, runs, prompts
+    anchors = {
+        (items.cells[cell]["recipe"], prompt): text
+        for (cell, prompt), text in items.answers.items()
+        if (items.cells[cell]["pool"], items.cells[cell]["arm"]) == ("other", "anchor")
+    }
+    for one in shown:
+        assert one.response == items.answers[one.cell, one.prompt]
+        assert one.other == anchors[items.cells[one.cell]["recipe"], one.prompt]

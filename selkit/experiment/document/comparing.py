@@ -58,6 +58,7 @@ def _both_sides(planned: Plan, pair: Pair, outcome: Outcome) -> list[tuple[Cell,
     places = [(cell, place) for cell, place, _ in in_one_place(planned.experiment, pair)]
     judged = [(cell, one) for cell, place in places for one in _judged(planned, cell, place, outcome)]
     mark_pair(planned, pair, judged)
+    outcome.again += [(cell, one) for cell, one in judged if not cell.covers(one.cell)]  # for the files of items
     return judged
 
 

@@ -66,20 +66,33 @@ def _same(cell: Cell, place: Cell) -> bool:
 
 
 def _passes(output: Path, experiment: Experiment, outcome: Outcome) -> Iterator[Row]:
+    """What the judges said: of every cell in its own place, and in the place of another for pairs of ``compare:``."""
     testsets = {one.endpoint: testset.label for testset in experiment.testsets for one in testset.judges}
-    for judged in [*outcome.judged, *outcome.direct]:
-        against = "" if judged.opponent == ANCHOR else f"/{judged.opponent}"
-        file = f"passes/{_plain(f'{judged.cell.label}/{judged.endpoint}{against}')}.jsonl"
+    own = [(one.cell, one, one.opponent) for one in [*outcome.judged, *outcome.direct]]
+    again = [(cell, one, f"anchor of {_place(one.cell, cell)}") for cell, one in outcome.again]
+    written = set()
+    for cell, judged, opponent in [*own, *again]:
+        against = "" if opponent == ANCHOR else f"/{opponent}"
+        file = f"passes/{_plain(f'{cell.label}/{judged.endpoint}{against}')}.jsonl"
+        if file in written:  # two pairs may hold one cell
+            continue
+        written.add(file)
         _write_lines(output / file, [pass_row(judged.judge.name, judgement) for judgement in judged.passes])
         yield {
             "file": file,
-            **judged.cell.columns(),
+            **cell.columns(),
             "benchmark": judged.endpoint,
             "testset": testsets[judged.endpoint],
             "judge": judged.judge.name,
-            "opponent": judged.opponent,
+            "opponent": opponent,
             "against": _opponent(output, judged),
         }
+
+
+def _place(place: Cell, cell: Cell) -> str:
+    """Where another place differs from the cell's own."""
+    names = ("pool", "budget", "recipe", "model")
+    return ", ".join(getattr(place, name) for name in names if getattr(place, name) != getattr(cell, name))
 
 
 def _opponent(output: Path, judged: Judged) -> str:

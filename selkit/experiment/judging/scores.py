@@ -57,6 +57,7 @@ class ScoredBenchmark:
 class Outcome:
     """All that the experiment found, cell by cell.
 
+    ``again`` holds what was judged in another place than its cell's own, for the pairs of ``compare:``, with that cell.
     ``failed`` holds the reason of every job that failed, by its label; ``anchorless`` the cells and endpoints that had
     nothing to be judged against, because the anchor's job failed.
     """
@@ -64,6 +65,7 @@ class Outcome:
     judged: list[Judged] = field(default_factory=list)
     tried: list[Tried] = field(default_factory=list)
     direct: list[Judged] = field(default_factory=list)
+    again: list[tuple[Cell, Judged]] = field(default_factory=list)
     benchmarks: dict[tuple[Cell, str], list[ScoredBenchmark]] = field(default_factory=dict)
     responses: dict[tuple[Cell, str], list[Mapping[str, Any]]] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
