@@ -78,8 +78,8 @@ def status_fault(status: int, headers: Mapping[str, str], body: Any, label: str)
         )
         return Fault(reason, fatal=error)
     if status in (401, 403, 404):
-        what = "does not know the model or the address" if status == 404 else "refuses the key"
-        error = DataError(f"{label} {what} ({reason}): the answers so far are stored; mend it and run again")
+        what, remedy = _refusal(status, f"{code} {message}")
+        error = DataError(f"{label} {what} ({reason}): the answers so far are stored; {remedy}")
         return Fault(reason, fatal=error)
     if status in TRANSIENT or status >= 500:
         crowded = status in (429, 529)
@@ -89,6 +89,18 @@ def status_fault(status: int, headers: Mapping[str, str], body: Any, label: str)
     if _TOO_LONG.search(f"{code} {message}"):
         return Fault(f"the prompt is too long for the model ({reason})", Outcome.TRUNCATED)
     return Fault(reason)
+
+
+def _refusal(status: int, said: str) -> tuple[str, str]:
+    """What a server refuses for good, and what to do about it."""
+    if status != 404:
+        return "refuses the key", "mend it and run again"
+    if "model" in said.lower():
+        return (
+            "does not know the model, which may be misspelt or retired",
+            "name another one, which is then asked everything anew, and run again",
+        )
+    return "does not know the model or the address", "mend it and run again"
 
 
 def no_answer(reason: str) -> Fault:

@@ -387,6 +387,17 @@ def test_what_a_status_means(
     assert f"HTTP {status}{' ' + code if code else ''}: why" in fault.reason
 
 
+def test_a_model_that_a_server_has_retired() -> None:
+    """One sentence that says so and what to do; a wrong address is told otherwise, since it names no model."""
+    said = "The model `gpt-4o-2024-08-06` has been deprecated"
+    fault = status_fault(404, {}, {"error": {"message": said, "code": "model_not_found"}}, "gpt-4o-2024-08-06 at x")
+    assert str(fault.fatal) == (
+        "gpt-4o-2024-08-06 at x does not know the model, which may be misspelt or retired (HTTP 404 model_not_found: "
+        f"{said}): the answers so far are stored; name another one, which is then asked everything anew, and run again"
+    )
+    assert "does not know the model or the address" in str(status_fault(404, {}, "Not Found", "m").fatal)
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
