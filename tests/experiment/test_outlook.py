@@ -8,11 +8,13 @@ from typing import Any, cast
 
 import pytest
 
+from selkit.api import UsageError
 from selkit.cli.run import _failed
 from selkit.console import Console
 from selkit.experiment.outlook.graph import mermaid
 from selkit.experiment.outlook.live import announced, counted, details, watched
 from selkit.experiment.outlook.status import CellStatus, Holder, Status, status_of
+from selkit.experiment.setup.budgets import alike_budgets
 from selkit.experiment.setup.stages import Stage, Survey
 from selkit.store import Store
 
@@ -112,3 +114,15 @@ def test_a_failed_run_names_reason_and_log_of_every_cell() -> None:
         "and reported, and the same command tries these again"
     )
     assert "a/1 (no) and 1 more, which `selkit status` lists: the others" in _failed(failures, {}, most=1)
+
+
+def test_budgets_that_are_the_same_are_refused_or_told() -> None:
+    """In every pool: one verdict would count twice. In some pools: a note names them."""
+    sizes = {"small": 200, "large": 400}
+    assert alike_budgets([20, 30, "20%"], sizes) == []
+    (note,) = alike_budgets([20, "10%"], sizes)
+    assert note.startswith("The budgets 20 and 10% are both 20 rows of pool 'small': they share")
+    with pytest.raises(UsageError, match="budgets: 20 and 10% are both 20 rows of pool 'small': leave one out"):
+        alike_budgets([20, "10%"], {"small": 200})
+    with pytest.raises(UsageError, match="budgets: 20 and 20 are both"):
+        alike_budgets([20, 30, "20"], sizes)

@@ -99,6 +99,19 @@ def test_a_pass_behind_a_stored_selection_is_not_made_again(tmp_path: Path) -> N
     assert counts(surveyed(store, budgets=[20, 30, 40]))["scoring"] == (1, 0)
 
 
+def test_budgets_of_one_size_share_what_they_need(tmp_path: Path) -> None:
+    """24 rows and a fifth of 120 are one selection and one training in the pool where they are the same; a pool is
+    called by its name in the spec."""
+    pools = [{"name": name, "source": {"name": "planted", "rows": rows}} for name, rows in (("a", 120), ("b", 60))]
+    changes = {"pools": pools, "selectors": ["random", "oracle"], "runs": {"random": 1, "oracle": 1}}
+    one, both = (surveyed(Store(tmp_path / "store"), budgets=budgets, **changes) for budgets in ([24], [24, "20%"]))
+    # of pool b another budget, for the anchor, random and the oracle
+    assert counts(one)["training"][0] == 2 * 3
+    assert counts(both)["training"][0] == counts(both)["selection"][0] == 3 * 3
+    assert "24 and 20% are both 24 rows of pool 'a': they share" in both.experiment.notes[-1]
+    assert [pool.name for pool in both.experiment.pools.values()] == ["a", "b"]
+
+
 def test_an_unwritten_rule_is_never_used_in_silence(tmp_path: Path) -> None:
     """Every line names the rule behind it; the figures follow from the sizes and the operations of the price file."""
     expected = estimate(surveyed(Store(tmp_path / "store")))

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from selkit.api import Pool
+from selkit.api import Budget, Pool
 from selkit.experiment.selection.training import ComponentTraining
 from selkit.experiment.setup.experiment import Experiment
 from selkit.experiment.setup.grid import ANCHOR, Arm, Cell
@@ -137,7 +137,12 @@ def selection_key(arm: Arm, cell: Cell, pool: Pool, others: Arms, training: Comp
     inputs = {"pool": pool.fingerprint, **component_inputs(selector, training, base_model)}
     for kind, group in (("chosen", others.chosen), ("named", others.named)):
         inputs |= {f"{kind}:{name}": digest_text("\n".join(sorted(ids))) for name, ids in group.items()}
-    conditions = {"budget": cell.budget, "seed": cell.selection_seed if selector.seeded else None}
+    rows = Budget.parse(cell.budget).rows(len(pool)) if selector.sized and cell.budget is not None else None
+    # the number and not the spec's words for it: 20 and 10% of 200 rows are one selection
+    conditions = {
+        "budget": cell.budget if rows is None else str(rows),
+        "seed": cell.selection_seed if selector.seeded else None,
+    }
     conditions |= choice_conditions(selector)
     return Key("selection", selector.name, selector.parameters(), choice_versions(selector), inputs, conditions)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -16,6 +17,7 @@ from selkit.experiment.cells.job import HeldOut
 from selkit.experiment.contamination.shared import ItemSource, sources_of
 from selkit.experiment.contamination.validation import Split, split_pool, stored_rows
 from selkit.experiment.setup.arms import check_arm_names, check_arms, check_complements, claims
+from selkit.experiment.setup.budgets import alike_budgets
 from selkit.experiment.setup.given import Given, given_arms
 from selkit.experiment.setup.grid import Arm, Cell, cells_of
 from selkit.experiment.setup.turns import arms_in_turn
@@ -121,6 +123,7 @@ def prepare(spec: Spec, store: Store, device: str | None = None) -> Experiment:
     }
     splits = _splits(spec, pools, given, sources_of(testsets, benchmarks), store)
     pools |= {name: split.kept for name, split in splits.items()}
+    alike = alike_budgets(spec.budgets, {name: len(pool) for name, pool in pools.items()})
     judged = spec.search if spec.search and spec.search.by == "judged" else None
     validation = {name: validation_set(judged, split.held) for name, split in splits.items()} if judged else {}
     for pool, ref in product(pools.values(), models.values()):
@@ -148,7 +151,7 @@ def prepare(spec: Spec, store: Store, device: str | None = None) -> Experiment:
         benchmarks,
         sizes,
         chat,
-        tuple(claims(spec, arms)),
+        (*claims(spec, arms), *alike),
         splits=splits,
         held=held,
         validation=validation,
@@ -181,7 +184,8 @@ def _recipes(spec: Spec) -> dict[str, Recipe]:
 
 
 def _pool(spec: PoolSpec, store: Store) -> Pool:
-    pool = load_pool(spec.source, store=store)
+    pool = copy(load_pool(spec.source, store=store))
+    pool.name = spec.label  # by which people know it in errors and tables
     if spec.rows is None or spec.rows >= len(pool):
         return pool
     # A part of the pool is drawn once, by a fixed seed over the sorted ids, so that it is the same everywhere.
