@@ -8,14 +8,18 @@ from selkit.cli import options
 
 
 @click.command()
+@click.option("--deep", is_flag=True, help="Read every stored result, too, and put damaged ones aside.")
 @options.store
 @options.as_json
 @options.verbosity
-def command(store: str | None, as_json: bool) -> None:
+def command(deep: bool, store: str | None, as_json: bool) -> None:
     """Look at Python, packages, devices, data, the hub, caches, plugins and the store.
 
     Each line says how a thing is (ok, note or failed) and what to do about it. A note limits what can be done here, as
     a missing extra does, and may well be meant so. Nothing is changed. The exit code is 1 where a check failed.
+
+    Stored results are checked by the sizes of their files. With --deep every byte is compared with its digest: each
+    damaged result is named and put aside, so that the next command that needs it makes it anew.
     """
     import json
     from dataclasses import asdict
@@ -26,7 +30,7 @@ def command(store: str | None, as_json: bool) -> None:
 
     console = get_console()
     findings: list[Finding] = []
-    for finding in examine(store):
+    for finding in examine(store, deep=deep):
         findings.append(finding)
         if not as_json:
             console.result(finding.line)

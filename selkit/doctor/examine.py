@@ -16,11 +16,12 @@ from selkit.doctor.plugins import plugin_findings
 from selkit.doctor.store import store_findings
 
 
-def examine(store: str | Path | None = None) -> Iterator[Finding]:
-    """Everything that is found, as it is found; changes nothing.
+def examine(store: str | Path | None = None, *, deep: bool = False) -> Iterator[Finding]:
+    """Everything that is found, as it is found; changes nothing but that ``deep`` puts damaged results aside.
 
     Args:
         store: Folder of stored results; by default the one that every command uses.
+        deep: Whether to read every stored result.
     """
     yield from package_findings()
     yield from device_findings()
@@ -29,4 +30,4 @@ def examine(store: str | Path | None = None) -> Iterator[Finding]:
     yield hub_finding()
     yield from cache_findings()
     yield from plugin_findings()
-    yield from store_findings(store)
+    yield from store_findings(store, deep=deep)

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from selkit.api.errors import DataError
+from selkit.console import get_console
 from selkit.doctor.disk import GIB, free_bytes, nearest, refusal
 from selkit.doctor.finding import Finding
 from selkit.files import tree_bytes
 from selkit.store import Store
 from selkit.store.lease import Lease, leases
-from selkit.store.manifest import Damaged, read_manifest
+from selkit.store.manifest import MANIFEST, Damaged, read_manifest
 
 LITTLE_ROOM, NO_ROOM = 5 * GIB, GIB // 2
 """Bytes free on the disk below which there is a note, and below which the check fails."""
 
 
-def store_findings(root: str | Path | None = None) -> Iterator[Finding]:
-    """Looks, and moves or removes nothing.
+def store_findings(root: str | Path | None = None, *, deep: bool = False) -> Iterator[Finding]:
+    """Looks, and moves or removes nothing but what ``deep`` finds damaged.
 
     Args:
         root: The store's folder; by default the one that every command uses.
+        deep: Whether to read every stored file and compare it with its digest. What is damaged is named and put aside:
+            where only bytes changed and no size, it would be taken for whole.
     """
     store = Store(root)
     yield _writable(store.root)
     if room := _room(store.root):
         yield room
     if store.root.is_dir():
-        yield from _results(store)
+        yield from _put_aside(store)
+        yield from _compared(store) if deep else _results(store)
         yield from _left_over(store)
 
 
@@ -55,7 +60,7 @@ def _room(root: Path) -> Finding | None:
 
 
 def _results(store: Store) -> Iterator[Finding]:
-    """Finished results by the size of their files, and those that were put aside earlier."""
+    """Finished results by the size of their files."""
     damaged, newer, whole = [], [], 0
     for digest in store.layout.digests():
         try:
@@ -75,9 +80,52 @@ def _results(store: Store) -> Iterator[Finding]:
             f"{_count(len(damaged), 'damaged result')}, the first {damaged[0]}",
             "run what needs them again: each is put aside and made anew; check the disk where this comes again",
         )
-    if newer:
-        text = f"{_count(len(newer), 'result')} unreadable: written by a newer selkit, or their permissions forbid it"
+    yield from _unreadable(len(newer))
+
+
+def _compared(store: Store) -> Iterator[Finding]:
+    """Finished results by the bytes of their files; each that is damaged by its name."""
+    whole, newer, damaged = 0, 0, 0
+    for digest in get_console().track(list(store.layout.digests()), description="stored results"):
+        folder = store.layout.object(digest)
+        try:
+            read_manifest(folder, deep=True)
+            whole += 1
+        except FileNotFoundError:
+            continue  # removed meanwhile
+        except DataError:
+            newer += 1
+        except Damaged as damage:
+            damaged += 1
+            text = f"the {_stage(folder)} {digest[:12]} is damaged: {damage}"
+            store.get(digest, deep=True)
+            yield Finding("store", "failed", text, _remedy(folder))
+    yield Finding("store", "ok", f"{_count(whole, 'result')} whole, by the bytes of their files")
+    yield from _unreadable(newer)
+
+
+def _stage(folder: Path) -> str:
+    """The kind of work of a damaged result, as far as its manifest still says it."""
+    try:
+        return str(json.loads((folder / MANIFEST).read_bytes())["stage"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "result"
+
+
+def _remedy(folder: Path) -> str:
+    if folder.exists():
+        return f"it could not be put aside: make {folder.parent} writable and look again, else it is taken for whole"
+    return "it was put aside: run what needs it again, which makes it anew; check the disk where this comes again"
+
+
+def _unreadable(number: int) -> Iterator[Finding]:
+    if number:
+        text = f"{_count(number, 'result')} unreadable: written by a newer selkit, or their permissions forbid it"
         yield Finding("store", "failed", text, "pip install --upgrade selkit-eval, or take another store")
+
+
+def _put_aside(store: Store) -> Iterator[Finding]:
+    """Damaged results that commands have found."""
     aside = list(store.layout.corrupt.iterdir()) if store.layout.corrupt.is_dir() else []
     if aside:
         size = tree_bytes(store.layout.corrupt) / 2**20
