@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from selkit_tasks.ifeval import IFEval
-from selkit_tasks.leaderboard import ArcChallenge, HellaSwag, MmluSubject, TruthfulQA, Winogrande
-from selkit_tasks.llmbar import ROWS, LlmBar
-from selkit_tasks.long_answers import LongForm
-from selkit_tasks.reasoning import BbhTask, Gsm8k
+from selkit_tasks.leaderboard import ArcChallenge, ArcEasy, HellaSwag, MmluSubject, TruthfulQA, Winogrande
+from selkit_tasks.llmbar import ADVERSARIAL, ROWS, LlmBar, LlmBarAdversarial, LlmBarSet
+from selkit_tasks.long_answers import Eli5, LongForm, ShenAverage1
+from selkit_tasks.reasoning import BbhTask, Gsm8k, Gsm8kLeaderboard
 
 from selkit.api import Benchmark
 from selkit.testing import BenchmarkConformance
@@ -36,6 +36,22 @@ def pair(i: int) -> Row:
     return {"input": f"Say {i}.", "output_1": f"It is {i}.", "output_2": "No.", "label": 1 + i % 2}
 
 
+def sum_of(i: int) -> Row:
+    """A row of GSM8K."""
+    return {"question": f"What is {i} + 2?", "answer": f"So.\n#### {i + 2}"}
+
+
+def text(i: int) -> Row:
+    """A row of LongForm."""
+    return {"input": f"Tell me of {i}.", "output": f"It is the number {i} of a long list."}
+
+
+def asked(i: int) -> Row:
+    """A row of ELI5, the second answer liked better."""
+    answers = {"text": ["No idea.", f"It is the number {i} of a long list."], "score": [1, 9]}
+    return {"title": f"Why is {i} odd?", "answers": answers}
+
+
 @pytest.mark.slow
 class TestArc(BenchmarkConformance):
     """Multiple choice with 25 shots."""
@@ -47,6 +63,15 @@ class TestArc(BenchmarkConformance):
     def right(row: Mapping[str, Any]) -> str:
         """The text of the choice."""
         return row["choices"]["text"]["ABCD".index(row["answerKey"])]
+
+
+@pytest.mark.slow
+class TestArcEasy(BenchmarkConformance):
+    """The same without shots."""
+
+    component = ArcEasy()
+    data = everywhere(ArcEasy(), [arc(i) for i in range(8)])
+    right = TestArc.right
 
 
 class TestLlmBar(BenchmarkConformance):
@@ -61,17 +86,44 @@ class TestLlmBar(BenchmarkConformance):
         return ("Output (a)", "Output (b)")[row["gold"]]
 
 
+@pytest.mark.slow
+class TestLlmBarAdversarial(BenchmarkConformance):
+    """Four of the five."""
+
+    component = LlmBarAdversarial()
+    data = {f"llmbar/{subset}.jsonl": [pair(i) for i in range(2)] for subset in ADVERSARIAL}  # noqa: RUF012
+    right = TestLlmBar.right
+
+
+@pytest.mark.slow
+class TestLlmBarSet(BenchmarkConformance):
+    """One of them by itself."""
+
+    component = LlmBarSet(subset="manual")
+    data = everywhere(LlmBarSet(subset="manual"), [pair(i) for i in range(4)])
+    right = TestLlmBar.right
+
+
 class TestGsm8k(BenchmarkConformance):
     """Answers that are searched for a number, by two filters."""
 
     component = Gsm8k()
-    data = everywhere(Gsm8k(), [{"question": f"What is {i} + 2?", "answer": f"So.\n#### {i + 2}"} for i in range(9)])
+    data = everywhere(Gsm8k(), [sum_of(i) for i in range(9)])
 
     @staticmethod
     def right(row: Mapping[str, Any]) -> str:
         """In the words that both filters look for."""
         number = row["answer"].split()[-1]
         return f"The answer is {number}.\n#### {number}"
+
+
+@pytest.mark.slow
+class TestGsm8kLeaderboard(BenchmarkConformance):
+    """With shots from the training part, in its own words."""
+
+    component = Gsm8kLeaderboard()
+    data = everywhere(Gsm8kLeaderboard(), [sum_of(i) for i in range(7)])
+    right = TestGsm8k.right
 
 
 @pytest.mark.slow
@@ -208,11 +260,35 @@ class TestLongForm(BenchmarkConformance):
     """Long answers against a reference."""
 
     component = LongForm()
-    data = everywhere(
-        LongForm(), [{"input": f"Tell me of {i}.", "output": f"It is the number {i} of a long list."} for i in range(5)]
-    )
+    data = everywhere(LongForm(), [text(i) for i in range(5)])
 
     @staticmethod
     def right(row: Mapping[str, Any]) -> str:
         """The reference itself."""
         return row["output"]
+
+
+@pytest.mark.slow
+class TestEli5(BenchmarkConformance):
+    """Long answers against the one with the most votes."""
+
+    component = Eli5()
+    data = everywhere(Eli5(), [asked(i) for i in range(5)])
+
+    @staticmethod
+    def right(row: Mapping[str, Any]) -> str:
+        """That answer."""
+        return row["answers"]["text"][1]
+
+
+@pytest.mark.slow
+class TestShenAverage1(BenchmarkConformance):
+    """A group whose members have rows of different forms."""
+
+    component = ShenAverage1()
+    data = everywhere(LongForm(), [text(i) for i in range(3)]) | everywhere(Eli5(), [asked(i) for i in range(3)])
+
+    @staticmethod
+    def right(row: Mapping[str, Any]) -> str:
+        """The reference of either."""
+        return TestLongForm.right(row) if "output" in row else TestEli5.right(row)
