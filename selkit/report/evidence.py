@@ -8,7 +8,7 @@ from typing import Any
 
 from selkit.report.grid import GridTable, without_empty
 from selkit.report.tables import number, percent, place_cells, place_columns, verdict_table
-from selkit.report.verdicts import in_full
+from selkit.report.verdicts import flags_note, in_full
 
 
 def comparisons(document: Mapping[str, Any]) -> GridTable:
@@ -23,7 +23,7 @@ def comparisons(document: Mapping[str, Any]) -> GridTable:
         "Differences in points of 100 of the first from the second. What both share stands under pool and budget, what "
         "sets them apart in brackets. Holm's correction is over these comparisons alone."
     )
-    return without_empty(GridTable("Comparisons", columns, rows, note))
+    return without_empty(GridTable("Comparisons", columns, rows, f"{note} {flags_note(found)}".strip()))
 
 
 def comparisons_in_full(document: Mapping[str, Any]) -> GridTable:

@@ -7,7 +7,7 @@ from typing import Any
 
 from selkit.report.grid import GridTable
 from selkit.report.tables import number, text, verdict_table
-from selkit.report.verdicts import in_full
+from selkit.report.verdicts import flags_note, in_full
 
 _SCORES = {
     "held-out-loss": "mean loss (nats) of the response tokens of held-out rows; lower is better",
@@ -26,8 +26,9 @@ def search_tables(document: Mapping[str, Any]) -> list[GridTable]:
     if not found:
         return []
     columns, rows = verdict_table(found["verdicts"])
+    note = f"{_CHOSEN} {flags_note(found['verdicts'])}".strip()
     title = "Under the recipe chosen for each arm"
-    verdicts = [GridTable(title, columns, rows, _CHOSEN), in_full(found["verdicts"], f"{title},")] if rows else []
+    verdicts = [GridTable(title, columns, rows, note), in_full(found["verdicts"], f"{title},")] if rows else []
     return [_choices(found), *verdicts]
 
 

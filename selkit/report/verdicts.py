@@ -25,7 +25,8 @@ _FULL_NOTE = (
     "Effects, standard errors and deviations, and margins in points of 100. 'df' are Satterthwaite's degrees of "
     "freedom; 'p' is the two-sided p of the t test, before Holm's correction over the tests of its family. 'Run sd' is "
     "the standard deviation between runs that the arm was judged with, beside the control's. 'To settle' are the runs "
-    "of each arm, or the items in the runs there are, that would settle an INCONCLUSIVE verdict."
+    "of each arm, or the items in the runs there are, that would settle an INCONCLUSIVE verdict; where neither would "
+    "alone, its sentence says what both would."
 )
 _BH_NOTE = (
     "Single benchmarks beside the composite are exploratory: 'BH p' is Benjamini and Hochberg's, for which of them may "
@@ -35,8 +36,7 @@ _BH_NOTE = (
 
 def short_note(document: Row) -> str:
     """How to read the short table of a document's verdicts, and what all of them share."""
-    shared = throughout(document)
-    return f"{_SHORT_NOTE} {shared}" if shared else _SHORT_NOTE
+    return " ".join(filter(None, [_SHORT_NOTE, throughout(document), flags_note(document["verdicts"])]))
 
 
 def in_full(rows: Rows, title: str = "Verdicts") -> GridTable:
@@ -46,7 +46,7 @@ def in_full(rows: Rows, title: str = "Verdicts") -> GridTable:
     exploratory = ["BH p"] if any(row.get("p_bh") is not None for row in rows) else []
     columns = [
         *(*place, "on", "arm", *control, "verdict", "effect", "se", "df", "p", "Holm p", *exploratory, "family"),
-        *("run sd", "control's", "detectable", "margin", "90% interval", "to settle", "flags"),
+        *("run sd", "control's", "detectable", "margin", "90% interval", "to settle"),
     ]
     lines = [
         [
@@ -68,7 +68,6 @@ def in_full(rows: Rows, title: str = "Verdicts") -> GridTable:
             f"{row['margin']:g}",
             interval(row["equivalence_low"], row["equivalence_high"]),
             " or ".join(_settling(row)),
-            ", ".join(map(spelt, row["flags"])),
         ]
         for row in rows
     ]
@@ -86,8 +85,12 @@ def _notes(rows: Rows) -> Iterator[str]:
     yield _FULL_NOTE
     if any(row.get("p_bh") is not None for row in rows):
         yield _BH_NOTE
-    if said := explained(rows):
-        yield f"Flags: {'; '.join(said)}."
+
+
+def flags_note(rows: Rows) -> str:
+    """What the flags of these verdicts say; empty where none has any."""
+    said = explained(rows)
+    return f"Flags: {'; '.join(said)}." if said else ""
 
 
 def throughout(document: Row) -> str:

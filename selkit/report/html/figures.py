@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -179,10 +180,17 @@ def curves(
     shift = _shifts([curve.name for curve in found], bool(at))
     for curve in found:
         content += _curve(curve, x_scale, y_scale, colours[curve.name], shift[curve.name])
-    shown = [(name, *series(colours[name])) for name in dict.fromkeys(curve.name for curve in found)]
+    shown = [_shown(curve, colours[curve.name]) for curve in {curve.name: curve for curve in found}.values()]
     shown += [(each, "plain", 0)] if points else []
-    shown += [(front[0], "fronted", 1)] if len(front[1]) > 1 else []
+    shown += [(front[0], "front", None)] if len(front[1]) > 1 else []
     return tag("figure", drawing(title, text_, WIDTH, HEIGHT, *content), legend(shown))
+
+
+def _shown(curve: Curve, number: int) -> tuple[str, str, int | None]:
+    """A curve in the legend: by its marks where it has some."""
+    style, shape = series(number)
+    marked = curve.marked or any(low is not None for _, _, low, _ in curve.points)
+    return (curve.name, style, shape) if marked else (curve.name, f"curve {style}", None)
 
 
 def histogram(
@@ -200,7 +208,7 @@ def histogram(
         text_: What it shows, for screen readers.
         edges: Of the bins, one more than these; two equal ones where all values are the same.
         counts: Values of the pool in each bin.
-        chosen: Counts of every selection, with the number of its colour.
+        chosen: Counts of every selection, with the number of its colour; of one colour each has its own dashes.
         name: Of the x axis.
     """
     bounds = list(edges) if edges[0] < edges[-1] else [edges[0] - 0.5, edges[0] + 0.5]
@@ -219,17 +227,28 @@ def histogram(
         )
         for left, right, value in zip(bounds, bounds[1:], pool, strict=False)
     ]
+    styles = _styles({who: number for who, (_, number) in found.items()})
     lines = [
-        path([(x(at), y(value)) for at, value in _steps(bounds, own)], f"curve {series(number)[0]}", who)
-        for who, (own, number) in found.items()
+        path([(x(at), y(value)) for at, value in _steps(bounds, own)], styles[who], who)
+        for who, (own, _) in found.items()
     ]
     axes = (
         left_axis(y, LEFT, RIGHT, "percent of rows", ticks(0, top * 1.05, 5)),
         bottom_axis(x, BOTTOM, TOP, shortened(name, AXIS), ticks(bounds[0], bounds[-1], 6)),
     )
-    shown = [(who, series(number)[0], 1) for who, (_, number) in found.items()]
+    shown = [(who, style, None) for who, style in styles.items()]
     drawn = drawing(title, text_, WIDTH, HEIGHT, *axes, bars, lines)
     return tag("figure", drawn, legend([("whole pool", "binned", 1), *shown]))
+
+
+def _styles(numbers: Mapping[str, int]) -> dict[str, str]:
+    """The class of every line: the colour of its number, and dashes that no other line of this colour has, up to 4."""
+    found, before = {}, Counter[int]()
+    for who, number in numbers.items():
+        dashes = f" dash{before[number] % 4}" if before[number] % 4 else ""
+        found[who] = f"curve {series(number)[0]}{dashes}"
+        before[number] += 1
+    return found
 
 
 def _shares(counts: Sequence[int]) -> list[float]:

@@ -152,17 +152,21 @@ def left_axis(scale: Scale, x: float, right: float, name: str, at: Sequence[floa
     return join(parts, text(14, (scale.start + scale.end) / 2, name, "name", "middle", turn=True))
 
 
-def legend(names: Sequence[tuple[str, str, int]]) -> Markup:
-    """What the colours and shapes stand for, of (name, colour class, shape); as a list, so that it wraps."""
+def legend(names: Sequence[tuple[str, str, int | None]]) -> Markup:
+    """What colours, shapes and lines stand for; as a list, so that it wraps.
+
+    Args:
+        names: Name, class and shape of each; the shape of what is drawn as a line is None.
+    """
     items = [
-        tag(
-            "li",
-            tag("svg", mark(8, 8, shape, f"dot {colour}"), width="16", height="16", aria_hidden="true"),
-            tag("span", name),
-        )
-        for name, colour, shape in names
+        tag("li", tag("svg", _sample(style, shape), width="20", height="16", aria_hidden="true"), tag("span", name))
+        for name, style, shape in names
     ]
     return tag("ul", items, class_="legend")
+
+
+def _sample(style: str, shape: int | None) -> Markup:
+    return line(0, 8, 20, 8, style) if shape is None else mark(10, 8, shape, f"dot {style}")
 
 
 def shortened(name: str, characters: int) -> str:

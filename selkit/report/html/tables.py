@@ -11,6 +11,9 @@ from selkit.report.html.elements import Markup, join, tag
 LONG = 28
 """Characters of a cell above which it may be broken into lines."""
 
+TEXT = 120
+"""Characters of a cell above which it is set wider."""
+
 AT_ONCE = 8
 """Figures of a kind that show at once."""
 
@@ -79,5 +82,7 @@ def _numeric(cells: Sequence[str]) -> bool:
     return bool(filled) and all(not isinstance(cell, Markup) and _NUMBER.fullmatch(cell) for cell in filled)
 
 
-def _length(cell: str) -> str | None:
-    return "long" if len(cell) > LONG and not isinstance(cell, Markup) else "short"
+def _length(cell: str) -> str:
+    if len(cell) <= LONG or isinstance(cell, Markup):
+        return "short"
+    return "long" if len(cell) <= TEXT else "text"

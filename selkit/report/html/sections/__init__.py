@@ -16,7 +16,7 @@ from selkit.report.html.sections.curves import training_curves
 from selkit.report.html.sections.diagnostics import categories, diagnostics
 from selkit.report.html.sections.measured import measured, settings
 from selkit.report.html.sections.selections import overlap
-from selkit.report.html.sections.verdicts import failures, full_table, sentences, verdict_table, verdicts
+from selkit.report.html.sections.verdicts import badged, failures, full_table, sentences, verdict_table, verdicts
 from selkit.report.html.tables import folded, folded_table, note, shown, titled
 from selkit.report.search import search_tables
 from selkit.report.verdicts import IN_FULL, in_full
@@ -71,7 +71,9 @@ def _comparisons(document: Document) -> Markup:
     if not found.rows:
         return Markup()
     said = sentences(document["comparisons"], document["comparison_sentences"])
-    return join(said, shown(found), full_table(evidence.comparisons_in_full(document)))
+    return join(
+        said, badged(found.columns, found.rows), note(found.note), full_table(evidence.comparisons_in_full(document))
+    )
 
 
 def _search(document: Document) -> Markup:

@@ -60,15 +60,15 @@ def verdict_table(document: Mapping[str, Any]) -> Markup:
     """Every verdict in short."""
     if not document["verdicts"]:
         return Markup()
-    return join(_badged(*tables.verdict_table(document["verdicts"])), note(short_note(document)))
+    return join(badged(*tables.verdict_table(document["verdicts"])), note(short_note(document)))
 
 
 def full_table(one: GridTable) -> Markup:
     """A table of verdicts with all the evidence, folded under its title; nothing without rows."""
-    return folded(one.title, join(_badged(one.columns, one.rows), note(one.note))) if one.rows else Markup()
+    return folded(one.title, join(badged(one.columns, one.rows), note(one.note))) if one.rows else Markup()
 
 
-def _badged(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """A table of verdicts with their signs."""
+def badged(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    """A table of verdicts with their signs, from its headings and rows of text."""
     at = columns.index("verdict")
     return html_table(columns, [[*row[:at], badge(row[at]), *row[at + 1 :]] for row in rows])
