@@ -57,11 +57,11 @@ def test_clocks_have_no_say_in_who_works(store: Store, seconds: float) -> None:
     def make(draft: Draft) -> None:
         made.append(threading.get_ident())
         begun.set()
-        assert go.wait(10)
+        assert go.wait(60)
 
     threads = [threading.Thread(target=store.obtain, args=(Key("a"), make)) for _ in range(2)]
     threads[0].start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     for path in (store.root / "leases").iterdir():
         changed = path.stat().st_mtime + seconds
         os.utime(path, (changed, changed))
@@ -69,7 +69,7 @@ def test_clocks_have_no_say_in_who_works(store: Store, seconds: float) -> None:
     assert store.gc(set(), unused_for=0).digests == ()
     go.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(made) == 1
 
 
@@ -86,9 +86,9 @@ SPEC = {
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", ".", "", "a\0", "a\x1b[2J", "%2e%2e", "a\u2215b", "A", "x" * 65])
 def test_names_that_mean_harm_are_refused(name: str) -> None:
     """The names of experiments and arms are short and plain; no spelling of a way out of a folder is one."""
-    with pytest.raises(UsageError, match="name: String should match"):
+    with pytest.raises(UsageError, match=r"the spec: name is .*: a name is of small letters"):
         parse_spec({**SPEC, "name": name})
-    with pytest.raises(UsageError, match=r"selectors\.0\.as: String should match"):
+    with pytest.raises(UsageError, match=r"selectors\.0\.as is .*: a name is of small letters"):
         parse_spec({**SPEC, "selectors": [{"name": "random", "as": name}]})
 
 
@@ -96,7 +96,7 @@ def test_names_that_mean_harm_are_refused(name: str) -> None:
 def test_pools_have_names_that_can_be_shown(name: str) -> None:
     """A pool may be called anything that stands on one line and drives no terminal."""
     assert parse_spec({**SPEC, "pools": [{"source": "planted", "name": "Größe 52k / ../v2"}]})
-    with pytest.raises(UsageError, match=r"pools\.0\.name: String should match"):
+    with pytest.raises(UsageError, match=r"pools\.0\.name is .*: a name is one line"):
         parse_spec({**SPEC, "pools": [{"source": "planted", "name": name}]})
 
 

@@ -296,7 +296,7 @@ def test_what_somebody_uses_is_not_discarded(store: Store) -> None:
         with store.using(KEY, "a cell"):
             turns.append("first")
             used.set()
-            done.wait(10)
+            done.wait(60)
             turns.append("first is done")
         used.wait()
 
@@ -306,7 +306,7 @@ def test_what_somebody_uses_is_not_discarded(store: Store) -> None:
 
     user, other = threading.Thread(target=use), threading.Thread(target=wait_for_it)
     user.start()
-    used.wait(10)
+    used.wait(60)
     other.start()
     with store.using(KEY, "another cell"):
         assert store.discard(KEY) is False

@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import until
+from processes import alive, children
 
 from selkit.api import Pool
 from selkit.pools import write_jsonl
@@ -111,13 +112,12 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     command = [sys.executable, "-m", "selkit.train.worker", str(tmp_path / "job.json")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     marks = tmp_path / ".out.partial" / "checkpoints"
-    deadline = time.monotonic() + 240
-    while len(list(marks.glob("*/complete.json"))) < 2 and time.monotonic() < deadline:
-        assert process.poll() is None
-        time.sleep(0.01)
+    until(lambda: len(list(marks.glob("*/complete.json"))) >= 2 or process.poll() is not None, pause=0.01)
+    assert process.poll() is None
+    started = children(process.pid)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    time.sleep(2)  # its processes end by themselves, and let go of the folder
+    until(lambda: not any(map(alive, started)))  # they end by themselves, and let go of the folder
     subprocess.run(command, check=True, stderr=subprocess.PIPE)
     fit(model, rows, small, tmp_path / "whole", **spread(preset))
     assert (TrainReport.read(tmp_path / "out").resumed_from or 0) > 0

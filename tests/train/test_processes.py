@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE, until
+from processes import alive, children
 
 from selkit.api import MissingExtra, Pool, UsageError, WorkFailed
 from selkit.pools import write_jsonl
@@ -133,31 +134,8 @@ def job(model: str, rows: Pool, recipe: Make, tmp_path: Path) -> list[str]:
 def await_checkpoint(tmp_path: Path, process: subprocess.Popen[bytes]) -> None:
     """Returns when the second checkpoint is whole."""
     marks = tmp_path / ".out.partial" / "checkpoints"
-    deadline = time.monotonic() + 240
-    while len(list(marks.glob("*/complete.json"))) < 2 and time.monotonic() < deadline:
-        assert process.poll() is None
-        time.sleep(0.01)
-
-
-def children(pid: int) -> list[int]:
-    """Processes that this one started."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return sorted(found)
-
-
-def alive(pid: int) -> bool:
-    """Whether the process still runs."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    until(lambda: len(list(marks.glob("*/complete.json"))) >= 2 or process.poll() is not None, pause=0.01)
+    assert process.poll() is None
 
 
 @pytest.mark.slow
@@ -171,11 +149,8 @@ def test_killed_processes_end_together_and_go_on_together(
     started = children(process.pid)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    deadline = time.monotonic() + 20
-    while any(map(alive, started)) and time.monotonic() < deadline:
-        time.sleep(0.05)
     assert len(started) == 2
-    assert not any(map(alive, started))
+    until(lambda: not any(map(alive, started)))
     assert not (tmp_path / "out").exists()
     subprocess.run(job, check=True, stderr=subprocess.PIPE)
     fit(model, rows, recipe(max_steps=40), tmp_path / "whole", processes=2)
@@ -191,7 +166,7 @@ def test_one_process_killed_ends_the_others_with_a_sentence(tmp_path: Path, job:
     await_checkpoint(tmp_path, process)
     started = children(process.pid)
     os.kill(started[1], signal.SIGKILL)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "process 1 of the training ended (it was killed, perhaps for want of memory)" in errors.splitlines()[-1]
     assert not alive(started[0])

@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import until
 
 from selkit.api import Pool
 from selkit.train import Recipe, TrainReport, train
@@ -123,9 +123,7 @@ def test_a_worker_killed_half_way_goes_on(
     command = [sys.executable, "-m", "selkit.train.worker", str(tmp_path / "job.json")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     marks = tmp_path / ".out.partial" / "checkpoints"
-    deadline = time.monotonic() + 120
-    while not list(marks.glob("*/complete.json")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: list(marks.glob("*/complete.json")) or process.poll() is not None, pause=0.01)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not (tmp_path / "out").exists()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import until
+from processes import alive
 
 from selkit.api import Pool
 from selkit.console import get_console
@@ -94,7 +94,7 @@ def test_an_orphan_ends(tmp_path: Path) -> None:
     """Scenario 5: a worker whose parent was killed does not train on for nobody."""
     child = (
         "from selkit.train.worker import follow_parent; import os, time; "
-        "follow_parent(); print(os.getpid(), flush=True); time.sleep(60)"
+        "follow_parent(); print(os.getpid(), flush=True); time.sleep(600)"
     )
     parent = f"import subprocess, sys, os; subprocess.Popen([sys.executable, '-c', {child!r}]).wait(); os._exit(0)"
     process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
@@ -102,19 +102,7 @@ def test_an_orphan_ends(tmp_path: Path) -> None:
     orphan = int(process.stdout.readline())
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 10
-    while _alive(orphan) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not _alive(orphan)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
+    until(lambda: not alive(orphan), seconds=120)
 
 
 def test_a_recipe_travels_as_json(

@@ -34,8 +34,8 @@ from selkit.store import Store
 CONNECT_SECONDS = 3.0
 """How long an address may take to answer."""
 
-PROBE_SECONDS = 60.0
-"""How long a node may take to start a worker that says what it has."""
+PROBE_SECONDS = 180.0
+"""How long a node may take to start a worker that says what it has; Ray gives workers what a busy machine has left."""
 
 _PACKAGES = ("torch", "transformers", "trl", "accelerate", "peft", "deepspeed")
 

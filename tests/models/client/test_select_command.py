@@ -80,7 +80,7 @@ def start(tmp_path: Path, packages: FakePackages, settings: Any) -> Callable[...
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Exit code, stdout and stderr."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 
