@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from selkit.api import UsageError
+from selkit.api import BudgetError, UsageError
 from selkit.experiment import load_spec, parse_spec, quickstart_spec, write_spec
 from selkit.experiment.spec.overrides import merged, with_overrides
 from selkit.experiment.spec.schema import schema_text, spec_schema
+from selkit.experiment.spec.wording import in_a_spec
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = """\
@@ -159,3 +160,12 @@ def test_a_wrong_value_is_told_with_what_belongs_there(changes: dict[str, Any], 
     with pytest.raises(UsageError, match=message) as raised:
         parse_spec({**small, **changes})
     assert "Input should" not in str(raised.value)
+
+
+def test_options_of_the_command_line_are_told_as_keys_of_a_spec() -> None:
+    """Those of nested components too; what names none stays as it is."""
+    told = r"^take `scorer: \{ratio: loss\}` or `unit: words`, under arm 'a'$"
+    with pytest.raises(UsageError, match=told), in_a_spec("under arm 'a'"):
+        raise UsageError("take -p scorer.ratio=loss or -p unit=words")
+    with pytest.raises(BudgetError, match=r"^take fewer$"), in_a_spec("under arm 'a'"):
+        raise BudgetError("take fewer")

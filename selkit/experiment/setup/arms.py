@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from selkit.api import Budget, BudgetError, Pool, UsageError
 from selkit.experiment.setup.grid import Arm
 from selkit.experiment.spec.spec import Spec
+from selkit.experiment.spec.wording import in_a_spec
 from selkit.models import HostContext
 from selkit.plugins import did_you_mean
 from selkit.plugins.builtin.controls import StrictRandom
@@ -33,8 +34,9 @@ def check_arms(spec: Spec, pool: Pool, arms: tuple[Arm, ...], model: str, store:
     """Refuses what an arm cannot do on a pool, as far as that shows without scoring. Raises a SelkitError."""
     ctx = HostContext(seed=0, cache_dir=store.root, base_model=model, pool=pool)
     for arm in arms:
-        for budget in spec.budgets if arm.selector.sized else (None,):
-            preflight(pool, fill_models(arm.selector, model), budget, ctx)
+        with in_a_spec(f"under the parameters of arm {arm.name!r}"):
+            for budget in spec.budgets if arm.selector.sized else (None,):
+                preflight(pool, fill_models(arm.selector, model), budget, ctx)
 
 
 def check_complements(spec: Spec, pool: Pool, arms: tuple[Arm, ...], own: Mapping[str, int]) -> None:

@@ -23,6 +23,7 @@ from selkit.experiment.setup.grid import Arm, Cell, cells_of
 from selkit.experiment.setup.turns import arms_in_turn
 from selkit.experiment.spec.entries import BenchmarkSpec, PoolSpec, SelectorSpec
 from selkit.experiment.spec.spec import Spec
+from selkit.experiment.spec.wording import in_a_spec
 from selkit.experiment.testsets.sets import JudgedSet, check_judge, judged_set, validation_set
 from selkit.models import HostContext, check_model, device_here, device_of, has_gpu, prompt_template
 from selkit.models.client import ChatService
@@ -218,7 +219,8 @@ def one_per_value(selector: SelectorSpec) -> list[SelectorSpec]:
 
 
 def _arm(spec: Spec, selector: SelectorSpec) -> Arm:
-    component = build("selector", selector.name, selector.parameters)
+    with in_a_spec(f"under the parameters of arm {selector.arm!r}"):
+        component = build("selector", selector.name, selector.parameters)
     if not isinstance(component, BaseSelector):
         raise UsageError(f"{selector.name!r} is not a selector")
     return Arm(selector.arm, component, spec.runs_of(selector.arm))

@@ -9,6 +9,7 @@ from selkit.api import DECODINGS, PairwiseJudge, Pool, UsageError
 from selkit.experiment.cells.job import Asked
 from selkit.experiment.spec.entries import SearchSpec, TestsetSpec
 from selkit.experiment.spec.judges import JudgeSpec
+from selkit.experiment.spec.wording import in_a_spec
 from selkit.experiment.testsets.anchors import Anchor, read_anchor
 from selkit.models import HostContext, check_model
 from selkit.models.conversations import turn_ids
@@ -102,7 +103,8 @@ def _judged_set(spec: TestsetSpec, loaded: TestSet, template: str) -> JudgedSet:
 def check_judge(judge: PairwiseJudge, ctx: HostContext) -> None:
     """Whatever can be known of a judge before it is asked. Raises a SelkitError."""
     check_requirements(judge)
-    judge.preflight(ctx)
+    with in_a_spec(f"in the entry of judge {judge.name!r}"):
+        judge.preflight(ctx)
     for name in judge.model_parameters():
         if (ref := getattr(judge, name)) is not None:
             check_model(ref)
@@ -114,7 +116,8 @@ def later_turns(testset: TestSet, spec: TestsetSpec) -> int:
 
 
 def _named(given: JudgeSpec, spec: TestsetSpec) -> NamedJudge:
-    component = build("judge", given.name, given.parameters)
+    with in_a_spec(f"in the entry of judge {given.label!r}"):
+        component = build("judge", given.name, given.parameters)
     if not isinstance(component, PairwiseJudge):
         raise UsageError(f"{component.name!r} is not a judge")
     endpoint = spec.label if len(spec.judges) == 1 else f"{spec.label}/{given.label}"
