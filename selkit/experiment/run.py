@@ -72,7 +72,7 @@ def _run(spec: Spec, output: Path, store: Store, executor: Executor) -> dict[str
     document = document_of(planned, outcome, table, started, searched)
     document["measured"] |= _logs(planned, failed)
     pq.write_table(table, output / SCORES_FILE)
-    write_items(output, planned.experiment, outcome)
+    write_items(output, planned.experiment, planned.chosen, outcome)
     write_report(document, output / "report", output)
     remember(store, output, settled, store.used)
     return document

@@ -2,6 +2,7 @@
 
 from selkit.select.engine import fill_models, preflight, select
 from selkit.select.keys import choice_conditions, choice_versions, component_inputs, score_key
+from selkit.select.marking import write_marked
 from selkit.select.output import (
     check_same,
     manifest_of,
@@ -15,7 +16,7 @@ from selkit.select.processes import LocalShards
 from selkit.select.ranking import best, rank, ties_at_cut
 from selkit.select.result import Arms, SelectionResult
 from selkit.select.scores import Scores
-from selkit.select.scoring import MAX_FAILED, scoring_pass
+from selkit.select.scoring import MAX_FAILED, scoring_pass, stored_scores
 from selkit.select.shards import Shards, scoring_in
 from selkit.select.training import Recipe, Trained, Training, check_trainings, needs_training
 
@@ -50,6 +51,8 @@ __all__ = [
     "scoring_pass",
     "select",
     "shared_rows",
+    "stored_scores",
     "ties_at_cut",
+    "write_marked",
     "write_selection",
 ]

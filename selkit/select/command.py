@@ -17,7 +17,7 @@ from selkit.select.engine import fill_models, preflight, select
 from selkit.select.keys import score_key
 from selkit.select.output import check_same, manifest_of, prepare_output, write_selection
 from selkit.select.result import SelectionResult
-from selkit.select.scoring import MAX_FAILED, check_share
+from selkit.select.scoring import MAX_FAILED, check_share, stored_scores
 from selkit.select.training import Training, check_trainings
 from selkit.store import Store, canonical_json, digest_text, measured_since
 
@@ -82,7 +82,13 @@ def run_job(
         )
         return result
     check_same(job.output, result.key.digest, force=job.force)
-    manifest = write_selection(result, job.output, measured=measured_since(started), llama_factory=job.llama_factory)
+    manifest = write_selection(
+        result,
+        job.output,
+        measured=measured_since(started),
+        llama_factory=job.llama_factory,
+        scores=stored_scores(store, result.facts.get("scores")),
+    )
     if as_json:
         console.result(manifest.read_text(encoding="utf-8").rstrip())
     else:

@@ -1,4 +1,5 @@
-"""The folder that a selection is written to: selection.jsonl, then manifest.json as the mark that it is whole."""
+"""The folder that a selection is written to: selection.jsonl, the scores with a column that marks
+the chosen rows, then manifest.json as the mark that it is whole."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 
 from selkit.api import DataError
 from selkit.pools import write_jsonl, write_llama_factory
+from selkit.select.marking import MARKED, write_marked
 from selkit.select.result import SelectionResult
 from selkit.store import atomic_write_text, digest_file, read_jsonl
 
@@ -54,12 +56,28 @@ def check_same(directory: Path, key_digest: str, *, force: bool = False) -> None
 
 
 def write_selection(
-    result: SelectionResult, directory: Path, *, measured: Mapping[str, Any], llama_factory: bool = False
+    result: SelectionResult,
+    directory: Path,
+    *,
+    measured: Mapping[str, Any],
+    llama_factory: bool = False,
+    scores: Path | None = None,
 ) -> Path:
-    """Writes ``result`` to ``directory``; returns the manifest's path."""
+    """Writes ``result`` to ``directory``; returns the manifest's path.
+
+    Args:
+        result: The selection.
+        directory: The folder.
+        measured: What depends on clock and machine.
+        llama_factory: Whether to write the files that LLaMA-Factory reads, too.
+        scores: The stored scores that it was cut from; written beside it with a column ``chosen``.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / MANIFEST).unlink(missing_ok=True)
+    (directory / MARKED).unlink(missing_ok=True)
     write_jsonl(result.rows, directory / SELECTION, scores=result.selection.scores)
+    if scores is not None:
+        write_marked(scores, {"chosen": result.ids}, directory / MARKED)
     if llama_factory:
         write_llama_factory(result.rows, directory, result.pool.name)
     files = [
@@ -116,4 +134,4 @@ def read_selection(directory: Path) -> list[str]:
     return [str(row["id"]) for row in read_jsonl(directory / SELECTION)]
 
 
-_OURS = frozenset({SELECTION, MANIFEST, "dataset_info.json", "llama_factory.json"})
+_OURS = frozenset({SELECTION, MANIFEST, MARKED, "dataset_info.json", "llama_factory.json"})

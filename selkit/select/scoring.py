@@ -79,6 +79,12 @@ def scoring_pass(
     return scores, artifact
 
 
+def stored_scores(store: Store, digest: str | None) -> Path | None:
+    """The file of a stored scoring pass by the digest of its key; None where there is none."""
+    artifact = store.get(digest) if digest else None
+    return artifact.file(SCORES) if artifact else None
+
+
 def check_share(max_failed: float) -> None:
     """Raises UsageError unless ``max_failed`` is a share."""
     if not 0 <= max_failed <= 1:

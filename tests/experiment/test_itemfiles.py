@@ -36,15 +36,23 @@ def test_a_run_names_its_files_and_its_page_is_written_again(tmp_path: Path) -> 
     run = tmp_path / "out"
     run_experiment(parse_spec(SPEC), run, store=Store(tmp_path / "store"))
     files = json.loads((run / "files.json").read_text("utf-8"))
-    named = {one["file"] for name in ("testsets", "responses", "passes", "benchmarks") for one in files[name]}
+    named = {
+        one["file"] for name in ("selections", "testsets", "responses", "passes", "benchmarks") for one in files[name]
+    }
     named |= {one["against"] for one in files["passes"]}
     there = {
         path.relative_to(run).as_posix()
-        for folder in ("testsets", "responses", "opponents", "passes", "benchmarks")
+        for folder in ("selections", "testsets", "responses", "opponents", "passes", "benchmarks")
         for path in (run / folder).rglob("*")
         if path.is_file()
     }
     assert named == there
+    [choice] = files["selections"]
+    assert (choice["pool"], choice["arm"], choice["columns"]) == ("planted", "longest", ["chosen at 10"])
+    scored = pq.read_table(run / choice["file"]).to_pylist()
+    assert len(scored) == 60
+    best = sorted(scored, key=lambda row: (-row["score"], row["id"]))[:10]
+    assert [row["id"] for row in scored if row["chosen at 10"]] == sorted(row["id"] for row in best)
 
     items = read_items(run)
     assert items is not None

@@ -1,11 +1,12 @@
-"""The items of a run as files: every answer, what it was compared with, what the judges said, the benchmarks' items,
-and files.json, which says what each file holds."""
+"""The items of a run as files: the scores that rows were chosen by, every answer, what it was compared with, what the
+judges said, the benchmarks' items, and files.json, which says what each file holds."""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,22 +15,32 @@ import pyarrow.parquet as pq
 
 from selkit.experiment.judging.judging import Judged
 from selkit.experiment.judging.scores import Outcome
+from selkit.experiment.selection.selecting import Chosen, distinct
 from selkit.experiment.setup.experiment import Experiment
 from selkit.experiment.setup.grid import ANCHOR, Cell
 from selkit.judge import pass_row
-from selkit.store import atomic_write_text, canonical_json, digest_text
+from selkit.select import stored_scores, write_marked
+from selkit.store import Store, atomic_write_text, canonical_json, digest_text
 
 FILES = "files.json"
-FOLDERS = ("testsets", "responses", "opponents", "passes", "benchmarks")
+FOLDERS = ("selections", "testsets", "responses", "opponents", "passes", "benchmarks")
 
 Row = dict[str, Any]
 
 
-def write_items(output: Path, experiment: Experiment, outcome: Outcome) -> None:
-    """Writes the items to folders in ``output``, in place of what an earlier run left there, and files.json."""
+def write_items(output: Path, experiment: Experiment, chosen: Mapping[Cell, Chosen], outcome: Outcome) -> None:
+    """Writes the items to folders in ``output``, in place of what an earlier run left there, and files.json.
+
+    Args:
+        output: The run's folder.
+        experiment: The experiment.
+        chosen: The selection of every cell.
+        outcome: What its cells left.
+    """
     for name in FOLDERS:
         shutil.rmtree(output / name, ignore_errors=True)
     written = {
+        "selections": list(_selections(output, experiment.store, chosen)),
         "testsets": list(_testsets(output, experiment)),
         "responses": list(_responses(output, outcome)),
         "passes": list(_passes(output, experiment, outcome)),
@@ -37,6 +48,23 @@ def write_items(output: Path, experiment: Experiment, outcome: Outcome) -> None:
     }
     text = json.dumps({"schema_version": 1, **written}, indent=1, ensure_ascii=False)
     atomic_write_text(output / FILES, text + "\n")
+
+
+def _selections(output: Path, store: Store, chosen: Mapping[Cell, Chosen]) -> Iterator[Row]:
+    """The scores of every arm that has some, with a column for each of its selections that marks the chosen rows."""
+    groups: dict[tuple[str, str, str, str], list[Chosen]] = defaultdict(list)
+    for one in distinct(chosen):
+        if scores := one.facts.get("scores"):
+            groups[one.cell.pool, one.cell.arm, one.cell.model, str(scores)].append(one)
+    for (pool, arm, model, scores), group in groups.items():
+        if (scored := stored_scores(store, scores)) is None:  # the store may have been cleaned since
+            continue
+        runs = len({one.key for one in group}) > len({one.cell.budget for one in group})
+        marks = {f"chosen at {one.cell.budget}" + (f", run {one.cell.run}" if runs else ""): one.ids for one in group}
+        file = f"selections/{_plain('/'.join(name for name in (pool, arm, model) if name))}.parquet"
+        (output / file).parent.mkdir(parents=True, exist_ok=True)
+        write_marked(scored, marks, output / file)
+        yield {"file": file, "pool": pool, "arm": arm, "model": model or None, "columns": list(marks)}
 
 
 def _testsets(output: Path, experiment: Experiment) -> Iterator[Row]:
