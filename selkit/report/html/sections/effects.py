@@ -60,7 +60,7 @@ def _heat(row: Mapping[str, Any] | None) -> Markup:
     if row is None:
         return tag("td", class_="none")
     word = str(row["verdict"])
-    said = f"{row['arm']}: {word}, {interval(row['ci_low'], row['ci_high'])}"
+    said = f"{row['arm']}: {word}, {_estimate(row)}"
     sign = tag("span", MARKS.get(word, ""), aria_hidden="true", class_="sign")
     content = (sign, " ", signed(row["effect"]), tag("span", f" {word}", class_="unseen"))
     return tag("td", *content, class_=heat_class(row["effect"]), title=said)
@@ -109,7 +109,7 @@ def _forest(document: Document, at: Place, benchmark: str, rows: Sequence[Mappin
     lines = [
         Interval(
             row["arm"],
-            f"{MARKS.get(row['verdict'], '')} {signed(row['effect'])} ({interval(row['ci_low'], row['ci_high'])})",
+            f"{MARKS.get(row['verdict'], '')} {_estimate(row)}".strip(),
             row["effect"],
             row["ci_low"],
             row["ci_high"],
@@ -240,6 +240,12 @@ def _control_runs(
         if (row["arm"], row["budget"]) == (control, budget) and matches({**row, "budget": None}, at)
     ]
     return [(size, off, f"{control} {row['run']}: {off:+.1f}") for row, off in around_their_mean(rows)]
+
+
+def _estimate(row: Mapping[str, Any]) -> str:
+    """An effect with its 95% interval, as far as they are known."""
+    bounds = interval(row["ci_low"], row["ci_high"])
+    return f"{signed(row['effect'])}{f' ({bounds})' if bounds else ''}"
 
 
 def _figure(title: str, drawn: Markup) -> Markup:
