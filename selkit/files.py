@@ -19,7 +19,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Error numbers that mean: no more bytes go there (disk full, quota used up, file size limit)."""
 
 
-_digests: dict[tuple[str, int, int], str] = {}
+_digests: dict[tuple[str, int, int, int, int], str] = {}
 
 
 def digest_file(path: str | Path) -> str:
@@ -29,10 +29,14 @@ def digest_file(path: str | Path) -> str:
 
 
 def digest_unchanged(path: str | Path) -> str:
-    """As :func:`digest_file`, computed once per process as long as the file's size and time of change stay the same."""
+    """As :func:`digest_file`, computed once per process as long as the file seems the same.
+
+    Copying tools set the time of the last change back; the time at which the system noted that (ctime) nobody can set,
+    so that a file of the same size and time with other bytes is seen.
+    """
     real = os.path.realpath(path)
     stat = os.stat(real)
-    key = (real, stat.st_size, stat.st_mtime_ns)
+    key = (real, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     if key not in _digests:
         _digests[key] = digest_file(real)
     return _digests[key]

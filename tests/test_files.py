@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from selkit.api import DataError
-from selkit.files import is_full, readable_bytes, tree_bytes
+from selkit.files import digest_unchanged, is_full, readable_bytes, tree_bytes
 from selkit.store import atomic_open, atomic_write_bytes, atomic_write_text, cache_folder, digest_file, digest_text
 
 
@@ -21,6 +22,20 @@ def test_writes_replace_the_whole_file(tmp_path: Path) -> None:
     atomic_write_text(path, "ö")
     assert path.read_bytes() == "ö".encode()
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_other_bytes_of_the_same_size_and_time_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tool that copies sets the time back; and a file that stays is read once."""
+    path = tmp_path / "weights"
+    path.write_bytes(b"one")
+    stat, first = path.stat(), digest_unchanged(path)
+    time.sleep(0.05)  # the system's own clock of changes ticks some hundred times a second
+    path.write_bytes(b"two")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+    assert digest_unchanged(path) == digest_file(path) != first
+    monkeypatch.setattr("selkit.files.digest_file", lambda path: pytest.fail("it is read again"))
+    assert digest_unchanged(path) != first
 
 
 def test_mode_and_link_are_kept(tmp_path: Path) -> None:
