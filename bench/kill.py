@@ -24,15 +24,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selkit.experiment import parse_spec, run_experiment
 from selkit.experiment.cells.job import CellJob
-from selkit.experiment.executors import CellOutcome
+from selkit.experiment.executors import CellOutcome, LocalExecutor
 from selkit.experiment.executors.base import attempt
-from selkit.experiment.spec.spec import Spec
 from selkit.store import Store
 
 SPEC: Mapping[str, Any] = {
@@ -48,12 +47,12 @@ SPEC: Mapping[str, Any] = {
 }
 
 
-class Inline:
+@dataclass(frozen=True)
+class Inline(LocalExecutor):
     """Does cells one after the other in this process."""
 
-    def open(self, spec: Spec, store: Store) -> AbstractContextManager[None]:
-        """Nothing is needed."""
-        return nullcontext()
+    workers: int = 1
+    threads: int = 1
 
     def run(self, jobs: Sequence[CellJob]) -> Generator[CellOutcome, None, None]:
         """Every cell in turn."""

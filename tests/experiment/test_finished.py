@@ -17,6 +17,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sacrebleu")
 
+from inline import Inline
+
 from selkit.api import DataError
 from selkit.experiment import parse_spec, plan, run_experiment
 from selkit.experiment.outlook.estimate import estimate
@@ -60,13 +62,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """Both runs, once for all tests; each test that removes something works on a copy of the store."""
     folder = tmp_path_factory.mktemp("finished")
     store = Store(folder / "store")
-    document = run_experiment(parse_spec(SPEC), folder / "out", store=Store(folder / "store"))
+    document = run_experiment(parse_spec(SPEC), folder / "out", store=Store(folder / "store"), executor=Inline())
     # rows that no sequence has room for are the longest
     rows = [{"instruction": f"copy word {number}", "output": f"word {number}"} for number in range(40)]
     rows += [{"instruction": "copy " * 300, "output": f"word {number} " * 40} for number in range(20)]
     (folder / "pool.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     spec = {**FAILING, "pools": [{"name": "pool", "source": str(folder / "pool.jsonl")}]}
-    run_experiment(parse_spec(spec), folder / "failing", store=Store(folder / "store"))
+    run_experiment(parse_spec(spec), folder / "failing", store=Store(folder / "store"), executor=Inline())
     return Finished(store, folder / "out", folder / "failing", document)
 
 

@@ -17,6 +17,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sacrebleu")
 
+from inline import Inline
+
 from selkit.api import SelkitError, UsageError
 from selkit.experiment import parse_spec, plan, run_experiment
 from selkit.experiment.judging.judging import opponents_of
@@ -60,10 +62,10 @@ def test_kill_nine_then_the_same_command_gives_the_same_report(tmp_path: Path) -
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.wait()
-    done = subprocess.run(command(tmp_path, "killed"), cwd=tmp_path, env=environment, check=False, timeout=300)
+    done = subprocess.run(command(tmp_path, "killed"), cwd=tmp_path, env=environment, check=False, timeout=900)
     assert done.returncode == 0
     calm = os.environ | {"SELKIT_STORE": str(tmp_path / "other")}
-    assert subprocess.run(command(tmp_path, "calm"), cwd=tmp_path, env=calm, check=False, timeout=300).returncode == 0
+    assert subprocess.run(command(tmp_path, "calm"), cwd=tmp_path, env=calm, check=False, timeout=900).returncode == 0
     assert report(tmp_path / "killed") == report(tmp_path / "calm")
     killed, undisturbed = (pq.read_table(tmp_path / name / "scores.parquet") for name in ("killed", "calm"))
     assert killed.equals(undisturbed)
@@ -74,7 +76,7 @@ def test_a_finished_experiment_is_read_and_not_run(tmp_path: Path) -> None:
     """Everything is in the store, weights have gone, and a second call makes nothing."""
     store = Store(tmp_path / "store")
     spec = parse_spec(SPEC)
-    first = run_experiment(spec, tmp_path / "out", store=store)
+    first = run_experiment(spec, tmp_path / "out", store=store, executor=Inline())
     assert not list(store.artifacts(stage="weights"))
     before = {artifact.digest: artifact.manifest["measured"]["started"] for artifact in store.artifacts()}
     planned = plan(spec, store)
@@ -209,7 +211,7 @@ def test_a_model_as_anchor_and_direct_judging(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     planned = plan(parse_spec(spec), store)
     assert planned.missing[0].label == f"anchor {SPEC['model']}"
-    document = run_experiment(parse_spec(spec), tmp_path / "out", store=store)
+    document = run_experiment(parse_spec(spec), tmp_path / "out", store=store, executor=Inline())
     assert not plan(parse_spec(spec), store).missing
     assert {row["arm"] for row in document["win_rates"]} == {"random", "oracle"}
     assert [row["arm"] for row in document["direct"]] == ["oracle"]

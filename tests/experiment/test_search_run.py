@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from inline import Inline
 
 pytest.importorskip("torch")
 pytest.importorskip("trl")
@@ -114,7 +115,7 @@ def test_verdicts_under_the_chosen_recipes(tmp_path: Path) -> None:
     """The recipe that trains longer is chosen for every arm; its verdict is that of the fixed recipe; once stored,
     nothing is computed again; test scores have no say."""
     store = Store(tmp_path / "store")
-    document = run_experiment(parse_spec(SPEC), tmp_path / "out", store=store)
+    document = run_experiment(parse_spec(SPEC), tmp_path / "out", store=store, executor=Inline())
     found = document["search"]
     assert {(one["arm"], one["recipe"]) for one in found["choices"]} == {("random", "longer"), ("oracle", "longer")}
     for choice in found["choices"]:
@@ -178,9 +179,13 @@ def _one_anchor(store: Store) -> None:
 def test_recipes_are_chosen_by_judged_answers(tmp_path: Path) -> None:
     """Held-out prompts are answered and judged against the rows' own responses; they are no test set of the report."""
     search = {"by": "judged", "judge": "reference", "share": 0.1, "max_new_tokens": 4}
-    small = {"runs": {"random": 1, "default": 1}, "testsets": {"planted": {"prompts": 4, "max_new_tokens": 2}}}
+    small = {
+        "recipes": [{**recipe, "max_steps": min(recipe["max_steps"], 2)} for recipe in SPEC["recipes"]],
+        "runs": {"random": 1, "default": 1},
+        "testsets": {"planted": {"prompts": 4, "max_new_tokens": 2}},
+    }
     spec, store = parse_spec({**SPEC, **small, "search": search}), Store(tmp_path / "store")
-    document = run_experiment(spec, tmp_path / "out", store=store)
+    document = run_experiment(spec, tmp_path / "out", store=store, executor=Inline())
     planned = plan(spec, store)
     assert planned.missing == []
     testset = planned.experiment.validation["planted"]
