@@ -72,14 +72,16 @@ def command(
 
 def _show(name: str, found: Survey, expected: Estimate) -> None:
     from selkit.console import get_console
+    from selkit.experiment.outlook.live import duration
     from selkit.files import readable_bytes
 
     console = get_console()
     columns = ("stage", "of", "needs", "stored", "to do", "device hours", "calls", "dollars", "estimated by")
     console.table(f"{name}: {len(found.cells)} cells, {len(found.done)} of them stored", columns, _lines(expected))
-    hours, disk, dollars = expected.device_seconds / 3600, expected.disk, expected.dollars
+    disk, dollars, workers = expected.disk, expected.dollars, expected.workers
+    took, together = duration(expected.device_seconds), duration(expected.device_seconds / workers)
     console.result(
-        f"{hours:.2g} hours of {expected.device}, {hours / expected.workers:.2g} with {expected.workers} at once; "
+        f"{took} of {expected.device}, {together} with {workers} at once; "
         f"{_dollars(dollars['device'])} for the device and {_dollars(dollars['calls'])} for calls."
     )
     console.result(
@@ -98,7 +100,7 @@ def _lines(expected: Estimate) -> list[list[str]]:
             ", ".join(line.needs),
             str(line.stored),
             str(line.to_do),
-            "not known" if line.device_seconds is None else f"{line.device_seconds / 3600:.2g}",
+            "not known" if line.device_seconds is None else _hours(line.device_seconds),
             str(line.calls) if line.calls else "",
             _dollars(line.dollars) if line.calls else "",
             line.source,
@@ -114,6 +116,10 @@ def _cells(found: Survey) -> list[list[str]]:
         names = [dict.fromkeys(one.kind for one in stages if one.stored is state) for state in (True, False)]
         rows.append([label, *(", ".join(part) for part in names)])
     return rows
+
+
+def _hours(seconds: float) -> str:
+    return "<0.01" if 0 < seconds < 18 else f"{seconds / 3600:.2g}"
 
 
 def _dollars(value: float | None) -> str:

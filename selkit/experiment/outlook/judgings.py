@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any
 
 from selkit.experiment.cells.job import CellJob
 from selkit.experiment.judging.again import chosen_marks, in_one_place, validation_marks
-from selkit.experiment.judging.judged import Marks, marks_of
-from selkit.experiment.judging.judging import direct_places, judged_places
+from selkit.experiment.judging.judged import Marks
+from selkit.experiment.judging.judging import answers_everywhere, direct_places, judged_places
 from selkit.experiment.setup.experiment import Experiment
 from selkit.experiment.setup.grid import ANCHOR, Cell
 from selkit.experiment.setup.pairs import pairs_of
@@ -28,7 +29,7 @@ PAIRS = "pairs of compare"
 def judgings(
     experiment: Experiment,
     jobs: Mapping[Cell, CellJob],
-    anchors: Mapping[str, CellJob],
+    answers: Mapping[tuple[str, str], str],
     stages: Mapping[str, Stage],
     make: Callable[..., Stage],
 ) -> Iterator[tuple[str | None, Stage]]:
@@ -37,7 +38,7 @@ def judgings(
     Args:
         experiment: The experiment.
         jobs: The jobs of its cells.
-        anchors: Those of models that are anchors, by their labels.
+        answers: The ids of the stages that answer, by the label of the job and the digest of the test set.
         stages: The stages so far, with all answers.
         make: Makes a stage of a kind, a name and a key, with its size.
     """
@@ -49,7 +50,7 @@ def judgings(
             key = marks.key(cell, judge.judge, ANCHOR)
             yield cell.label, asked.stage(f"{cell.label}: {testset.label}", key, judge, (cell,), what=VALIDATION)
     for testset in experiment.testsets:
-        marks = marks_of(experiment, testset, jobs, anchors)
+        marks = Marks(testset, _answers(experiment, testset, jobs, answers), experiment.spec.control)
         asked = _Asked(experiment, testset, marks, stages, make)
         cells = [*(cell for cell in jobs if cell.arm != ANCHOR), *(one.cell for one in experiment.given if one.outputs)]
         yield from asked.canaries(cells)
@@ -59,6 +60,22 @@ def judgings(
         if testset.anchor.kind == "random":
             yield from ((None, stage) for stage in asked.pairs())
             yield from ((None, stage) for stage in asked.chosen(jobs))
+
+
+def _answers(
+    experiment: Experiment,
+    testset: JudgedSet,
+    jobs: Mapping[Cell, CellJob],
+    answers: Mapping[tuple[str, str], str],
+) -> dict[Cell | str, str]:
+    """The answers to a test set by cell, those of models that are anchors by the labels of their jobs."""
+    cells = {cell.label: cell for cell in jobs}
+    own: dict[Cell | str, str] = {
+        cells.get(label, label): digest
+        for (label, asked), digest in answers.items()
+        if asked == testset.asked.testset.digest
+    }
+    return answers_everywhere(experiment, testset, own)
 
 
 @dataclass(frozen=True)
@@ -110,6 +127,11 @@ class _Asked:
                 rests = [one for one in again.rests_on(cell, anchor) if one in self.stages]
                 yield self.stage(name, key, judge, (cell, anchor), what=CHOSEN, more=rests)
 
+    @cached_property
+    def _each(self) -> float:
+        """Characters that a judge reads for one comparison, on average."""
+        return judged_characters(self.testset.asked) / max(len(self.testset.conversations), 1)
+
     def stage(
         self,
         name: str,
@@ -124,8 +146,7 @@ class _Asked:
         as there are orders of every comparison."""
         comparisons = len(self.testset.conversations)
         calls = comparisons * (2 if self.testset.spec.orders == "both" else 1) if passes is None else passes
-        each = judged_characters(self.testset.asked) / max(comparisons, 1)
-        size: dict[str, Any] = {"rows": calls, "characters": calls * each, **asked_by(judge.judge, calls)}
+        size: dict[str, Any] = {"rows": calls, "characters": calls * self._each, **asked_by(judge.judge, calls)}
         needs = (self.marks.answers(one) for one in behind if one is not None)
         own = tuple(one for one in needs if one in self.stages)  # outputs that are given are no stage
         return self.make("judging", name, key, needs=(*own, *more), detail={"what": what}, **size)

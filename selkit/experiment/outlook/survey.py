@@ -50,6 +50,8 @@ class _Surveyor:
     cells: dict[str, list[str]] = field(default_factory=dict)
     jobs: dict[str, CellJob] = field(default_factory=dict)
     score_keys: dict[tuple[Any, ...], Key] = field(default_factory=dict)
+    sizes: dict[int, dict[str, float]] = field(default_factory=dict)
+    answers: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def add(self, label: str, stage: Stage) -> Stage:
         """Enters a stage and what it is for; the same one again is the one that is there."""
@@ -148,9 +150,12 @@ class _Surveyor:
         self.jobs[label] = job
         trained = (self._training(label, job).id,) if job.training else ()
         for asked in job.prompts:
-            key, size = responses_key(job, asked), answers_size(asked)
+            if id(asked) not in self.sizes:
+                self.sizes[id(asked)] = answers_size(asked)
+            key, size = responses_key(job, asked), self.sizes[id(asked)]
             name = f"{label}: {asked.testset.name}"
-            self.add(label, self.stage("answers", name, key, needs=trained, model=job.model, **size))
+            stage = self.add(label, self.stage("answers", name, key, needs=trained, model=job.model, **size))
+            self.answers[label, asked.testset.digest] = stage.id
         if job.held_out:
             rows, key = lines_in(job.held_out.rows), loss_key(job, job.held_out)
             self.add(label, self.stage("validation", label, key, needs=trained, model=job.model, rows=rows))
@@ -184,8 +189,7 @@ class _Surveyor:
         jobs = {
             cell: self.jobs[cell.label] for cell in [*chosen, *(one.cell for one in self.experiment.given if one.model)]
         }
-        others = {label: job for label, job in self.jobs.items() if label.startswith("anchor ")}
-        for label, stage in judgings(self.experiment, jobs, others, self.stages, self.stage):
+        for label, stage in judgings(self.experiment, jobs, self.answers, self.stages, self.stage):
             if label is None:
                 self.stages.setdefault(stage.id, stage)
             else:
