@@ -50,9 +50,10 @@ def incompatibility(cls: type[Component]) -> str:
             "pip install --upgrade selkit-eval"
         )
     if needed < OLDEST_API_VERSION:
+        served = f"{OLDEST_API_VERSION} to {API_VERSION}" if OLDEST_API_VERSION < API_VERSION else f"{API_VERSION}"
         return (
-            f"it was written for version {needed} of selkit's plugin interface and this selkit serves "
-            f"{OLDEST_API_VERSION} to {API_VERSION}: upgrade the plugin"
+            f"it was written for version {needed} of selkit's plugin interface and this selkit serves {served}: "
+            "upgrade the plugin"
         )
     return ""
 
