@@ -207,6 +207,11 @@ def read_model(folder: ModelFolder, device: str, dtype: str) -> Any:
         options = {"dtype": getattr(torch, dtype), "use_safetensors": True, "trust_remote_code": False}
         model, info = kind.from_pretrained(folder.path, config=config, output_loading_info=True, **options)
     except (ValueError, OSError, KeyError, ImportError, RuntimeError) as error:
+        if "trust_remote_code" in str(error):
+            raise DataError(
+                f"model {folder.ref!r} cannot be loaded, since it brings Python code of its own, which selkit never "
+                "runs: give one that transformers knows by itself"
+            ) from error
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"model {folder.ref!r} cannot be loaded ({reason}): give another one") from error
     missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)

@@ -310,6 +310,9 @@ def test_folders_that_cannot_be_loaded_are_one_sentence(tiny_folder: Path) -> No
     unknown = {"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}, "architectures": ["OwnForCausalLM"]}
     (tiny_folder / "config.json").write_text(json.dumps(unknown))
     (tiny_folder / "own.py").write_text("raise SystemExit('code of the model ran')")
+    with pytest.raises(DataError, match="cannot be loaded, since it brings Python code of its own, which selkit never"):
+        load_model(str(tiny_folder), device="cpu")
+    (tiny_folder / "config.json").write_text(json.dumps({"model_type": "own"}))
     with pytest.raises(DataError, match="cannot be loaded") as caught:
         load_model(str(tiny_folder), device="cpu")
     assert "\n" not in str(caught.value)
