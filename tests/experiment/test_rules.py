@@ -15,7 +15,7 @@ from selkit.api import UsageError
 from selkit.experiment import parse_spec, plan
 from selkit.experiment.outlook.survey import survey
 from selkit.experiment.setup.experiment import prepare
-from selkit.experiment.setup.rules import changed_claims, declare, rules_of
+from selkit.experiment.setup.rules import changed_claims, declare, rules_of, shared_weights
 from selkit.store import Store
 
 SPEC: dict[str, Any] = {
@@ -105,3 +105,9 @@ def test_the_composite(tmp_path: Path, questions: str) -> None:
     assert weights(testsets={"planted": {"prompts": 12, "judges": judges}}) is None
     declared = declare(plan(spec_of(testsets=two, margins={"composite": 2}), store).experiment, store)
     assert declared["margins"] == {"composite": 2, "planted": 2.5, "own": 2.5}
+
+
+def test_members_of_a_group_share_its_weight() -> None:
+    """Six tasks of one leaderboard do not outvote a test set."""
+    names = ["coachlm", "ifeval", "openllm/arc", "openllm/gsm8k", "openllm/mmlu", "openllm/winogrande"]
+    assert shared_weights(names) == {"coachlm": 1, "ifeval": 1} | dict.fromkeys(names[2:], 0.25)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from selkit.api import UsageError
 from selkit.experiment.setup.experiment import Experiment
 from selkit.experiment.spec.spec import Spec
 from selkit.plugins import did_you_mean
-from selkit.stats import COMPOSITE, Rules, equal_weights
+from selkit.stats import COMPOSITE, Rules
 from selkit.store import Key, Store, canonical_json, digest_text
 
 WIN_RATE_MARGIN = 2.5
@@ -36,15 +38,16 @@ def _judged(experiment: Experiment) -> list[str]:
 def rules_of(experiment: Experiment, **more: Any) -> Rules:
     """The rules that the spec declares; ``more`` are fields that only the results tell (gaps, intersect).
 
-    Without ``weights`` every test set and benchmark counts alike in the composite. There is none where one test set has
-    several judges: that is two readings of the same answers, and which of them counts is not for selkit to say.
+    Without ``weights`` every test set and benchmark of the spec counts alike in the composite, and the members of a
+    group share what it counts (RELIABILITY 1.3: equal by family). There is none where one test set has several judges:
+    that is two readings of the same answers, and which of them counts is not for selkit to say.
 
     Raises:
         UsageError: A margin or a weight names nothing that arms are scored on, or is out of range.
     """
     spec, known = experiment.spec, endpoints_of(experiment)
     several = any(len(testset.judges) > 1 for testset in experiment.testsets)
-    weights = spec.weights or (None if several else equal_weights(known))
+    weights = spec.weights or (None if several or len(known) < 2 else shared_weights(known))
     for key, names in (("margins", spec.margins), ("weights", spec.weights or {})):
         allowed = [*known, COMPOSITE] if key == "margins" and weights else known
         for name in names:
@@ -54,6 +57,12 @@ def rules_of(experiment: Experiment, **more: Any) -> Rules:
     lora = tuple(name for name, recipe in experiment.recipes.items() if recipe.lora is not None)
     margins = dict.fromkeys(_judged(experiment), WIN_RATE_MARGIN) | spec.margins
     return Rules(control=spec.control, alpha=spec.alpha, margins=margins, weights=weights, lora=lora, **more)
+
+
+def shared_weights(names: Sequence[str]) -> dict[str, float]:
+    """Weights in which what comes before the slash counts once, however many members (``GROUP/MEMBER``) it has."""
+    groups = Counter(name.partition("/")[0] for name in names)
+    return {name: 1 / groups[name.partition("/")[0]] for name in names}
 
 
 def declared(experiment: Experiment) -> dict[str, Any]:
