@@ -138,6 +138,7 @@ def test_prices_and_operations_come_from_one_file(tmp_path: Path, monkeypatch: p
     assert line(slow, "training").device_seconds == pytest.approx(line(fast, "training").device_seconds * 1.2e5)
     assert fast.dollars["device"] == pytest.approx(fast.device_seconds)
     assert slow.dollars["device"] is None
+    assert f'{prices} names no price for an hour of SlowCard; write devices: {{"SlowCard": ' in slow.notes[0]
     assert line(unknown, "training").device_seconds is None
     assert "no flops for device 'Abacus'" in unknown.notes[0]
 
@@ -155,7 +156,9 @@ def test_calls_of_an_endpoint_are_counted_and_priced(tmp_path: Path, monkeypatch
     unpriced = {**testset, "judges": [{"name": "openai", "endpoint": "http://localhost:1/v1#unheard-of"}]}
     expected = estimate(surveyed(Store(tmp_path / "store"), testsets={"planted": unpriced}))
     assert line(expected, "judging").dollars is None
-    assert "names no price" in expected.notes[0]
+    assert expected.notes[0].endswith(
+        'names no price; write models: {"unheard-of": {input: PRICE, output: PRICE}}, per million tokens.'
+    )
 
 
 SEARCHED: dict[str, Any] = {

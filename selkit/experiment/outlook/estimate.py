@@ -46,6 +46,7 @@ class Line:
         dollars: What these requests cost; None where a price is missing.
         source: Whether that is measured, or which rule says so.
         needs: Kinds of the stages that these build on.
+        endpoint: The endpoint that is asked, where one is.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Line:
     dollars: float | None
     source: str
     needs: tuple[str, ...] = ()
+    endpoint: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def _line(
     calls, dollars, source = _calls(found, todo, prices)
     sources = "; ".join(part for part in (rate.source if rate else "not known", source) if part)
     needs = tuple(dict.fromkeys(kind for kind, _ in needs_of(found, stages)))
-    return Line(*group, len(stages) - len(todo), len(todo), seconds, calls, dollars, sources, needs)
+    return Line(*group, len(stages) - len(todo), len(todo), seconds, calls, dollars, sources, needs, stages[0].endpoint)
 
 
 def _rate(found: Survey, stages: Sequence[Stage], flops: float | None, here: bool) -> Rate | None:
@@ -230,10 +232,17 @@ def _notes(lines: Sequence[Line], device: str, price: DevicePrice) -> Iterator[s
             f"for device {device!r}."
         )
     if price.dollars_per_hour is None and any(line.device_seconds for line in lines):
-        entry = json.dumps({"devices": {device: {"dollars_per_hour": "PRICE"}}}).replace('"PRICE"', "PRICE")
         yield (
-            f"No price is known for an hour of {device}, so the dollars leave the device out: write {entry} to "
-            f"{prices_place()}."
+            f"The dollars leave the device out: {prices_place()} names no price for an hour of {device}; write "
+            f"devices: {{{json.dumps(device)}: {{dollars_per_hour: PRICE}}}}."
         )
-    if unpriced := sorted({line.what.rpartition(", ")[2] for line in lines if line.calls and line.dollars is None}):
-        yield f"The dollars leave out calls of {', '.join(unpriced)}: {prices_place()} names no price for them."
+    for endpoint in sorted({line.endpoint for line in lines if line.calls and line.dollars is None}):
+        yield f"The dollars leave out calls of {endpoint}: {prices_place()} names no price{_price_entry(endpoint)}."
+
+
+def _price_entry(endpoint: str) -> str:
+    """How the price of an endpoint is written; empty where requests are not selkit's own."""
+    found = parse_endpoint(endpoint)
+    if found is None:
+        return ""
+    return f"; write models: {{{json.dumps(found.model)}: {{input: PRICE, output: PRICE}}}}, per million tokens"

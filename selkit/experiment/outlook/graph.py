@@ -12,11 +12,11 @@ Group = tuple[Kind, str]
 
 
 def groups_of(found: Survey) -> dict[Group, list[Stage]]:
-    """The stages by kind and what computes, kinds in their order."""
+    """The stages by kind and what computes, kinds in their order, and what a judge is asked beside the cells last."""
     groups: dict[Group, list[Stage]] = defaultdict(list)
     for stage in found.stages.values():
         groups[group_of(stage)].append(stage)
-    return dict(sorted(groups.items(), key=lambda group: KINDS.index(group[0][0])))
+    return dict(sorted(groups.items(), key=lambda one: (KINDS.index(one[0][0]), "what" in one[1][0].detail)))
 
 
 def group_of(stage: Stage) -> Group:

@@ -149,4 +149,4 @@ class _Asked:
         size: dict[str, Any] = {"rows": calls, "characters": calls * self._each, **asked_by(judge.judge, calls)}
         needs = (self.marks.answers(one) for one in behind if one is not None)
         own = tuple(one for one in needs if one in self.stages)  # outputs that are given are no stage
-        return self.make("judging", name, key, needs=(*own, *more), detail={"what": what}, **size)
+        return self.make("judging", name, key, needs=(*own, *more), detail={"what": what} if what else {}, **size)
