@@ -1,9 +1,9 @@
-"""Seconds and peak memory of the quickstart, and of the same command again when it is finished.
+"""Seconds and peak memory of the quickstart, and of the same command again when it is finished; size of its page.
 
     python bench/quickstart.py
 
 Runs in a temporary folder with a store of its own. Checks first that the oracle beats random and that the second run
-writes the same report outside `measured`.
+writes the same report outside `measured`, and that report.html has less than 2 MB.
 """
 
 from __future__ import annotations
@@ -71,14 +71,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         first_seconds, first_peak, first = run(Path(name))
         second_seconds, second_peak, second = run(Path(name))
+        page = (Path(name) / "out/report/report.html").stat().st_size / 1e6
     oracle = next(row for row in first["verdicts"] if row["arm"] == "oracle")
     assert oracle["verdict"] == "BEATS", oracle
     assert oracle["ci_low"] > 0, oracle
     assert {**first, "measured": None} == {**second, "measured": None}
+    assert page < 2, f"report.html has {page:.2f} MB"
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
     print(f"oracle over random: {oracle['effect']:.1f} points ({oracle['ci_low']:.1f} to {oracle['ci_high']:.1f})")
     print(f"first run   {first_seconds:6.1f} s  {first_peak:5.2f} GB peak")
     print(f"second run  {second_seconds:6.1f} s  {second_peak:5.2f} GB peak")
+    print(f"report.html {page:6.2f} MB")
 
 
 if __name__ == "__main__":

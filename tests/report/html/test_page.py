@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import random
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 import pytest
 from report_world import document, plain, write_run
 
+from selkit.experiment import quickstart_spec
+from selkit.pools.testsets import PLANTED_PROMPTS
 from selkit.report.html import html_page, read_items
 from selkit.report.html.sections.costs import pareto
 from selkit.report.html.sections.curves import thinned
@@ -104,6 +108,27 @@ def test_the_same_document_gives_the_same_page_but_for_what_was_measured(tmp_pat
     assert without[0] == without[1]
 
 
+def test_a_page_as_large_as_the_quickstarts_has_less_than_two_megabytes(tmp_path: Path) -> None:
+    """As many cells and prompts, and each text, also of the judge, as long as an answer there can be."""
+    spec = quickstart_spec()
+    arms = [str(selector.name) for selector in spec.selectors]
+    words, rng = [f"word{number}" for number in range(500)], random.Random(0)
+
+    def longest(text: str) -> str:
+        return f"{text} {' '.join(rng.choices(words, k=spec.testsets[0].max_new_tokens or 0))}"
+
+    folder = write_run(tmp_path, prompts=PLANTED_PROMPTS, arms=arms)
+    for file in sorted([*folder.glob("responses/*"), *folder.glob("passes/*")]):
+        rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+        for row in rows:
+            name = "response" if "response" in row else "raw"
+            row[name] = longest(row[name])
+        file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    made = document(arms=arms, pools=("planted",), budgets=("800",), recipes=("quickstart",))
+    page = html_page(made, read_items(folder))
+    assert 300_000 < len(page.encode()) < 2_000_000
+
+
 PAYLOADS = (
     "</script><script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -157,3 +182,43 @@ def test_what_was_paid_stands_in_the_section_of_what_was_measured(page: str) -> 
     for text in ("oracle costs more.", "Cost against gain", "Pareto front", "Scoring, per 1,000 rows", ">1.23<"):
         assert text in section
     assert "costs more" not in page[: page.index('<section id="measured">')]
+
+
+def test_the_cost_figure_says_what_it_draws_of_the_control() -> None:
+    """A line over several budgets, a point at one."""
+    several, one = html_page(document()), html_page(document(budgets=("500",)))
+    assert "The line of random joins its budgets" in several
+    assert "random has one budget here, so that it is a point and no line" in one
+    assert "The line of random" not in one
+
+
+def test_lines_of_one_arm_are_told_apart_in_the_legend() -> None:
+    """The selections of one arm at two budgets have one colour and other dashes, in the figure and in its legend."""
+    made = document()
+    (scores,) = made["diagnostics"]["scores"]
+    first = scores["selections"][0]
+    scores["selections"] = [{**first, "budget": budget} for budget in ("500", "1000")]
+    page = html_page(made)
+    figure = page[page.index("<h4>ifd") :].partition("</figure>")[0]
+    lines = re.findall(r'<path d="[^"]*" class="(curve s\d[^"]*)"', figure)
+    assert lines[1] == f"{lines[0]} dash1"
+    assert re.findall(r'<line [^>]*class="(curve [^"]*)"></line></svg><span>([^<]*)', figure) == [
+        (lines[0], "oracle at 500"),
+        (lines[1], "oracle at 1000"),
+    ]
+
+
+def test_budget_curves_show_the_controls_runs_under_each_recipe_around_their_own_mean() -> None:
+    """On the composite too, whose runs are weighted means; what a recipe changes is no noise of drawing again."""
+    made = document(arms=("random", "oracle"), pools=("dolly",), budgets=("500", "1000"))
+    made["rules"]["weights"] = {"coachlm": 3.0, "ifeval": 1.0}
+    made["verdicts"] = [{**row, "benchmark": "composite"} for row in made["verdicts"]][::2]
+    made["sentences"] = made["sentences"][::2]
+    for row in made["scores"]:
+        off = {1: -0.01, 2: 0.01}.get(row["run"], 0.0)
+        row["score"] = (0.3 if row["recipe"] == "lora-16" else 0.6) + off * (1 if row["benchmark"] == "coachlm" else 5)
+    page = html_page(made)
+    section = page[page.index('<section id="budgets">') : page.index('<section id="runs">')]
+    # 3/4 of one point, and 1/4 of five
+    assert sorted(set(re.findall(r"random \d: ([+-][\d.]+)", section))) == ["+0.0", "+2.0", "-2.0"]
+    assert "each run of random" in section
