@@ -78,9 +78,9 @@ def _show(name: str, found: Status, show_all: bool) -> None:
     if shown:
         console.table(name, ("cell", "state", "stages", "what"), [_row(cell) for cell in shown])
     console.result(f"{counted(name, found)}.")
-    if pace := paced(found):
-        console.result(f"{pace}.")
     if found.runs:
+        if pace := paced(found):
+            console.result(f"{pace}.")
         console.result(f"It is going on: {holders(found.runs)}.")
     elif found.counts["done"] < len(found.cells):
         console.note("no run of it is going on; `selkit run` does what is missing")

@@ -198,9 +198,11 @@ def _weights(job: CellJob, training: TrainingJob, store: Store) -> Artifact:
     def make(draft: Draft) -> None:
         device = _device(job)
         _check_precision(training, device)
+        rows = load_pool(training.rows, turns=training.turns)
+        rows.name = job.label  # by which people know them in errors
         train(
             job.model,
-            load_pool(training.rows, turns=training.turns),
+            rows,
             training.recipe,
             draft.directory / MODEL,
             seed=job.seed,
