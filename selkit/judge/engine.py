@@ -19,7 +19,7 @@ from selkit.api import (
 )
 from selkit.files import tree_files
 from selkit.judge.passes import pass_from_row, pass_row
-from selkit.models import resolve
+from selkit.models import device_here, resolve
 from selkit.models.client import address_inputs
 from selkit.plugins import check_requirements, provenance
 from selkit.store import (
@@ -32,6 +32,7 @@ from selkit.store import (
     canonical_json,
     digest_file,
     digest_text,
+    package_version,
     read_jsonl,
 )
 
@@ -111,13 +112,17 @@ def check_judge(judge: PairwiseJudge, comparisons: Sequence[Comparison]) -> None
 
 
 def judging_key(judge: PairwiseJudge, asked: Sequence[Comparison]) -> Key:
-    """The key of the stored passes: the judge, its parameters and models, and all that it is shown."""
+    """The key of the stored passes: the judge, its parameters and models, and all that it is shown.
+
+    Where a model computes here: also the kind of device, and the versions of the packages that run it.
+    """
+    refs = {name: ref for name in judge.model_parameters() if (ref := getattr(judge, name)) is not None}
     inputs = {"comparisons": digest_text(canonical_json([_shown(c) for c in asked]))}
-    for name in judge.model_parameters():
-        if (ref := getattr(judge, name)) is not None:
-            inputs[name] = resolve(ref).digest
+    inputs |= {name: resolve(ref).digest for name, ref in refs.items()}
     inputs |= address_inputs(judge) | _files_read(judge)
-    return Key("judgement", judge.name, judge.parameters(), provenance(judge), inputs)
+    versions = {name: package_version(name) or "absent" for name in ("torch", "transformers") if refs}
+    conditions = {"device": device_here()} if refs else {}
+    return Key("judgement", judge.name, judge.parameters(), provenance(judge) | versions, inputs, conditions)
 
 
 def _shown(comparison: Comparison) -> list[Any]:
