@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from selkit.experiment.judging.scores import Outcome, collect, score_table
 from selkit.experiment.outlook.live import announced
 from selkit.experiment.setup.rules import declare
 from selkit.experiment.spec.spec import Spec
-from selkit.experiment.upkeep.remembered import remember
+from selkit.experiment.upkeep.remembered import kept_for_others, remember
 from selkit.report import write_report
 from selkit.store import Store
 
@@ -63,6 +64,7 @@ def _run(spec: Spec, output: Path, store: Store, executor: Executor) -> dict[str
         settled = spec.model_copy(update={"device": executor.device(spec)})
         remember(store, output, settled)
         planned = plan(spec, store, settled.device)
+        planned = replace(planned, jobs=kept_for_others(store, output, planned.jobs))
         declare(planned.experiment, store)
         failed = _run_missing(planned, executor)
     with planned.experiment.chat:

@@ -14,11 +14,11 @@ pytest.importorskip("sacrebleu")
 
 from selkit.api import ALPACA, Decoding, Example, UsageError
 from selkit.experiment import parse_spec, plan
-from selkit.experiment.cells.job import Asked, CellJob, HeldOut, TrainingJob, loss_key, responses_key
+from selkit.experiment.cells.job import Asked, CellJob, HeldOut, TrainingJob, loss_key, record_key, responses_key
 from selkit.experiment.cells.job import weights_key as key_of_weights
 from selkit.experiment.cells.work import run_cell
 from selkit.experiment.setup.experiment import prepare
-from selkit.experiment.upkeep.remembered import remember, remembered, spec_of
+from selkit.experiment.upkeep.remembered import kept_for_others, remember, remembered, spec_of
 from selkit.pools import TestPrompt, TestSet
 from selkit.store import Key, Store
 from selkit.train import load_recipe
@@ -105,6 +105,25 @@ def test_cells_are_planned_for_the_device_that_the_executor_declares(tmp_path: P
     assert prepare(spec.model_copy(update={"device": "cuda"}), store).device == "cuda"
     with pytest.raises(UsageError, match="needs a GPU"):
         plan(spec, store)
+
+
+def test_weights_that_another_run_keeps_stay(tmp_path: Path) -> None:
+    """An experiment with keep: none does not remove what one with keep: all has left, where both have the cell."""
+    store, here = Store(tmp_path / "store"), tmp_path / "here"
+    jobs = plan(parse_spec(SPEC), store).jobs
+    (first, job), *_ = jobs.items()
+    assert job.training is not None
+    used = [record_key(job, job.training).digest]
+
+    def kept(keep: str, folder: str) -> list[Any]:
+        spec = parse_spec({**SPEC, "keep": keep})
+        remember(store, tmp_path / folder, spec, used)
+        return [cell for cell, one in kept_for_others(store, here, jobs).items() if one.keep]
+
+    assert kept("none", "other") == []
+    assert kept("adapters", "other") == []  # of a recipe that trains all weights there are none
+    assert kept("all", "here") == []
+    assert kept("all", "other") == [first]
 
 
 def test_a_remembered_run_knows_the_device_of_its_cells(tmp_path: Path) -> None:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from selkit.api import DataError, SelkitError
+from selkit.experiment.cells.job import CellJob, record_key
 from selkit.experiment.outlook.survey import survey
 from selkit.experiment.selection.charged import used_by
 from selkit.experiment.setup.experiment import prepare
+from selkit.experiment.setup.grid import Cell
 from selkit.experiment.spec.loading import parse_spec
 from selkit.experiment.spec.spec import Spec
 from selkit.store import Store, atomic_write_text, digest_text
 
 RUNS = "runs"
+KEPT = ("all", "adapters")
+"""What a spec says under ``keep`` where weights are to stay."""
+
 _REPORT = Path("report") / "report.json"
 
 
@@ -74,6 +79,24 @@ def remembered(store: Store) -> list[RememberedRun]:
                 f"{path} does not say what its run needs ({type(error).__name__}): remove it to forget that run"
             ) from error
     return sorted(runs, key=lambda run: (run.started, run.folder))
+
+
+def kept_for_others(store: Store, folder: Path, jobs: Mapping[Cell, CellJob]) -> dict[Cell, CellJob]:
+    """The jobs of the run in a folder; those whose weights a finished run elsewhere was told to keep do so, too.
+
+    Raises:
+        DataError: A note of a run is damaged.
+    """
+    others = [run for run in remembered(store) if run.folder != _folder(folder)]
+    kept = {how: {key for run in others if run.spec.get("keep") == how for key in run.used} for how in KEPT}
+
+    def is_kept(job: CellJob) -> bool:
+        if job.training is None:
+            return False
+        record = record_key(job, job.training).digest
+        return record in kept["all"] or (job.training.recipe.lora is not None and record in kept["adapters"])
+
+    return {cell: replace(job, keep=job.keep or is_kept(job)) for cell, job in jobs.items()}
 
 
 def spec_of(folder: Path, store: Store) -> dict[str, Any]:
