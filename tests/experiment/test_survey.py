@@ -147,12 +147,17 @@ def test_calls_of_an_endpoint_are_counted_and_priced(tmp_path: Path, monkeypatch
     """Comparisons times orders, in the tokens that are told, at the price of the file."""
     pytest.importorskip("selkit_judge_openai")
     monkeypatch.setenv("OPENAI_API_KEY", "sentinel-key")
-    testset = {"prompts": 6, "max_new_tokens": 4, "judges": [{"name": "openai", "endpoint": "openai:gpt-4o-mini"}]}
+    testset: dict[str, Any] = {"prompts": 6, "max_new_tokens": 4}
+    testset |= {"judges": [{"name": "openai", "endpoint": "openai:gpt-4o-mini"}]}
     expected = estimate(surveyed(Store(tmp_path / "store"), testsets={"planted": testset}))
     judging = line(expected, "judging")
     assert judging.calls == 18 * 6 * 2
     assert judging.dollars == pytest.approx(judging.calls * (300 * 0.15 + 256 * 0.6) / 1e6, rel=0.5)
     assert "rule" in judging.source
+    again = {**testset, "judges": [{**testset["judges"][0], "reasks": 1}]}  # answers without a verdict, once more
+    expected = estimate(surveyed(Store(tmp_path / "store"), testsets={"planted": again}, max_cost=0.01))
+    assert line(expected, "judging").calls == 18 * 6 * 2 * 2
+    assert "and max_cost is $0.01, earlier calls included" in expected.notes[-1]
     unpriced = {**testset, "judges": [{"name": "openai", "endpoint": "http://localhost:1/v1#unheard-of"}]}
     expected = estimate(surveyed(Store(tmp_path / "store"), testsets={"planted": unpriced}))
     assert line(expected, "judging").dollars is None

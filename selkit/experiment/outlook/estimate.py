@@ -136,7 +136,7 @@ def estimate(found: Survey, device: str | None = None) -> Estimate:
     price = prices.device(name)
     flops = price.flops and price.flops * (threads if name == "cpu" else 1)
     lines = [_line(found, group, stages, flops, device is None, prices) for group, stages in groups_of(found).items()]
-    notes = tuple(_notes(lines, name, price))
+    notes = (*_notes(lines, name, price), *_over_cap(lines, spec.max_cost))
     return Estimate(tuple(lines), name, price, workers, _disk(found, workers), notes)
 
 
@@ -238,6 +238,15 @@ def _notes(lines: Sequence[Line], device: str, price: DevicePrice) -> Iterator[s
         )
     for endpoint in sorted({line.endpoint for line in lines if line.calls and line.dollars is None}):
         yield f"The dollars leave out calls of {endpoint}: {prices_place()} names no price{_price_entry(endpoint)}."
+
+
+def _over_cap(lines: Sequence[Line], cap: float | None) -> Iterator[str]:
+    dollars = sum(line.dollars or 0.0 for line in lines)
+    if cap is not None and dollars > cap:
+        yield (
+            f"The calls may cost ${dollars:,.2f}, and max_cost is ${cap:,.2f}, earlier calls included: nothing is asked "
+            "beyond it, and arms that lack verdicts are INCOMPLETE."
+        )
 
 
 def _price_entry(endpoint: str) -> str:
