@@ -28,7 +28,7 @@ def comparisons(document: Mapping[str, Any]) -> GridTable:
 
 def comparisons_in_full(document: Mapping[str, Any]) -> GridTable:
     """The verdicts on these pairs with all the evidence behind them."""
-    return without_empty(in_full(document.get("comparisons", []), "Comparisons"))
+    return without_empty(in_full(document.get("comparisons", []), "Comparisons", against=True))
 
 
 _RATE_UNITS = (

@@ -19,6 +19,7 @@ from selkit.report.latex import latex_table
 from selkit.report.methods import methods_latex, methods_text
 from selkit.report.tables import number, place_cells, place_columns
 from selkit.report.verdicts import for_paper
+from selkit.stats.rules import SECONDARY
 from selkit.store import atomic_write_bytes, atomic_write_text
 
 LISTING = "exports.txt"
@@ -69,7 +70,11 @@ def _files(document: Row) -> Iterator[tuple[str, bytes]]:
 
 def paper_tables(document: Row) -> dict[str, GridTable]:
     """The tables that a paper may want, by the names of their files."""
-    found = {"verdicts": for_paper(document["verdicts"], document["spec"]["control"])}
+    verdicts, control = document["verdicts"], document["spec"]["control"]
+    found = {
+        "verdicts": for_paper([row for row in verdicts if row["family"] != SECONDARY], control),
+        "verdicts_exploratory": for_paper([row for row in verdicts if row["family"] == SECONDARY], control),
+    }
     found |= {"comparisons": comparisons(document), "judges": judge_table(document), "missing": missing_table(document)}
     found |= {"categories": categories(document), "lengths": lengths(document)}
     found |= {"diversity": diversity(document), "verbs": verbs(document)}

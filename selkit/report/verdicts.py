@@ -39,10 +39,11 @@ def short_note(document: Row) -> str:
     return " ".join(filter(None, [_SHORT_NOTE, throughout(document), flags_note(document["verdicts"])]))
 
 
-def in_full(rows: Rows, title: str = "Verdicts") -> GridTable:
-    """Every verdict with all the evidence behind it; without rows where there are none."""
+def in_full(rows: Rows, title: str = "Verdicts", *, against: bool = False) -> GridTable:
+    """Every verdict with all the evidence behind it, and with its control if ``against``; without rows where there are
+    none."""
     place = place_columns(rows)
-    control = ["against"] if len({row["control"] for row in rows}) > 1 else []
+    control = ["against"] if against else []
     exploratory = ["BH p"] if any(row.get("p_bh") is not None for row in rows) else []
     columns = [
         *(*place, "on", "arm", *control, "verdict", "effect", "se", "df", "p", "Holm p", *exploratory, "family"),
@@ -122,9 +123,7 @@ def _models(spec: Row) -> list[str]:
     return [spec["model"]] if spec.get("model") else [str(one["model"]) for one in spec.get("models") or ()]
 
 
-_PAPER = (
-    *("verdict", "effect", "95% interval", "df", "p", "Holm p", "run sd", "detectable", "runs", "items", "to settle"),
-)
+_PAPER = ("run sd", "detectable", "runs", "items", "to settle")
 _PAPER_NOTE = (
     "Effects are differences in points of 100 with their unadjusted 95% intervals; p is two-sided, Holm p corrected "
     "over {families}; run sd is the standard deviation between runs that the arm was judged with; detectable is the "
@@ -137,21 +136,29 @@ def for_paper(rows: Rows, control: str) -> GridTable:
     """The verdicts as a table of a paper: what all rows share, and what flags mean, stands in the caption."""
     place = [name for name in [*place_columns(rows), "benchmark"] if len({row.get(name) for row in rows}) > 1]
     shared = [str(row[name]) for row in rows[:1] for name in ("pool", "budget", "benchmark") if name not in place]
+    exploratory = any(row.get("p_bh") is not None for row in rows)
     marks = {flag: chr(ord("a") + number) for number, flag in enumerate(raised(rows))}
     lines = [
-        [*place_cells(row, place), row["arm"], *_paper_cells(row), *([_marked(row, marks)] if marks else [])]
+        [
+            *place_cells(row, place),
+            row["arm"],
+            *_paper_cells(row, exploratory),
+            *([_marked(row, marks)] if marks else []),
+        ]
         for row in rows
     ]
     headings = ["on" if name == "benchmark" else name for name in place]
-    columns = [*headings, "arm", *_PAPER, *(["flags"] if marks else [])]
-    note = _PAPER_NOTE.format(families=_families(rows))
+    corrected = ["Holm p", *(["BH p"] if exploratory else [])]
+    columns = [*headings, "arm", "verdict", "effect", "95% interval", "df", "p", *corrected, *_PAPER]
+    columns += ["flags"] if marks else []
+    note = _PAPER_NOTE.format(families=_families(rows)) + ("; BH p is Benjamini and Hochberg's" if exploratory else "")
     if marks:
         note += ". Flags: " + "; ".join(f"{mark}: {FLAGS.get(flag, spelt(flag))}" for flag, mark in marks.items())
     where = f" ({', '.join(shared)})" if shared else ""
     return GridTable(f"Verdicts against {control}{where}", columns, lines, note)
 
 
-def _paper_cells(row: Row) -> list[str]:
+def _paper_cells(row: Row, exploratory: bool) -> list[str]:
     return [
         row["verdict"].replace("_", " "),
         signed(row["effect"]),
@@ -159,6 +166,7 @@ def _paper_cells(row: Row) -> list[str]:
         number(row["df"], 1),
         p_value(row["p"]),
         p_value(row["p_holm"]),
+        *([p_value(row["p_bh"])] if exploratory else []),
         number(row["run_sd"], 2),
         number(row["mde"], 1),
         f"{row['runs']} vs {row['control_runs']}",

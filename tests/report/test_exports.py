@@ -157,6 +157,10 @@ def test_tables_of_a_run_hold_what_the_document_says() -> None:
     assert [row["effect"] for row in tables["verdicts"]] == [row["effect"] for row in made["verdicts"]]
     assert {"categories", "verdicts", "lengths", "win_rates", "flips_over_recipes"} <= papers.keys()
     assert len(papers["verdicts"].rows) == len(made["verdicts"])
+    made["verdicts"][0] |= {"family": "secondary", "p_bh": 0.2}
+    split = paper_tables(made)
+    assert len(split["verdicts"].rows) == len(made["verdicts"]) - 1
+    assert len(split["verdicts_exploratory"].rows) == 1
     assert papers["costs"].rows[0] == ["dolly", "500", "random", "12.0", "60.0", "0.25", "", "2.5"]
     assert papers["scoring_costs"].rows == [["dolly", "ifd", "500", "12,346"]]
     assert tables["scoring_costs"][0]["per_1000.wall_seconds"] == 12345.6

@@ -93,6 +93,19 @@ def test_md_and_html_have_the_full_table() -> None:
     assert "Satterthwaite&#x27;s degrees of freedom" in page
 
 
+def test_comparisons_have_a_full_table_with_both_sides() -> None:
+    """Under its own title in both reports, with the note on what their flags mean at the short one."""
+    made = document(pools=("dolly",), budgets=("500",))
+    rows = [{**row, "control": "ifd"} for row in verdicts(**CHANGES)[:2]]
+    made |= {"comparisons": rows, "comparison_sentences": ["one", "two"]}
+    text, page = markdown(made), html_page(made)
+    part = text[text.index("## Comparisons") : text.index("## Recipe by recipe")]
+    assert "### Comparisons in full" in part
+    assert "| dolly | 500 | coachlm | oracle | ifd | NOT_WORSE | +3.2 | 1.23 | 7.9 | 0.012 | 0.046 | 0.023 |" in part
+    assert "judge unfit: a canary fooled the judge." in part
+    assert "<summary>Comparisons in full</summary>" in page
+
+
 def test_the_table_of_a_paper_fits_it_and_explains_itself() -> None:
     """What all rows share stands in the caption; flags are letters; numbers are to the right."""
     table = for_paper(verdicts(**CHANGES), "random")
@@ -107,6 +120,7 @@ def test_the_table_of_a_paper_fits_it_and_explains_itself() -> None:
         "df": "7.9",
         "p": "0.012",
         "Holm p": "0.046",
+        "BH p": "0.023",
         "run sd": "1.11",
         "detectable": "3.3",
         "runs": "3 vs 5",
@@ -118,7 +132,7 @@ def test_the_table_of_a_paper_fits_it_and_explains_itself() -> None:
     assert "over families of 30 (secondary) and 5 (primary) tests" in table.note
     latex = latex_table(table.title, "verdicts", table.columns, table.rows, table.note)
     assert "\\footnotesize" in latex
-    assert "flags" not in for_paper(verdicts(), "random").columns
+    assert not {"flags", "BH p"} & set(for_paper(verdicts(), "random").columns)
     assert "over a family of 5 tests" in for_paper(verdicts(), "random").note
 
 
