@@ -24,7 +24,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +46,11 @@ SPEC: Mapping[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
 class Inline(LocalExecutor):
     """Does cells one after the other in this process."""
 
-    workers: int = 1
-    threads: int = 1
+    def __init__(self) -> None:
+        super().__init__(workers=1, threads=1)
 
     def run(self, jobs: Sequence[CellJob]) -> Generator[CellOutcome, None, None]:
         """Every cell in turn."""

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ pytest.importorskip("torch")
 pytest.importorskip("sacrebleu")
 
 from inline import Inline
+from patience import until
 
 from selkit.api import SelkitError, UsageError
 from selkit.experiment import parse_spec, plan, run_experiment
@@ -40,10 +40,10 @@ SPEC = {
 }
 
 
-def command(folder: Path, out: str) -> list[str]:
+def command(folder: Path, spec: dict[str, Any], out: str) -> list[str]:
     """`selkit run` of the spec in ``folder``."""
-    (folder / "spec.yaml").write_text(json.dumps(SPEC), encoding="utf-8")
-    return [sys.executable, "-m", "selkit", "run", "spec.yaml", "-q", "-o", out]
+    (folder / "spec.yaml").write_text(json.dumps(spec), encoding="utf-8")
+    return [sys.executable, "-m", "selkit", "run", "spec.yaml", "-q", "-o", out, "--store", str(folder / "store")]
 
 
 def report(folder: Path) -> dict[str, Any]:
@@ -54,21 +54,28 @@ def report(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_kill_nine_then_the_same_command_gives_the_same_report(tmp_path: Path) -> None:
-    """Killed three times at different moments: no finished cell runs again, and the report is that of a calm run."""
-    environment = os.environ | {"SELKIT_STORE": str(tmp_path / "store")}
-    for seconds in (4, 9, 14):
-        process = subprocess.Popen(command(tmp_path, "killed"), cwd=tmp_path, env=environment)
-        time.sleep(seconds)
-        if process.poll() is None:
+    """Killed while cells train and while they answer: no stage runs twice, and the report is that of a calm run."""
+    spec = {**SPEC, "selectors": ["random", "oracle"], "runs": {"random": 2, "oracle": 1}}
+    store = Store(tmp_path / "store")
+    before: dict[str, Any] = {}
+    for stage, count in (("training", 1), ("responses", 2)):
+        with subprocess.Popen(command(tmp_path, spec, "killed"), cwd=tmp_path) as process:
+            until(lambda: len(list(store.artifacts(stage=stage))) >= count or process.poll() is not None)  # noqa: B023
+            assert process.poll() is None
             process.send_signal(signal.SIGKILL)
-        process.wait()
-    done = subprocess.run(command(tmp_path, "killed"), cwd=tmp_path, env=environment, check=False, timeout=900)
-    assert done.returncode == 0
-    calm = os.environ | {"SELKIT_STORE": str(tmp_path / "other")}
-    assert subprocess.run(command(tmp_path, "calm"), cwd=tmp_path, env=calm, check=False, timeout=900).returncode == 0
+        before |= made(store)
+    assert subprocess.run(command(tmp_path, spec, "killed"), cwd=tmp_path, check=False, timeout=900).returncode == 0
+    assert {key: made(store)[key] for key in before} == before
+    run_experiment(parse_spec(spec), tmp_path / "calm", store=Store(tmp_path / "other"), executor=Inline())
     assert report(tmp_path / "killed") == report(tmp_path / "calm")
     killed, undisturbed = (pq.read_table(tmp_path / name / "scores.parquet") for name in ("killed", "calm"))
     assert killed.equals(undisturbed)
+
+
+def made(store: Store) -> dict[str, Any]:
+    """When each finished result was made, without weights, which go."""
+    kept = (artifact for artifact in store.artifacts() if artifact.manifest["stage"] != "weights")
+    return {artifact.digest: artifact.manifest["measured"] for artifact in kept}
 
 
 @pytest.mark.slow

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 
 from selkit.experiment.cells.job import CellJob
 from selkit.experiment.executors import CellOutcome, LocalExecutor
 from selkit.experiment.executors.base import attempt
 
 
-@dataclass(frozen=True)
 class Inline(LocalExecutor):
     """Does cells one after the other in this process."""
 
-    workers: int = 1
-    threads: int = 1
+    def __init__(self) -> None:
+        super().__init__(workers=1, threads=1)
 
     def run(self, jobs: Sequence[CellJob]) -> Generator[CellOutcome, None, None]:
         """Every cell in turn."""
