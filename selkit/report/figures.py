@@ -6,7 +6,7 @@ The same document gives the same bytes: no date, and ids made from a fixed salt.
 from __future__ import annotations
 
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -70,16 +70,16 @@ def _saved(figure: Figure, kind: str, metadata: Mapping[str, None]) -> bytes:
 
 def _drawings(document: Row) -> Iterator[tuple[str, Callable[[], Figure]]]:
     """Every figure by its name, with what draws it."""
-    for where, rows in _by_place(document["verdicts"], "benchmark"):
+    for where, title, rows in _by_place(document["verdicts"], "benchmark"):
         if known := [row for row in rows if row["effect"] is not None][:_ROWS]:
-            yield f"effects-{where}", partial(_effects, known, where)
-    for where, rows in _by_place(document["verdicts"], "benchmark", across="budget"):
+            yield f"effects-{where}", partial(_effects, known, title)
+    for where, title, rows in _by_place(document["verdicts"], "benchmark", across="budget"):
         if len({row["budget"] for row in rows if row["effect"] is not None}) > 1:
-            yield f"budgets-{where}", partial(_budgets, rows, where, _control_runs(document, rows[0]))
+            yield f"budgets-{where}", partial(_budgets, rows, title, _control_runs(document, rows[0]))
     costs = (document.get("measured") or {}).get("costs") or ()
-    for where, rows in _by_place(document["verdicts"], "benchmark"):
+    for where, title, rows in _by_place(document["verdicts"], "benchmark"):
         if points := _priced(rows, costs):
-            yield f"cost-gain-{where}", partial(_cost_gain, points, where)
+            yield f"cost-gain-{where}", partial(_cost_gain, points, title)
     if document["training"]:
         yield "training", partial(_training, document["training"])
     profiles = (document.get("diagnostics") or {}).get("scores", ())
@@ -90,14 +90,21 @@ def _drawings(document: Row) -> Iterator[tuple[str, Callable[[], Figure]]]:
         yield "lengths", partial(_lengths, shifts)
 
 
-def _by_place(rows: Sequence[Row], on: str, across: str = "") -> Iterator[tuple[str, list[Row]]]:
-    """The rows of every pool, model, budget and endpoint under a name for files; ``across`` is not told apart."""
+def _by_place(rows: Sequence[Row], on: str, across: str = "") -> Iterator[tuple[str, str, list[Row]]]:
+    """The rows of every pool, model, budget and endpoint, with a name for files and a title.
+
+    ``across`` is not told apart. Places of which files would have one name get a number each.
+    """
     names = [name for name in ("pool", "model", "recipe", "budget", on) if name != across]
     several = [name for name in names if len({row.get(name) for row in rows}) > 1]
-    groups: dict[str, list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        groups["-".join(_safe(str(row.get(name))) for name in several or [on])].append(row)
-    yield from groups.items()
+        groups[tuple(str(row.get(name)) for name in several or [on])].append(row)
+    taken = Counter[str]()
+    for place, own in groups.items():
+        name = "-".join(map(_safe, place))
+        taken[name] += 1
+        yield f"{name}-{taken[name]}" if taken[name] > 1 else name, ", ".join(place), own
 
 
 def _safe(text: str) -> str:
@@ -111,7 +118,12 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _effects(rows: Sequence[Row], where: str) -> Figure:
+def _legend(axes: Axes) -> None:
+    """The legend beside the plot, where it covers nothing."""
+    axes.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0)
+
+
+def _effects(rows: Sequence[Row], title: str) -> Figure:
     """A forest plot: effect, 95% interval, and the simultaneous one as a thin line."""
     figure, axes = _axes(5.0, 0.9 + 0.3 * len(rows))
     for place, row in enumerate(reversed(rows)):
@@ -119,12 +131,14 @@ def _effects(rows: Sequence[Row], where: str) -> Figure:
             if row[low] is not None and row[high] is not None:
                 axes.plot([row[low], row[high]], [place, place], color=_COLOURS[0], linewidth=width)
         axes.plot(row["effect"], place, "o", color=_COLOURS[0], markersize=4)
-        axes.annotate(row["verdict"], (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=6)
+        axes.annotate(
+            row["verdict"].replace("_", " "), (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=6
+        )
     axes.axvline(0, color="0.5", linewidth=0.8, linestyle="--")
     axes.set_yticks(range(len(rows)), [_plain(row["arm"]) for row in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(f"Difference from {_plain(rows[0]['control'])} in points of 100")
-    axes.set_title(_plain(where))
+    axes.set_title(_plain(title))
     return figure
 
 
@@ -138,7 +152,7 @@ def _control_runs(document: Row, where: Row) -> list[tuple[str, float]]:
     return [(budget, off) for budget, own in rows.items() for _, off in around_their_mean(own)]
 
 
-def _budgets(rows: Sequence[Row], where: str, control: Sequence[tuple[str, float]]) -> Figure:
+def _budgets(rows: Sequence[Row], title: str, control: Sequence[tuple[str, float]]) -> Figure:
     """The effect of every arm over the budgets, with 95% intervals, and the control's runs around their mean."""
     figure, axes = _axes(4.2, 2.8)
     known = [row for row in rows if row["effect"] is not None and row["budget"] is not None]
@@ -147,7 +161,7 @@ def _budgets(rows: Sequence[Row], where: str, control: Sequence[tuple[str, float
     points = [(budgets.index(budget), off) for budget, off in control if budget in budgets]
     if points:
         each = f"each run of {_plain(rows[0]['control'])}"
-        axes.plot(*zip(*points, strict=True), "o", color="0.6", markersize=3, alpha=0.8, label=each)
+        axes.plot(*zip(*points, strict=True), "o", color="0.6", markersize=3, label=each, zorder=1)
     for number, arm in enumerate(arms):
         mine = sorted((row for row in known if row["arm"] == arm), key=lambda row: _size(row["budget"]))
         # side by side, so that intervals do not cover each other
@@ -160,8 +174,8 @@ def _budgets(rows: Sequence[Row], where: str, control: Sequence[tuple[str, float
     axes.set_xticks(range(len(budgets)), budgets)
     axes.set_xlabel("Budget")
     axes.set_ylabel(f"Difference from {_plain(rows[0]['control'])}")
-    axes.set_title(_plain(where))
-    axes.legend(fontsize=6)
+    axes.set_title(_plain(title))
+    _legend(axes)
     return figure
 
 
@@ -186,7 +200,7 @@ def _priced(rows: Sequence[Row], costs: Sequence[Row]) -> list[tuple[float, Row]
     return found[:_ROWS]
 
 
-def _cost_gain(points: Sequence[tuple[float, Row]], where: str) -> Figure:
+def _cost_gain(points: Sequence[tuple[float, Row]], title: str) -> Figure:
     """Effect by cost, with 95% intervals; the control stands at 1 and 0."""
     figure, axes = _axes(4.2, 2.8)
     for number, (times, row) in enumerate(points):
@@ -203,8 +217,8 @@ def _cost_gain(points: Sequence[tuple[float, Row]], where: str) -> Figure:
         axes.set_xscale("log")
     axes.set_xlabel(f"Cost in multiples of {_plain(points[0][1]['control'])}'s")
     axes.set_ylabel(f"Difference from {_plain(points[0][1]['control'])}")
-    axes.set_title(_plain(where))
-    axes.legend(fontsize=6)
+    axes.set_title(_plain(title))
+    _legend(axes)
     return figure
 
 
@@ -221,7 +235,7 @@ def _training(rows: Sequence[Row]) -> Figure:
         shown.add(row["arm"])
     axes.set_xlabel("Step")
     axes.set_ylabel("Loss of the batch, nats a token")
-    axes.legend(fontsize=6)
+    _legend(axes)
     return figure
 
 
@@ -235,7 +249,7 @@ def _histogram(scores: Row, scorer: str) -> Figure:
         axes.stairs(_shares(row), edges, linewidth=1, label=_plain(name))
     axes.set_xlabel(f"Score of {_plain(scorer)}")
     axes.set_ylabel("Share of the rows")
-    axes.legend(fontsize=6)
+    _legend(axes)
     return figure
 
 

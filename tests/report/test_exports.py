@@ -356,6 +356,7 @@ def test_figures_are_the_same_again_and_their_text_is_text() -> None:
     assert names == by_budget | {"budgets-ifeval", "training", "scores-1-ifd", "lengths"}
     assert len(first) == 2 * len(names)
     assert b"a $x$ &amp; &lt;b&gt;" in first["effects-500.svg"]
+    assert b"each run of random" in first["budgets-ifeval.svg"]
     assert b"<dc:date>" not in first["effects-500.svg"]
     assert b"/CreationDate" not in first["effects-500.pdf"]
     assert b"/FontFile2" in first["effects-500.pdf"]  # TrueType, which publishers ask for
