@@ -244,8 +244,8 @@ def _over_cap(lines: Sequence[Line], cap: float | None) -> Iterator[str]:
     dollars = sum(line.dollars or 0.0 for line in lines)
     if cap is not None and dollars > cap:
         yield (
-            f"The calls may cost ${dollars:,.2f}, and max_cost is ${cap:,.2f}, earlier calls included: nothing is asked "
-            "beyond it, and arms that lack verdicts are INCOMPLETE."
+            f"The calls may cost ${dollars:,.2f}, and max_cost is ${cap:,.2f}, earlier calls included: nothing is "
+            "asked beyond it, and arms that lack verdicts are INCOMPLETE."
         )
 
 
