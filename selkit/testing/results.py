@@ -150,7 +150,8 @@ class Report:
         """One line: how many checks ran, failed and were skipped."""
         failed, skipped = len(self.of_status("failed")), len(self.of_status("skipped"))
         few = f"; too few ran: at least {self.minimum} must" if self.ran < self.minimum else ""
-        return f"{self.component} ({self.kind}): {self.ran} checks ran, {failed} failed, {skipped} were skipped{few}"
+        was = "was" if skipped == 1 else "were"
+        return f"{self.component} ({self.kind}): {self.ran} checks ran, {failed} failed, {skipped} {was} skipped{few}"
 
     def __str__(self) -> str:
         told: dict[tuple[str, str], list[str]] = {}
