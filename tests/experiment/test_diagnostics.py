@@ -143,7 +143,9 @@ def test_costs_of_scoring_are_per_thousand_rows(store: Store) -> None:
         draft.spend("dollars", 0.06, "price list")
 
     key = store.obtain(Key("scores", "grader"), make).digest
-    (row,) = scoring_costs(store, [{"pool": "p", "scorer": "grader", "key": key, "rows": 30, "edges": []}])
+    scored = {"pool": "p", "scorer": "grader", "parameters": {"model": "m"}, "key": key, "rows": 30, "edges": []}
+    (row,) = scoring_costs(store, [scored])
+    assert (row["scorer"], row["parameters"]) == ("grader", {"model": "m"})
     assert (row["pool"], row["scorer"], row["rows"]) == ("p", "grader", 30)
     assert row["per_1000"]["tokens.in"] == 3000
     assert row["per_1000"]["dollars"] == pytest.approx(2.0)
