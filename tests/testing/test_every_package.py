@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -30,6 +31,13 @@ def test_every_component_is_held_to_the_kit(project: Path, monkeypatch: pytest.M
     excused = _opted_out(trees)
     assert [cls.__name__ for kind, cls in components if cls.__name__ not in tried[kind] | excused] == []
     assert [name for name in excused if any(name in names for names in tried.values())] == [], "both tried and excused"
+
+
+@pytest.mark.parametrize("project", PACKAGES, ids=lambda project: project.parent.name)
+def test_the_package_knows_the_mark_of_slow_tests(project: Path) -> None:
+    """Its environment leaves those out, and pytest refuses a mark that the package does not declare."""
+    options = tomllib.loads(project.read_text("utf-8"))["tool"]["pytest"]["ini_options"]
+    assert [mark.partition(":")[0] for mark in options["markers"]] == ["slow"]
 
 
 def _components(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, type[Component]]]:
