@@ -53,10 +53,13 @@ class Missing(faulty_selectors.SoundScorer):
 
 class TestMissing(SelectorConformance):
     component = Missing()
+
+class TestWanting(SelectorConformance):
+    component = faulty_selectors.Wanting()
 """
 """The test file of an author."""
 
-SELECTED = "exact_budget or one_score_per_row or parses_its_completions or (TestMissing and enough)"
+SELECTED = "exact_budget or one_score_per_row or parses_its_completions or (TestMissing and enough) or (TestWanting and enough)"
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +116,15 @@ def test_too_few_checks_fail(outcomes: dict[str, str]) -> None:
     """A declaration that switches most checks off does not leave a green battery."""
     assert outcomes["TestMissing::test_enough_checks_ran"].startswith("FAILED")
     assert "too few ran: at least 21 must" in outcomes["TestMissing::test_enough_checks_ran"]
+
+
+def test_what_is_not_given_is_said_by_one_test(outcomes: dict[str, str]) -> None:
+    """The checks that need a run are skipped with the sentence, and the count of checks fails with it."""
+    assert "wanting needs a mood: give -p mood=calm; the checks take its parameters" in outcomes["skipped"]
+    assert not any(
+        test.startswith("TestWanting") and "FAILED" in said for test, said in outcomes.items() if "enough" not in test
+    )
+    assert outcomes["TestWanting::test_enough_checks_ran"].startswith("FAILED")
 
 
 @pytest.mark.parametrize("removal", ["test_exact_budget = None", "def test_exact_budget(self): pass", "checks = ()"])
