@@ -59,7 +59,7 @@ class TestWanting(SelectorConformance):
 """
 """The test file of an author."""
 
-SELECTED = "exact_budget or one_score_per_row or parses_its_completions or (TestMissing and enough) or (TestWanting and enough)"
+SELECTED = "exact_budget or one_score_per_row or parses_its_completions or ((TestMissing or TestWanting) and enough)"
 
 
 @pytest.fixture(scope="module")
