@@ -259,7 +259,7 @@ def _anchor(folder: Path) -> Path:
         ),
         (
             {"judges": [{"name": "openai", "template": "verdict-letter", "prompt": "mt-bench"}], "anchor": "one.jsonl"},
-            "no response to 3 of 6 prompts .* e.g. 'q0/turn-2'.*selkit generate --turns all",
+            r"no response to 3 of 6 prompts .* \('q0/turn-2', .*selkit generate --turns all",
         ),
     ],
 )
