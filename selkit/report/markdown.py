@@ -48,8 +48,8 @@ def markdown(document: Mapping[str, Any]) -> str:
         judges(document),
         missing(document),
         _settings(document),
-        costs(document),
         _measured(document),
+        costs(document),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -154,4 +154,4 @@ def _measured(document: Mapping[str, Any]) -> str:
         f"- machine: {machine(document)}",
         *(f"- {resource}: {quantity}" for resource, quantity in totals(document)),
     ]
-    return "## Measured\n\nDepends on clock and machine; everything above does not.\n\n" + "\n".join(lines)
+    return "## Measured\n\nDepends on clock and machine, as costs do; everything above does not.\n\n" + "\n".join(lines)

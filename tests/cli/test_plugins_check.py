@@ -203,6 +203,7 @@ def test_refusals(arguments: tuple[str, ...], code: int, words: str, capsys: pyt
     assert words in err
 
 
+@pytest.mark.slow
 def test_planted_prints_the_table(packages: FakePackages, capsys: pytest.CaptureFixture[str]) -> None:
     """The component's own line, chance, the oracle and built-ins; the same numbers as JSON."""
     packages.works("acme-good", "good")  # counts characters of the response
@@ -218,6 +219,7 @@ def test_planted_prints_the_table(packages: FakePackages, capsys: pytest.Capture
 _NAMES = ("good", "chance", "oracle", "random", "longest", "shortest", "length-matched-random")
 
 
+@pytest.mark.slow
 def test_it_works_where_pytest_is_not_installed() -> None:
     """An interpreter that refuses to import pytest runs every check all the same."""
     program = (

@@ -232,6 +232,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_read(pla
     assert (place / "taken").read_text("utf-8") == "mine"
 
 
+@pytest.mark.slow
 def test_kill_nine_in_a_scoring_pass_costs_at_most_the_row_in_flight(place: Path) -> None:
     """Scenario 1: killed twice at different moments, then finished: at most one row scored again a kill, and the same
     bytes."""

@@ -101,6 +101,7 @@ def test_rows_are_fetched_and_then_here(tmp_path: Path) -> None:
     assert "5 rows, and 1319 are published" in scored.stderr
 
 
+@pytest.mark.slow
 def test_without_a_network_every_item_says_so_and_none_waits(tmp_path: Path) -> None:
     """A hub that nobody answers for is asked once; the same in offline mode."""
     dead = selkit(tmp_path, "prefetch", "-b", "bbh", "--json", HF_ENDPOINT="http://127.0.0.1:9")

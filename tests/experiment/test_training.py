@@ -112,6 +112,7 @@ def test_neither_the_order_of_the_rows_nor_the_runs_seed_matters(tmp_path: Path)
     assert trained(Store(tmp_path / "a")) == trained(Store(tmp_path / "b"))
 
 
+@pytest.mark.slow
 def test_other_rows_recipes_and_base_models_are_other_trainings(tmp_path: Path) -> None:
     """Each changes the key of the scores too; so does a preset whose values change under its name."""
     store = Store(tmp_path)

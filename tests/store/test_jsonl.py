@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("jsonl")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(records=RECORDS, more=RECORDS, cut=st.integers(0, 400))
 def test_a_cut_at_any_byte_keeps_the_whole_records(folder: Path, records: list[Any], more: list[Any], cut: int) -> None:
     """Scenario 19: cut off anywhere, the file gives a prefix of the records, and appending goes on from there."""

@@ -47,7 +47,13 @@ def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Watch, "on_step_end", stopping)
 
 
-@pytest.mark.parametrize("changes", [{}, {"lora": {"r": 2, "dropout": 0.5}, "neftune_alpha": 5.0, "micro_batch": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        {"lora": {"r": 2, "dropout": 0.5}, "neftune_alpha": 5.0, "micro_batch": 2},
+    ],
+)
 def test_resumed_weights_are_those_of_an_uninterrupted_run(
     model: str,
     rows: Pool,

@@ -19,7 +19,7 @@ def pool_of(texts: list[str]) -> Pool:
     return Pool.from_examples(Example(f"{i:03d}", "say", response=text) for i, text in enumerate(texts))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
 @given(texts=TEXTS)
 def test_lengths_are_those_of_python(texts: list[str], store: Store) -> None:
     """Words as str.split counts them, characters as len does."""
