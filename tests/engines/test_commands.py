@@ -76,8 +76,8 @@ def test_pandalm_runs_through_vllm(smollm: Path, tmp_path: Path) -> None:
 
 
 def test_a_killed_command_leaves_no_process(smollm: Path, tmp_path: Path) -> None:
-    """kill -9 of the command while vLLM answers: its processes end, and the next one goes on, its result on stdout.
-    Scenario 5."""
+    """Scenario 5: kill -9 of the command while vLLM answers: its processes end, and the next one goes on, its result on
+    stdout."""
     prompts = tmp_path / "prompts.jsonl"
     write(prompts, [{"id": f"p{n}", "instruction": f"Tell a long story about {n}."} for n in range(200)])
     words = ["generate", REF, "--prompts", str(prompts), "-o", str(tmp_path / "out.jsonl"), "--engine", "vllm"]

@@ -135,7 +135,8 @@ def verdict(arm: str, benchmark: str = "set", budget: str | None = "20") -> Verd
 
 @pytest.mark.parametrize("budget", ["20", None])
 def test_broken_answers_of_the_control_are_said_at_every_verdict(budget: str | None) -> None:
-    """An arm that beats a control without answers has beaten nothing: the flag, and the shares of both sides."""
+    """Scenario 45: an arm that beats a control without answers has beaten nothing: the flag, and the shares of both
+    sides."""
     cells = [answered("a", ["x", "y", "x", "x"], budget), answered("random", ["", "", "", "b"])]
     cells.append(answered("random", ["p", "q", "r", "s"], testset="other"))
     judged = flags_of(missing_of(cells), [], "random")
