@@ -288,7 +288,7 @@ def test_a_missing_package_is_a_missing_extra(data: Path) -> None:
         benchmark_key(BenchmarkJob(Needy(), {"test": data}), "w", ALPACA, 1)
 
 
-@pytest.fixture(params=["raw", "chat"])
+@pytest.fixture(params=[pytest.param("raw", marks=pytest.mark.slow), "chat"])
 def asked_under(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, PromptTemplate]:
     """A tiny model, and the template it is asked under: none, or its own chat template."""
     pytest.importorskip("torch")

@@ -107,7 +107,7 @@ def test_length_bias_is_taken_out() -> None:
     assert np.mean([one.lc_win_rate for one in found]) == pytest.approx(50, abs=2)
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.7])
+@pytest.mark.parametrize("shift", [pytest.param(0.0, marks=pytest.mark.slow), 0.7])
 def test_bias_and_coverage(shift: float) -> None:
     """Over 150 judged test sets of 300 prompts: no bias to speak of, and 95% intervals that hold about 95%."""
     truth = 100 / (1 + np.exp(-0.4 / np.sqrt(1 + 0.5**2 / 2.89)))  # psi averaged over the noise of the prompts

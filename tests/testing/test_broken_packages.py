@@ -80,6 +80,7 @@ def test_the_kit_catches_each_violation(
     assert all(check in err for check in violations)
 
 
+@pytest.mark.slow
 def test_a_component_that_violates_leaves_the_host_as_it_was(packages: FakePackages) -> None:
     """In a process of its own: the JSON on stdout is whole although the component prints, and others still run."""
     packages.install_folder(BROKEN / "selkit-violates")

@@ -56,9 +56,8 @@ def wait_for(condition: Any, seconds: float = 120.0) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize(
-    "after", [57, pytest.param(20, marks=pytest.mark.slow), pytest.param(111, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [20, 57, 111])
 def test_a_killed_process_loses_what_was_under_way_alone(store: Store, settings: Any, after: int) -> None:
     """Scenario 39: kill -9, then the same again: at most as many requests are sent twice as were under way, and none
     whose reply was handed out."""
