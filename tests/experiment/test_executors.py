@@ -26,7 +26,8 @@ from selkit.experiment.executors import (
     parse_options,
 )
 from selkit.experiment.executors.local import default_workers, gpu_slots, visible_gpus
-from selkit.experiment.executors.ray import Needs, misfit
+from selkit.experiment.executors.ray.cluster import misfit
+from selkit.experiment.executors.ray.options import Needs
 from selkit.store import Store
 
 SPEC: dict[str, Any] = {

@@ -26,7 +26,8 @@ from toys import make_pool
 from selkit.api import DataError
 from selkit.experiment import parse_spec, plan, run_experiment
 from selkit.experiment.executors import LocalExecutor, RayExecutor, RayOptions
-from selkit.experiment.executors.ray import Needs, ray_shards
+from selkit.experiment.executors.ray import ray_shards
+from selkit.experiment.executors.ray.options import Needs
 from selkit.select import Scores, select
 from selkit.store import Store
 
