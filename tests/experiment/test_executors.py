@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from patience import PATIENCE, until
 
 from selkit.api import UsageError
 from selkit.experiment import parse_spec, plan
@@ -26,7 +27,7 @@ from selkit.experiment.executors import (
     parse_options,
 )
 from selkit.experiment.executors.local import default_workers, gpu_slots, visible_gpus
-from selkit.experiment.executors.ray.cluster import misfit
+from selkit.experiment.executors.ray.cluster import connected, misfit
 from selkit.experiment.executors.ray.options import Needs
 from selkit.store import Store
 
@@ -168,6 +169,30 @@ def test_workers_share_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_workers() == (os.cpu_count(), 1)
 
 
+def test_a_signal_while_ray_connects_is_the_command_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray sets one that ends the process with code 15; the one before has its say all the same, and stays."""
+
+    class Terminated(KeyboardInterrupt):
+        """What the command's handler raises."""
+
+    def handler(*signalled: Any) -> None:
+        raise Terminated
+
+    def init(**options: Any) -> None:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stand_in = SimpleNamespace(is_initialized=lambda: False, init=init, shutdown=lambda: None)
+    monkeypatch.setitem(sys.modules, "ray", stand_in)
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        with pytest.raises(Terminated), connected("local"):
+            pass
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def children(parent: int) -> list[int]:
     """The worker processes of a process: those that multiprocessing spawned to run something."""
     found = []
@@ -192,8 +217,7 @@ def test_a_killed_worker_costs_no_cell(tmp_path: Path, capsys: Any) -> None:
     jobs = plan(parse_spec(SPEC), store).missing
 
     def kill() -> None:
-        while not any(store.artifacts(stage="training")):
-            time.sleep(0.02)
+        until(lambda: any(store.artifacts(stage="training")))
         os.kill(children(os.getpid())[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
@@ -218,12 +242,11 @@ def test_signals_end_the_command_and_lose_nothing(tmp_path: Path) -> None:
     finished: dict[str, Any] = {}
     for number, code, cells in ((signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 2)):
         process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-        while len(list(store.artifacts(stage="responses"))) < cells:
-            assert process.poll() is None
-            time.sleep(0.02)
+        until(lambda: len(list(store.artifacts(stage="responses"))) >= cells or process.poll() is not None)  # noqa: B023
+        assert process.poll() is None
         workers = children(process.pid)
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode == code, said
         assert "the same command takes up what it finished" in said
         assert workers
@@ -231,5 +254,5 @@ def test_signals_end_the_command_and_lose_nothing(tmp_path: Path) -> None:
         kept = {a.digest: a.manifest["measured"] for a in store.artifacts() if a.manifest["stage"] != "weights"}
         assert {key: kept[key] for key in finished} == finished
         finished = kept
-    assert subprocess.run(command, cwd=tmp_path, check=False, timeout=300).returncode == 0
+    assert subprocess.run(command, cwd=tmp_path, check=False, timeout=900).returncode == 0
     assert {key: artifact.manifest["measured"] for key in finished if (artifact := store.get(key))} == finished

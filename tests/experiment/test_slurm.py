@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import until
 
 pytest.importorskip("submitit")
 pytest.importorskip("trl")
@@ -61,8 +61,7 @@ def when_half_done(store: Store, folder: Path, number: int) -> tuple[threading.T
     finished: dict[str, Any] = {}
 
     def send() -> None:
-        while not any(store.artifacts(stage="responses")):
-            time.sleep(0.02)
+        until(lambda: any(store.artifacts(stage="responses")))
         finished.update(measured(store))
         os.kill(processes(folder)[0], number)
 
