@@ -148,7 +148,7 @@ def test_the_schema_takes_what_selkit_takes(tmp_path: Path) -> None:
         ({"selectors": []}, r"selectors is empty: give at least one, such as \[random"),
         ({"keep": "some"}, "keep is 'some': it is one of 'none', 'adapters', 'all'"),
         ({"alpha": 2}, "alpha is 2, and has to be less than 1"),
-        ({"name": "A b"}, "name is 'A b': a name is of small letters"),
+        ({"name": "A b"}, "name is 'A b': a name is of 1 to 64 small letters"),
         ({"recipe": 3}, "the spec: recipe is 3, and a text belongs there, such as lima"),
         ({"testsets": {"mine": 3}}, "what belongs to 'mine' is a mapping of its keys, and not 3"),
         ({"budgets": "2.5"}, "budget '2.5' is neither a number of rows such as 1000 nor a share such as 5%"),

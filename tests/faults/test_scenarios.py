@@ -86,9 +86,9 @@ SPEC = {
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", ".", "", "a\0", "a\x1b[2J", "%2e%2e", "a\u2215b", "A", "x" * 65])
 def test_names_that_mean_harm_are_refused(name: str) -> None:
     """The names of experiments and arms are short and plain; no spelling of a way out of a folder is one."""
-    with pytest.raises(UsageError, match=r"the spec: name is .*: a name is of small letters"):
+    with pytest.raises(UsageError, match=r"the spec: name is .*: a name is of 1 to 64 small letters"):
         parse_spec({**SPEC, "name": name})
-    with pytest.raises(UsageError, match=r"selectors\.0\.as is .*: a name is of small letters"):
+    with pytest.raises(UsageError, match=r"selectors\.0\.as is .*: a name is of 1 to 64 small letters"):
         parse_spec({**SPEC, "selectors": [{"name": "random", "as": name}]})
 
 

@@ -109,7 +109,8 @@ def _said(kind: str, place: str, location: Sequence[int | str], value: Any, ctx:
     if kind == "too_short":
         return f"{place} is empty: give at least one{_such_as(location)}"
     if kind == "string_pattern_mismatch" and ctx["pattern"] == NAME:
-        return f"{stands}: a name is of small letters, digits, '.', '_' and '-', and begins with a letter or a digit"
+        allowed = "1 to 64 small letters, digits, '.', '_' and '-', and begins with a letter or a digit"
+        return f"{stands}: a name is of {allowed}"
     if kind == "string_pattern_mismatch":
         return f"{stands}: a name is one line of at most 100 characters"
     return ""
