@@ -143,6 +143,21 @@ def test_prices_and_operations_come_from_one_file(tmp_path: Path, monkeypatch: p
     assert "no flops for device 'Abacus'" in unknown.notes[0]
 
 
+@pytest.mark.parametrize("where", ["spec", "environment"])
+def test_a_gpu_of_another_machine_is_planned_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """What is to run on a GPU gets no hours of this machine's CPU; a device that is named gets its own."""
+    monkeypatch.setattr("selkit.experiment.outlook.estimate.has_gpu", lambda: False)
+    if where == "environment":
+        monkeypatch.setenv("SELKIT_DEVICE", "cuda")
+    found = surveyed(Store(tmp_path / "store"), **({"device": "cuda"} if where == "spec" else {}))
+    unnamed, named = estimate(found), estimate(found, "A100")
+    assert unnamed.device == "cuda"
+    assert line(unnamed, "training").device_seconds is None
+    assert unnamed.notes[0].endswith("this machine has none: name it with --device, such as A100.")
+    assert line(named, "training").device_seconds > 0
+    assert not any("--device" in note for note in named.notes)
+
+
 def test_calls_of_an_endpoint_are_counted_and_priced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Comparisons times orders, in the tokens that are told, at the price of the file."""
     pytest.importorskip("selkit_judge_openai")

@@ -20,7 +20,7 @@ from selkit.experiment.outlook.rates import (
 )
 from selkit.experiment.setup.stages import Stage, Survey
 from selkit.files import free_bytes
-from selkit.models import default_device
+from selkit.models import has_gpu
 from selkit.models.client import parse_endpoint
 from selkit.models.client.prices import DevicePrice, PriceTable, prices_place, read_prices
 from selkit.store import totals
@@ -132,7 +132,7 @@ def estimate(found: Survey, device: str | None = None) -> Estimate:
     prices = read_prices()
     spec = found.experiment.spec
     workers, threads = resources(spec)
-    name = device or this_device()
+    name = device or device_name(found.experiment.device)
     price = prices.device(name)
     flops = price.flops and price.flops * (threads if name == "cpu" else 1)
     lines = [_line(found, group, stages, flops, device is None, prices) for group, stages in groups_of(found).items()]
@@ -140,10 +140,10 @@ def estimate(found: Survey, device: str | None = None) -> Estimate:
     return Estimate(tuple(lines), name, price, workers, _disk(found, workers), notes)
 
 
-def this_device() -> str:
-    """What the device of this machine is called: the GPU's name, or 'cpu'."""
-    if not default_device().startswith("cuda"):
-        return "cpu"
+def device_name(kind: str) -> str:
+    """What the device is called that cells compute on: the name of this machine's GPU, else its kind."""
+    if kind != "cuda" or not has_gpu():
+        return kind
     import torch
 
     return str(torch.cuda.get_device_name())
@@ -170,8 +170,11 @@ def _line(
 
 
 def _rate(found: Survey, stages: Sequence[Stage], flops: float | None, here: bool) -> Rate | None:
-    measured = trainings_measured if stages[0].kind == "training" else stages_measured
-    rate = measured(stages, found.experiment.store) if here else None
+    if not here:
+        return rule_of(stages[0], flops)
+    store = found.experiment.store
+    training = stages[0].kind == "training"
+    rate = trainings_measured(stages, store, found.experiment.device) if training else stages_measured(stages, store)
     return rate or rule_of(stages[0], flops)
 
 
@@ -225,6 +228,8 @@ def _bytes(stage: Stage) -> float:
 
 
 def _notes(lines: Sequence[Line], device: str, price: DevicePrice) -> Iterator[str]:
+    if device == "cuda" and any(line.to_do for line in lines):
+        yield "Cells compute on a GPU, and this machine has none: name it with --device, such as A100."
     unknown = sorted({line.kind for line in lines if line.device_seconds is None})
     if unknown:
         yield (

@@ -39,27 +39,28 @@ class Rate:
     source: str
 
 
-def trainings_measured(stages: Sequence[Stage], store: Store) -> Rate | None:
+def trainings_measured(stages: Sequence[Stage], store: Store, device: str) -> Rate | None:
     """Seconds per character of training text under one recipe and model.
 
-    Read from the stored trainings of the experiment itself, else from those of others in the same store.
+    Read from the stored trainings of the experiment itself, else from those of others in the same store on the same
+    kind of device.
     """
     own = [(stage.artifact, stage.characters) for stage in stages if stage.artifact]
     found = [(_record(artifact), characters) for artifact, characters in own[-_MOST:]]
     seconds, characters = sum(one["seconds"] for one, _ in found), sum(size for _, size in found)
     if found and characters:
         return Rate(seconds / characters, _measured(len(found), "stored trainings"))
-    return _elsewhere(stages[0], store)
+    return _elsewhere(stages[0], store, device)
 
 
-def _elsewhere(stage: Stage, store: Store) -> Rate | None:
+def _elsewhere(stage: Stage, store: Store, device: str) -> Rate | None:
     """Measured on trainings of other experiments with the same model and recipe."""
     digest, settings = resolve(stage.model).digest, stage.detail["recipe"]
     seconds = tokens = number = 0.0
     for artifact in _latest(store, "training"):
         record = _record(artifact)
         recipe = {name: record["recipe"].get(name) for name in settings}
-        if record["model_digest"] == digest and recipe == settings:
+        if record["model_digest"] == digest and recipe == settings and record["device"] == device:
             seconds, tokens = seconds + record["seconds"], tokens + record["total_tokens"] * record["epochs"]
             number += 1
     if not tokens:
