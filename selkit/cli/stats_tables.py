@@ -29,7 +29,7 @@ def verdict_table(rows: Sequence[VerdictRow], *, exploratory: bool = False) -> t
             _name(row, rows),
             *(_cell(row, name) for name in places),
             *(str(row.recipes) for _ in recipes),
-            "" if row.effect is None else f"{row.effect:+.1f}",
+            _signed(row.effect),
             _interval(row.ci_low, row.ci_high),
             *(_p(row.p_bh) for _ in middle),
             _p(row.p_holm),
@@ -113,7 +113,7 @@ def counts_table(rows: Sequence[CountRow]) -> tuple[list[str], list[list[str]]]:
             str(row.tie),
             str(row.lose),
             f"{row.ws:.3f}",
-            f"{row.effect:+.1f}",
+            _signed(row.effect),
             _interval(row.ci_low, row.ci_high),
             _p(row.p_holm),
             _p(row.p_sign),
@@ -130,9 +130,14 @@ def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
+def _signed(value: float | None) -> str:
+    """A difference with its sign and one decimal; never -0.0."""
+    return "" if value is None else f"{round(value, 1) + 0.0:+.1f}"
+
+
 def _p(value: float | None) -> str:
     return "" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{low:+.1f} to {high:+.1f}"
+    return "" if low is None or high is None else f"{_signed(low)} to {_signed(high)}"

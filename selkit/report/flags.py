@@ -11,7 +11,7 @@ FLAGS = {
     "pooled_variance": "how much the arm's runs differ is the mean over all selectors with two runs or more",
     "heteroscedastic": "the arm's runs differ far more than those of the others, so its own variance is used",
     "degenerate": "the scores do not vary, so nothing says how sure the difference is",
-    "no_run_variance": "the runs of both arms are identical: were the seeds honoured?",
+    "no_run_variance": "the runs of both arms are identical, as if their seeds made no difference",
     "intersected": "items that some run lacks are left out",
     "few_runs": "the arm has fewer than three runs",
     "few_control_runs": "the control has fewer runs than 5, or than 3 times the square root of the number of arms",

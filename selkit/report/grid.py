@@ -234,9 +234,9 @@ _PLACE = [*_GROUND, "on", "arm"]
 _TAU = ["arms", "tau", "95% interval", "p", "detectable tau", "detectable effects"]
 _TAU_NOTE = (
     "Kendall's tau over the arms' differences from the control: 1 where both {0} order the arms alike, -1 where they "
-    "order them the other way round. The interval draws the runs again. 'Detectable tau' is the smallest that so many "
-    "arms could show; 'detectable effects' are the differences that each {1} finds with a power of 80%: an order of "
-    "smaller ones is mostly noise."
+    "order them the other way round. An interval, which takes two runs of every arm, draws the runs again. A "
+    "detectable tau is the smallest that so many arms could show, if any; 'detectable effects' are the differences "
+    "that each {1} finds with a power of 80%: an order of smaller ones is mostly noise."
 )
 
 

@@ -213,7 +213,10 @@ def _run_variance(rows: Sequence[Row]) -> Iterator[str]:
             f"variances between runs; one with over {GUARD:g} times the median of the others kept its own."
         )
     if "borrowed_variance" in flags:
-        yield "An arm of one run was judged with the mean of the other selectors' variances between runs."
+        yield (
+            "An arm of one run was judged with the mean of the other selectors' variances between runs, or with the "
+            "control's where no other selector had two runs."
+        )
     if "borrowed_control_variance" in flags:
         yield "The control has one run and was judged with the selectors' variance between runs."
 

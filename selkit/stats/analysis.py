@@ -191,9 +191,9 @@ def _word(draft: Draft, rules: Rules, numbers: Mapping[str, float], margin: floa
 def _unknown(draft: Draft) -> str:
     if draft.estimate is not None and draft.estimate.variance == 0:
         return "the scores do not vary, so there is nothing to judge the difference by"
-    if draft.clusters < 2:
-        return "there is one item or one cluster of items, so nothing tells how the difference varies between items"
-    return "no arm has two runs, so nothing tells how much runs differ"
+    # The control has runs enough to tell how much runs differ, so what is left to lack is items.
+    where = "there is" if len(draft.endpoint.weights) == 1 else "a benchmark in it has"
+    return f"{where} one item or one cluster of items, so nothing tells how the difference varies between items"
 
 
 def _open(

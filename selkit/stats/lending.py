@@ -77,9 +77,10 @@ def _mean(values: Floats, weights: Floats) -> float:
 
 
 def _flags(variances: RunVariances, row: int, control_runs: int) -> tuple[Flag, ...]:
+    lent = bool(np.isfinite(variances.value[row]))  # where all arms have one run, no one has anything to lend
     held: Mapping[Flag, bool] = {
-        Flag.BORROWED: bool(variances.borrowed[row]),
-        Flag.BORROWED_CONTROL: control_runs < 2,
+        Flag.BORROWED: bool(variances.borrowed[row]) and lent,
+        Flag.BORROWED_CONTROL: control_runs < 2 and lent,
         Flag.POOLED: bool(variances.pooled[row]),
         Flag.HETEROSCEDASTIC: bool(variances.heteroscedastic[row]),
     }

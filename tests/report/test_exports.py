@@ -303,7 +303,8 @@ def test_methods_tell_composite_run_variance_and_exploratory_verdicts() -> None:
         "The composite is the weighted mean of the mean scores on coachlm (2) and ifeval (1), taken within each run",
         "Where 3 selectors or more had two runs or more, each was judged with the mean of their variances between "
         "runs; one with over 6 times the median of the others kept its own.",
-        "An arm of one run was judged with the mean of the other selectors' variances between runs.",
+        "An arm of one run was judged with the mean of the other selectors' variances between runs, or with the "
+        "control's where no other selector had two runs.",
         "p values by Benjamini and Hochberg's method [@benjamini1995controlling].",
     ):
         assert part in text

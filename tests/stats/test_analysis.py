@@ -193,6 +193,16 @@ def test_one_item(table: Callable) -> None:
     assert str(compare(table(arms), items="fixed")[0].verdict) == "BEATS"
 
 
+def test_one_item_in_a_part_of_the_composite(columns: Callable, joined: Callable, noisy: Callable) -> None:
+    """A composite of which one benchmark has one item says that items are lacking, not runs."""
+    many = {"arm": noisy(0.6, 3, seed=1), "random": noisy(0.4, 5, seed=2)}
+    one = {arm: scores[:, :1] for arm, scores in many.items()}
+    both = joined(columns(many, "many"), columns(one, "one"))
+    row = compare(ScoreTable.from_columns(both), weights={"many": 1, "one": 1})[0]
+    assert (row.verdict, row.ci_low) == (Word.INCONCLUSIVE, None)
+    assert row.reason.startswith("a benchmark in it has one item")
+
+
 def test_identical_runs_are_marked(table: Callable, noisy: Callable) -> None:
     """Runs that do not differ at all are marked; the interval then rests on the items."""
     one, other = noisy(0.6, 1, seed=1), noisy(0.4, 1, seed=2)
@@ -222,6 +232,7 @@ def test_one_run_of_each(table: Callable, noisy: Callable) -> None:
     assert row.verdict is Word.UNDERPOWERED
     assert row.ci_low is None
     assert row.effect is not None
+    assert {Flag.BORROWED, Flag.BORROWED_CONTROL}.isdisjoint(row.flags), "no one has a variance to lend"
 
 
 def test_pool_and_guard(table: Callable, noisy: Callable) -> None:
