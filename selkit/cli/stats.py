@@ -85,10 +85,12 @@ def _counts(file: str, alpha: float, ties: Sequence[float], as_json: bool) -> No
         return
     console.table("win rate less 50, in points of 100; 95% intervals over items alone", *counts_table(rows))
     stands, corrected = sum(row.stands for row in rows), sum(row.stands_holm for row in rows)
+    alike = sum(row.p is None for row in rows)
+    but = f" {alike} with outcomes that are all the same have no interval, only a sign test." if alike else ""
     console.result("")
     console.result(
-        f"{stands} of {len(rows)} stand on their items, {corrected} after Holm's correction. How much another training "
-        "run would differ is not in these counts."
+        f"{stands} of {len(rows) - alike} stand on their items, {corrected} after Holm's correction.{but} How much "
+        "another training run would differ is not in these counts."
     )
 
 

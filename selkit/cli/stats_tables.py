@@ -118,12 +118,19 @@ def counts_table(rows: Sequence[CountRow]) -> tuple[list[str], list[list[str]]]:
             _p(row.p_holm),
             _p(row.p_sign),
             "" if row.needed is None else str(row.needed),
-            "yes" if row.stands_holm else "alone" if row.stands else "no",
+            _stands(row),
         ]
         for row in rows
     ]
     numbers = ["win", "tie", "lose", "WS", "points", "95% interval", "Holm p", "sign test", "needed", "stands"]
     return [*labels, *assumed, *numbers], cells
+
+
+def _stands(row: CountRow) -> str:
+    """Whether the difference stands on its items, with Holm's correction or alone."""
+    if row.p is None:
+        return "not known"
+    return "yes" if row.stands_holm else "alone" if row.stands else "no"
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -158,11 +158,18 @@ def _pooled(rows: Rows) -> GridTable:
         for row in rows
     ]
     columns = [*_PLACE, "over", "better in", "effect", "95% interval", "p", "sd between", "new place", "better there"]
-    note = (
-        "Random-effects mean over the places with Hartung and Knapp's interval. 'New place' is the 95% prediction "
-        "interval for one more pool or budget like these, 'better there' the chance that the difference is above 0."
-    )
-    return GridTable("What to expect elsewhere", columns, lines, note)
+    notes = ["Random-effects mean over the places with Hartung and Knapp's interval."]
+    if any(row["places"] < _MANY_PLACES for row in rows):
+        notes.append(
+            "It holds the truth as often as it says, but rests on how far the places are apart: where two or three "
+            "agree by chance it is narrow, and should be read beside their own intervals."
+        )
+    if any(row["predicted_low"] is not None for row in rows):
+        notes.append(
+            "'New place' is the 95% prediction interval for one more pool or budget like these, 'better there' the "
+            "chance that the difference is above 0."
+        )
+    return GridTable("What to expect elsewhere", columns, lines, " ".join(notes))
 
 
 def _agreement(rows: Rows) -> GridTable:
@@ -206,6 +213,7 @@ def _signal(rows: Rows) -> GridTable:
 
 
 _GROUND = ["pool", "budget", "model"]
+_MANY_PLACES = 4  # of fewer, the spread may be next to nothing by chance
 _OTHERS = "This is the composite; the single benchmarks' rows are in the JSON."
 
 

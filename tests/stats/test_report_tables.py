@@ -45,6 +45,7 @@ def test_rows_of_a_grid(columns: Callable, joined: Callable, noisy: Callable) ->
         ["composite", "c", "budgets", pooled.rows[2][3]],
     ]
     assert "prediction interval" in pooled.note
+    assert "where two or three agree by chance it is narrow" in pooled.note
     agreement = tables["Do the benchmarks agree?"]
     assert [row[1] for row in agreement.rows[:1]] == ["x and y"]
     assert len(tables["Signal to noise"].rows) == 9
