@@ -90,4 +90,5 @@ def _row(cell: CellStatus) -> list[str]:
     from selkit.experiment.outlook.live import holders
 
     failed = f"{cell.error} (log: {cell.log})" if cell.error else ""
-    return [cell.cell, cell.state, f"{cell.stages_stored} of {cell.stages}", holders(cell.running) or failed]
+    what = holders(cell.running) or failed or cell.weights
+    return [cell.cell, cell.state, f"{cell.stages_stored} of {cell.stages}", what]

@@ -15,7 +15,7 @@ from selkit.api import DataError, WorkFailed
 from selkit.console import get_console
 from selkit.experiment.cells.failures import failure_of
 from selkit.experiment.cells.job import CellJob
-from selkit.experiment.cells.work import let_go
+from selkit.experiment.cells.work import has_weights, let_go
 from selkit.experiment.document.document import document_of
 from selkit.experiment.document.searched import Searched, search, validation_scores
 from selkit.experiment.executors import Executor, LocalExecutor
@@ -95,9 +95,11 @@ def _run_missing(planned: Plan, executor: Executor) -> dict[str, str]:
             if ended.error is not None:
                 failed[ended.label] = ended.error
                 console.error(f"cell {ended.label} failed: {ended.error}{_log(jobs[ended.label])}")
-    for job in planned.jobs.values():
-        if job.label in planned.done:  # a kill right after its last stage leaves its weights
-            let_go(job, planned.experiment.store)
+    done = [job for job in planned.jobs.values() if job.label in planned.done]
+    for job in done:  # a kill right after its last stage leaves its weights
+        let_go(job, planned.experiment.store)
+    if gone := sum(not has_weights(job, planned.experiment.store) for job in done if job.keep):
+        console.note(f"the weights of {gone} of them were not kept: with another --store they are trained anew")
     if failed and all(job.label in failed for job in planned.jobs.values()):
         label, error = next(iter(failed.items()))
         log = _log(jobs[label])

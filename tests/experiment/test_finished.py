@@ -210,3 +210,19 @@ def test_weights_go_or_stay_as_the_spec_says(finished: Finished) -> None:
     assert kept == {stage.detail["weights"] for stage in found.of("training")}
     assert len(kept) == 2 * (1 + 3 + 1)
     assert len(set(named) - kept) == 1 + 3
+    assert {Path(cell.weights).parent.name for cell in status_of(found).cells} == kept
+    assert all((Path(cell.weights) / "model.safetensors").is_file() for cell in status_of(found).cells)
+
+
+def test_weights_that_were_not_kept_are_said_to_be_gone(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A finished run that is told to keep weights has none to keep: it says so, trains nothing, and shows none."""
+    store = copied(finished, tmp_path)
+    for artifact in list(store.artifacts(stage="weights")):
+        shutil.rmtree(artifact.directory)
+    run_experiment(parse_spec(SPEC), tmp_path / "again", store=store)
+    assert (
+        "the weights of 10 of them were not kept: with another --store they are trained anew" in capsys.readouterr().err
+    )
+    assert not any(cell.weights for cell in status_of(survey(prepare(parse_spec(SPEC), store))).cells)

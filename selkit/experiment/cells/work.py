@@ -87,6 +87,11 @@ def let_go(job: CellJob, store: Store) -> None:
         store.discard(job.weights)
 
 
+def has_weights(job: CellJob, store: Store) -> bool:
+    """Whether the weights of a cell are stored; a model that is given needs none."""
+    return job.weights is None or store.find(job.weights) is not None
+
+
 def training_record(job: CellJob, training: TrainingJob, store: Store) -> TrainReport:
     """What the training recorded; trains where it has not been done."""
 

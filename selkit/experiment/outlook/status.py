@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from selkit.experiment.cells.failures import failure_of
+from selkit.experiment.cells.work import MODEL
 from selkit.experiment.setup.stages import Stage, Survey
 from selkit.store import Store
 from selkit.store.lease import leases
@@ -45,6 +46,7 @@ class CellStatus:
         running: Who works on it.
         error: Why it failed when it was last tried.
         log: File with the traceback of that.
+        weights: Folder of its trained model, where that is kept.
     """
 
     cell: str
@@ -54,6 +56,7 @@ class CellStatus:
     running: tuple[Holder, ...] = ()
     error: str = ""
     log: str = ""
+    weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def _cell(found: Survey, label: str, ids: Iterable[str], held: Mapping[str, Hold
     stages = [found.stages[one] for one in ids]
     stored = sum(stage.stored for stage in stages)
     if stored == len(stages):
-        return CellStatus(label, "done", stored, stored)
+        return CellStatus(label, "done", stored, stored, weights=_kept(found, label))
     running = tuple(held[one] for stage in stages if not stage.stored for one in _digests(stage) if one in held)
     if running:
         return CellStatus(label, "running", stored, len(stages), running)
@@ -123,6 +126,12 @@ def _cell(found: Survey, label: str, ids: Iterable[str], held: Mapping[str, Hold
     if failure:
         return CellStatus(label, "failed", stored, len(stages), (), failure.error, failure.log)
     return CellStatus(label, "to do", stored, len(stages))
+
+
+def _kept(found: Survey, label: str) -> str:
+    job = found.jobs.get(label)
+    artifact = found.experiment.store.find(job.weights) if job and job.weights else None
+    return str(artifact.directory / MODEL) if artifact else ""
 
 
 def _digests(stage: Stage) -> tuple[str, ...]:
