@@ -89,7 +89,7 @@ def _counts(file: str, alpha: float, ties: Sequence[float], as_json: bool) -> No
     but = f" {alike} with outcomes that are all the same have no interval, only a sign test." if alike else ""
     console.result("")
     console.result(
-        f"{stands} of {len(rows) - alike} stand on their items, {corrected} after Holm's correction.{but} How much "
+        f"{stands} of {len(rows)} stand on their items, {corrected} after Holm's correction.{but} How much "
         "another training run would differ is not in these counts."
     )
 

@@ -196,10 +196,10 @@ def test_counts_as_json(tmp_path: Path, run: Callable) -> None:
 
 
 def test_counts_that_are_all_the_same(tmp_path: Path, run: Callable) -> None:
-    """Twenty wins of twenty have no interval, and so are not said to fail: the sign test stands beside them."""
+    """Twenty wins of twenty have no interval, and so it is not known whether they stand."""
     path = tmp_path / "counts.csv"
     path.write_text("arm,win,tie,lose\nall,20,0,0\nsome,10,5,5\n")
     said = run(str(path), "--counts").stdout
     assert "not known" in next(line for line in said.splitlines() if line.startswith("all "))
-    assert "0 of 1 stand on their items" in said
+    assert "0 of 2 stand on their items" in said
     assert "1 with outcomes that are all the same have no interval" in said

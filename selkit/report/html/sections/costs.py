@@ -70,7 +70,7 @@ def gains(document: Document) -> list[Markup]:
                 (row["arm"], row[unit], score)
                 for row in group
                 if row[unit]
-                and (score := _score(document, place(row)._replace(budget=row["at"]), row["arm"], benchmark))
+                and (score := _score(document, place(row)._replace(budget=row["at"]), row["arm"], benchmark)) is not None
             ]
             if len(points) > 1:
                 found.append(_gain(document, at, benchmark, unit, points))
