@@ -174,6 +174,7 @@ def test_the_front_holds_what_nothing_cheaper_beats() -> None:
     points = [(3.0, 5.0), (1.0, 1.0), (2.0, 4.0), (2.0, 3.0), (4.0, 5.0), (5.0, 2.0)]
     assert pareto(points) == [(1.0, 1.0), (2.0, 4.0), (3.0, 5.0)]
     assert pareto([]) == []
+    assert pareto([(1.0, 51.25), (2.0, 51.25 + 1e-14)]) == [(1.0, 51.25)], "a rounding error is no gain"
 
 
 def test_what_was_paid_stands_in_the_section_of_what_was_measured(page: str) -> None:

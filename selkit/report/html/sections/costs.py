@@ -20,6 +20,8 @@ SHOWN = 12
 
 FRONT = "Pareto front"
 
+_ROUNDING = 1e-9  # equal means of different runs may differ in their last digit
+
 
 def costs(document: Document) -> Markup:
     """Sentences with their price, cost against gain, and the tables; nothing where no cost is known."""
@@ -66,11 +68,11 @@ def gains(document: Document) -> list[Markup]:
     found = []
     for (at,), group in by_place([{**row, "budget": None, "at": row["budget"]} for row in rows]).items():
         for benchmark in dict.fromkeys(row["benchmark"] for row in document["scores"] if matches(row, at)):
+            scores = [_score(document, place(row)._replace(budget=row["at"]), row["arm"], benchmark) for row in group]
             points = [
                 (row["arm"], row[unit], score)
-                for row in group
-                if row[unit]
-                and (score := _score(document, place(row)._replace(budget=row["at"]), row["arm"], benchmark)) is not None
+                for row, score in zip(group, scores, strict=True)
+                if row[unit] and score is not None
             ]
             if len(points) > 1:
                 found.append(_gain(document, at, benchmark, unit, points))
@@ -113,7 +115,7 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """The points (cost, gain) that no other beats at the same or a lower cost, cheapest first."""
     front: list[tuple[float, float]] = []
     for cost, gain in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not front or gain > front[-1][1]:
+        if not front or gain > front[-1][1] + _ROUNDING:
             front.append((cost, gain))
     return front
 
