@@ -82,7 +82,8 @@ class Rules:
         intersect: Keep only the items that all runs have, instead of refusing.
         lora: The recipes that train adapters; by default those whose name holds 'lora'.
         items: 'fixed' makes the claim about exactly these items, and the interval leaves out their choice.
-        everywhere: Arms that stand in every place with the same runs, so that they say nothing about new places.
+        everywhere: Arms that choose no rows and so stand in every place with the same runs (an untrained model, the
+            whole pool): they say nothing about new places, and are no selectors that a benchmark should tell apart.
         variance: 'separate' lets every arm use its own run variance.
 
     Raises:

@@ -79,14 +79,17 @@ def study(table: ScoreTable, rules: Rules) -> Study:
     found = comparisons(grid, endpoints, rules)
     by_recipe = recipe_table(grid, endpoints, rules)
     verdicts = verdict_rows(found, rules)
+    # What chose nothing is no selector: 'full' and 'base' would make any benchmark look as if it told selectors apart.
+    selectors = [draft for draft in found if draft.arm.arm not in rules.everywhere]
+    selectors_by_recipe = [group for group in by_recipe if group[0].arm.arm not in rules.everywhere]
     return Study(
         verdicts=verdicts,
         recipes=recipe_rows(by_recipe),
         flips=flip_rows(by_recipe, rules),
         adapters=adapter_rows(grid, endpoints, rules),
-        pooled=pooled_rows([draft for draft in found if draft.arm.arm not in rules.everywhere]),
-        agreement=benchmark_rows(found, rules),
-        recipe_agreement=between_recipes(by_recipe, rules),
-        signal=signal_rows(found, rules),
+        pooled=pooled_rows(selectors),
+        agreement=benchmark_rows(selectors, rules),
+        recipe_agreement=between_recipes(selectors_by_recipe, rules),
+        signal=signal_rows(selectors, rules),
         permutation=permutation_rows(found, verdicts, rules),
     )

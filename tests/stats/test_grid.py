@@ -267,6 +267,10 @@ def test_signal_to_noise(table: Callable, columns: Callable, joined: Callable) -
     assert (rows["loud"].signal, rows["loud"].noise, rows["loud"].ratio) == pytest.approx((10, 2, 5))
     assert (rows["loud"].informative, rows["quiet"].informative) == (True, False)
     assert rows["quiet"].ratio == pytest.approx(0.5)
+    untrained = ScoreTable.from_columns(columns(arms | {"base": item - 0.2 + runs}))
+    assert study(untrained, Rules()).signal[0].signal == pytest.approx(25)
+    (chosen,) = study(untrained, Rules(everywhere=("base",))).signal
+    assert (chosen.signal, chosen.selectors) == (pytest.approx(10), 2), "who chose nothing is no selector"
     one = ScoreTable.from_columns(columns({"a": rng.uniform(0, 1, (3, 20)), "random": rng.uniform(0, 1, (3, 20))}))
     assert study(one, Rules()).signal == []
 
