@@ -18,7 +18,7 @@ from selkit.cli import cli
 DONE = 0
 """The work is done."""
 INTERNAL = 70
-"""selkit's own fault; the traceback is saved and its place is printed."""
+"""selkit's own fault, or that of the plugin that is named; the traceback is saved and its place is printed."""
 INTERRUPTED = 130
 """Interrupted (Ctrl-C); the same command takes up what it finished."""
 BROKEN_PIPE = 141
@@ -81,11 +81,29 @@ def _report(error: Exception) -> int:
     errors = sys.modules.get("selkit.api.errors")
     if errors is not None and isinstance(error, errors.SelkitError):
         return _complain(str(error), error.exit_code)
+    plugin = _plugin_at_fault(error)
+    what, whom = (f"The plugin {plugin}", " to its authors") if plugin else ("selkit", "")
     return _complain(
-        f"selkit failed unexpectedly ({type(error).__name__}: {error}). The traceback is in {_save_traceback(error)}; "
-        "please report it.",
+        f"{what} failed unexpectedly ({type(error).__name__}: {error}). The traceback is in {_save_traceback(error)}; "
+        f"please report it{whom}.",
         INTERNAL,
     )
+
+
+def _plugin_at_fault(error: Exception) -> str:
+    """Name and version of the plugin whose code, or a library that it called, raised this; empty where selkit's did."""
+    import traceback
+
+    host = sys.modules.get("selkit.plugins.manager")  # where it was never imported, no plugin has run
+    if host is None:
+        return ""
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package == "selkit":
+            return ""
+        if owner := host.manager().owner_of(package):
+            return " ".join(owner)
+    return ""
 
 
 def _save_traceback(error: Exception) -> str:

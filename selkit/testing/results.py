@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from selkit import __version__
@@ -77,8 +79,17 @@ class Check(Generic[S]):
         except Broken as broken:
             return CheckResult(self.name, "failed", str(broken), broken)
         except (Exception, SystemExit) as error:
-            return CheckResult(self.name, "failed", f"it raised {type(error).__name__}: {error}", error)
+            return CheckResult(self.name, "failed", f"it raised {_told(error)}", error)
         return CheckResult(self.name, "passed")
+
+
+def _told(error: BaseException) -> str:
+    """The exception in words; where it has none of its own, as a bare assert, the line that raised it."""
+    name, text = type(error).__name__, str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    if text or not frames:
+        return f"{name}: {text}"
+    return f"{name} in line {frames[-1].lineno} of {Path(frames[-1].filename).name}: {frames[-1].line}"
 
 
 def check(applies: Callable[[Any], str]) -> Callable[[Callable[[S], None]], Check[S]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 import pytest
+from fake_packages import FakePackages
 
 from selkit.__main__ import main
 from selkit.api import errors
@@ -136,6 +137,22 @@ def test_our_own_fault_is_saved(
     assert "Traceback (most recent call last)" in text
     assert "in command" in text
     assert "verysecret" not in text + err
+
+
+def test_a_plugin_s_fault_is_named_as_its(
+    packages: FakePackages, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a plugin's code raises is told as that plugin's, by name and version; its authors hear of it."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    module = packages.works("acme-odd", "odd")
+    module.write_text(module.read_text().replace("return [float", "return 1 / 0, [float"))
+    packages.forget()
+    (tmp_path / "pool.jsonl").write_text('{"instruction": "Count.", "response": "one"}\n')
+    monkeypatch.setenv("SELKIT_STORE", str(tmp_path / "store"))
+    assert main(["select", str(tmp_path / "pool.jsonl"), "-s", "odd", "-b", "1", "-o", str(tmp_path / "chosen")]) == 70
+    said = capsys.readouterr().err
+    assert "The plugin acme-odd 0.1 failed unexpectedly (ZeroDivisionError: division by zero)" in said
+    assert "please report it to its authors" in said
 
 
 @pytest.mark.parametrize(("value", "shown"), [("1", True), ("0", False), ("", False)])

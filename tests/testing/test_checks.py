@@ -451,3 +451,14 @@ def test_prompt_judge_without_completions_fails() -> None:
     failed = check_component(judges.SoundPrompt()).of_status("failed")
     assert {"parses_its_completions", "injections_change_nothing"} <= {result.name for result in failed}
     assert any("give completions" in result.reason for result in failed)
+
+
+def test_a_failure_without_words_says_where_it_came_from() -> None:
+    """An exception without a text, such as a component's bare assert raises, is told by its line."""
+
+    def keeps_quiet(subject: list[int]) -> None:
+        raise LookupError
+
+    result = Check(keeps_quiet, lambda _: "")([])
+    assert result.reason.startswith("it raised LookupError in line ")
+    assert result.reason.endswith("of test_checks.py: raise LookupError")
