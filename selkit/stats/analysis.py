@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,19 @@ def analyse(table: ScoreTable, rules: Rules) -> list[VerdictRow]:
 
 def comparisons(found: Sequence[Block], endpoints: Sequence[Endpoint], rules: Rules) -> list[Draft]:
     """Every comparison that the rules ask for, in the order of block, endpoint and arm."""
-    return [draft for block in found for endpoint in endpoints for draft in drafts(block, endpoint, rules)]
+    return [draft for block in found for endpoint in endpoints for draft in drafts(block, endpoint, _of(block, rules))]
+
+
+def _of(block: Block, rules: Rules) -> Rules:
+    """The rules of a block. Its verdicts are means over all recipes that were planned: what is missing under a recipe
+    that left no scores there touches them as well."""
+    gaps = [
+        gap
+        if gap.recipe is None or gap.recipe in block.recipes
+        else replace(gap, recipe=None, reason=f"{gap.reason} under {gap.recipe}, which has no scores")
+        for gap in rules.gaps
+    ]
+    return replace(rules, gaps=gaps)
 
 
 def verdict_rows(found: Sequence[Draft], rules: Rules) -> list[VerdictRow]:

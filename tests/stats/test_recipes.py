@@ -191,6 +191,18 @@ def test_recipes_that_leave_nothing_to_test_are_named(grid: Callable) -> None:
     assert row.reason == "b: the scores do not vary"
 
 
+@pytest.mark.parametrize("lost", ["random", "arm"])
+def test_a_recipe_of_which_nothing_is_left_makes_the_verdict_incomplete(grid: Callable, lost: str) -> None:
+    """The verdict was to be on the mean over both; a gap of another place, or of an arm beside, changes nothing."""
+    table = grid({"a": drawn({"a": 9.0}, seed=8)["a"]}, pool="p")
+    gap = Gap(lost, "run 1 failed (it diverged)", pool="p", recipe="wild")
+    (row,) = compare(table, gaps=[gap])
+    assert row.verdict == "INCOMPLETE"
+    assert row.reason == (f"{lost}: run 1 failed (it diverged) under wild, which has no scores, so nothing is claimed")
+    elsewhere = Gap(lost, "run 1 failed", pool="other", recipe="wild")
+    assert [row.verdict for row in compare(table, gaps=[elsewhere])] == ["BEATS"]
+
+
 def test_a_recipe_that_an_arm_lacks_is_named(columns: Callable, joined: Callable) -> None:
     """Of an arm without scores, or without all runs, under a recipe the tables say so, and count the others."""
     pytest.importorskip("statsmodels")
