@@ -73,14 +73,15 @@ def _run(arguments: list[str], arrived: Event) -> int:
 
 def _report(error: Exception) -> int:
     """One line for a refusal of selkit's own; for anything else, a line and the place of the traceback."""
-    if os.environ.get("SELKIT_DEBUG", "0") not in ("", "0"):
+    # Not imported here: it needs numpy, and a broken installation must be reported too.
+    errors = sys.modules.get("selkit.api.errors")
+    refusal = errors is not None and isinstance(error, errors.SelkitError)
+    if _is_on("SELKIT_DEBUG") or (not refusal and _is_on("SELKIT_RAISE_PLUGIN_ERRORS")):
         import traceback
 
         traceback.print_exception(error)
-    # Not imported here: it needs numpy, and a broken installation must be reported too.
-    errors = sys.modules.get("selkit.api.errors")
-    if errors is not None and isinstance(error, errors.SelkitError):
-        return _complain(str(error), error.exit_code)
+    if refusal:
+        return _complain(str(error), getattr(error, "exit_code", INTERNAL))
     plugin = _plugin_at_fault(error)
     what, whom = (f"The plugin {plugin}", " to its authors") if plugin else ("selkit", "")
     return _complain(
@@ -90,12 +91,16 @@ def _report(error: Exception) -> int:
     )
 
 
+def _is_on(variable: str) -> bool:
+    return os.environ.get(variable, "0") not in ("", "0")
+
+
 def _plugin_at_fault(error: Exception) -> str:
     """Name and version of the plugin whose code, or a library that it called, raised this; empty where selkit's did."""
     import traceback
 
-    host = sys.modules.get("selkit.plugins.manager")  # where it was never imported, no plugin has run
-    if host is None:
+    host = sys.modules.get("selkit.plugins.manager")
+    if host is None or not host.manager.cache_info().currsize:  # no plugin has run
         return ""
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]

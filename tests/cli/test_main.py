@@ -153,6 +153,10 @@ def test_a_plugin_s_fault_is_named_as_its(
     said = capsys.readouterr().err
     assert "The plugin acme-odd 0.1 failed unexpectedly (ZeroDivisionError: division by zero)" in said
     assert "please report it to its authors" in said
+    assert said.count("\n") == 1
+    monkeypatch.setenv("SELKIT_RAISE_PLUGIN_ERRORS", "1")
+    assert main(["select", str(tmp_path / "pool.jsonl"), "-s", "odd", "-b", "1", "-o", str(tmp_path / "chosen")]) == 70
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("value", "shown"), [("1", True), ("0", False), ("", False)])
