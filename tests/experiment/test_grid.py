@@ -9,6 +9,7 @@ import pytest
 
 from selkit.api import SelkitError, UsageError
 from selkit.experiment import parse_spec
+from selkit.experiment.setup.arms import claims
 from selkit.experiment.setup.grid import ANCHOR, Arm, Cell, cells_of
 from selkit.plugins import build
 
@@ -87,6 +88,15 @@ def test_bad_grids_are_refused(changes: dict[str, Any], message: str) -> None:
     """One sentence that names the way out."""
     with pytest.raises(UsageError, match=message):
         parse_spec({**SPEC, **changes})
+
+
+def test_arms_of_one_run_are_among_what_cannot_be_claimed() -> None:
+    """They borrow from arms that have several runs; where none has, nobody is said to lend."""
+    arms = arms_of("random", "full")
+    (*_, borrowed) = claims(parse_spec(SPEC), (*arms, Arm("oracle", build("selector", "oracle"), 2)))
+    assert borrowed == "One run only: random, full. Their run variance is borrowed from the other arms."
+    (*_, unknown) = claims(parse_spec(SPEC), tuple(arms))
+    assert unknown == "One run only: random, full. No arm tells how much runs differ."
 
 
 def test_a_pinned_seed_is_among_what_cannot_be_claimed(tmp_path: Path) -> None:

@@ -90,7 +90,9 @@ def claims(spec: Spec, arms: tuple[Arm, ...]) -> list[str]:
         )
     single = [arm.name for arm in arms if arm.runs == 1] + [entry.arm for entry in spec.given]
     if single:
-        notes.append(f"One run only: {', '.join(single)}. Their run variance is borrowed from the other arms.")
+        lent = any(arm.runs > 1 for arm in arms)
+        how = "Their run variance is borrowed from the other arms" if lent else "No arm tells how much runs differ"
+        notes.append(f"One run only: {', '.join(single)}. {how}.")
     return notes
 
 
