@@ -53,6 +53,9 @@ def command(
         console.result(json.dumps({"name": spec.name, **found.to_dict()}, indent=2))
     else:
         _show(spec.name, found, show_all)
+    if place and (Path(place) / "report" / "report.json").is_file() and not found.stages[0]:
+        made = "it was made in another one (--store), or with other versions"
+        console.note(f"{place} has a report, and the store {where.root} has no result of it: {made}")
 
 
 def _spec(place: str | None, overrides: tuple[str, ...], store: Store) -> Spec:

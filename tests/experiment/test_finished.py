@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("torch")
 pytest.importorskip("sacrebleu")
@@ -20,6 +21,7 @@ pytest.importorskip("sacrebleu")
 from inline import Inline
 
 from selkit.api import DataError
+from selkit.cli.status import command as status_command
 from selkit.experiment import parse_spec, plan, run_experiment
 from selkit.experiment.outlook.estimate import estimate
 from selkit.experiment.outlook.status import status_of
@@ -136,6 +138,17 @@ def test_status_names_reason_and_log_of_a_failed_cell(finished: Finished, tmp_pa
     assert document["measured"]["logs"] == {failed["cell"]: failed["log"]}
     assert log.startswith("pool/20/longest/1, training")
     assert "Traceback" in log
+
+
+def test_status_says_where_a_finished_run_has_nothing_in_the_store(finished: Finished, tmp_path: Path) -> None:
+    """So that nobody who forgot --store takes the run for one that has done nothing."""
+    runner = CliRunner()
+    there, elsewhere = (
+        runner.invoke(status_command, [str(finished.out), "--store", str(store)])
+        for store in (finished.store.root, tmp_path / "other")
+    )
+    assert "has no result of it" not in there.stderr
+    assert f"has a report, and the store {tmp_path / 'other'} has no result of it: it was made in" in elsewhere.stderr
 
 
 def test_status_sees_who_works_on_a_cell(finished: Finished, tmp_path: Path) -> None:
