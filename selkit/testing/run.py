@@ -22,6 +22,8 @@ from selkit.testing.trial import refusal
 Completions = Mapping[str, float] | Sequence[tuple[str | ChatReply, float]]
 """Answers of a judge's model, each with the preference for the first-shown response that it stands for."""
 
+LEAST_ROWS = 10
+"""Rows that a pool must have for the checks: among fewer, budgets and seeds make no difference that could be seen."""
 
 _CHECKS: tuple[tuple[type[Component], tuple[Check[Any], ...]], ...] = (
     (BaseSelector, SELECTOR_CHECKS),
@@ -45,7 +47,8 @@ def check_component(component: Component, *, xfails: Mapping[str, str] | None = 
             ``right`` and ``whole`` of a :class:`BenchmarkSubject`.
 
     Raises:
-        UsageError: The component is of another kind, or an opt-out names no check or gives no reason.
+        UsageError: The component is of another kind, an opt-out names no check or gives no reason, or the pool is
+            too small.
     """
     xfails = xfails or {}
     checks = checks_for(component)
@@ -81,7 +84,11 @@ def minimum_for(component: Component) -> int:
 
 
 def make_subject(component: Component, folder: Path, **sample: Any) -> Subject:
-    """The component with what it is tried on; what is None takes the default."""
+    """The component with what it is tried on; what is None takes the default.
+
+    Raises:
+        UsageError: The pool is too small for budgets to differ.
+    """
     given = {name: value for name, value in sample.items() if value is not None}
     if isinstance(component, PairwiseJudge):
         own = component.examples if isinstance(component, PromptJudge) else ()
@@ -90,6 +97,8 @@ def make_subject(component: Component, folder: Path, **sample: Any) -> Subject:
     if isinstance(component, BaseBenchmark):
         return BenchmarkSubject(component, folder, **given)
     assert isinstance(component, BaseSelector)
+    if "pool" in given and len(given["pool"]) < LEAST_ROWS:
+        raise UsageError(f"the checks need a pool of at least {LEAST_ROWS} rows, and this one has {len(given['pool'])}")
     if component.after_others and "arms" not in given:
         given["arms"] = _other_arm(given)
     return SelectorSubject(component, folder, **given)

@@ -109,6 +109,9 @@ def test_parameters_and_a_pool_reach_the_component(tmp_path: Path, capsys: pytes
     assert err.endswith("the checks take its parameters (-p KEY=VALUE) and a pool (--pool FILE)\n")
     assert _checked(capsys, "column", "-p", "column=grade", "--pool", str(pool))["ok"]
     assert main(["plugins", "check", "longest", "-p", "unit=pages"]) == 2
+    pool.write_text("".join(json.dumps(row) + "\n" for row in rows[:9]))
+    assert main(["plugins", "check", "longest", "--pool", str(pool)]) == 2
+    assert "the checks need a pool of at least 10 rows, and this one has 9" in capsys.readouterr().err
 
 
 def test_a_judge_is_checked_with_completions(
