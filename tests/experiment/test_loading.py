@@ -82,6 +82,16 @@ def test_a_value_is_set_at_its_path(assignment: str, key: str, value: Any) -> No
     assert raw == yaml.safe_load(BASE)
 
 
+def test_a_judge_that_is_a_name_takes_keys() -> None:
+    """Those of a test set in any of its spellings, and that of a recipe search."""
+    given = {"testsets": [{"source": "a", "judges": ["x", "y"]}], "search": {"by": "judged", "judge": "x"}}
+    found = with_overrides(given, ["testsets.0.judges.1.reasks=1", "search.judge.reasks=2"])
+    assert found["testsets"] == [{"source": "a", "judges": ["x", {"name": "y", "reasks": 1}]}]
+    assert found["search"] == {"by": "judged", "judge": {"name": "x", "reasks": 2}}
+    named = with_overrides({"testsets": {"judges": "a", "b": {"judges": "x"}}}, ["testsets.b.judges.reasks=1"])
+    assert named["testsets"] == {"judges": "a", "b": {"judges": {"name": "x", "reasks": 1}}}
+
+
 def test_the_plural_takes_the_place_of_the_singular() -> None:
     """And the other way round; later assignments come over earlier ones."""
     raw = yaml.safe_load(BASE)

@@ -73,8 +73,14 @@ def _set(now: Any, keys: Sequence[str], value: Any, path: Sequence[str]) -> Any:
             raise UsageError(f"--set {here}.{key}: {here} has {0 if now is None else len(entries)} entries, from 0")
         entries[int(key)] = _set(entries[int(key)], keys[1:], value, [*path, key])
         return entries
-    if isinstance(now, str) and path[0] in _SHORT:
-        now = {_SHORT[path[0]]: now}
+    if isinstance(now, str) and (short := _short(path)):
+        now = {short: now}
     if not isinstance(now, Mapping | None):
         raise UsageError(f"--set {here}.{key}: {here} is {now!r}, which has no keys: set {here} as a whole")
     return {**(now or {}), key: _set((now or {}).get(key), keys[1:], value, [*path, key])}
+
+
+def _short(path: Sequence[str]) -> str | None:
+    """The key that a text at ``path`` stands for."""
+    is_judge = path[:2] == ["search", "judge"] or (path[0] == "testsets" and path[2:3] == ["judges"])
+    return "name" if is_judge else _SHORT.get(path[0])
