@@ -109,7 +109,10 @@ class ChatTemplate:
 def _with_chat(ref: str) -> ModelFolder:
     folder = resolve(ref)
     if not has_chat_template(folder.path):
-        raise UsageError(f"model {ref!r} has no chat template: choose another template, e.g. alpaca, or a chat model")
+        raise UsageError(
+            f"model {ref!r} has no chat template: take a chat model, or another template, e.g. alpaca, "
+            "where one can be given"
+        )
     return folder
 
 

@@ -37,7 +37,7 @@ def test_a_base_model_has_no_chat_template() -> None:
     """It is refused in one sentence before any model loads."""
     pytest.importorskip("torch")
     for function in (prompt_template, check_template):
-        with pytest.raises(UsageError, match=r"has no chat template: choose another template, e\.g\. alpaca"):
+        with pytest.raises(UsageError, match=r"has no chat template: take a chat model, or another template"):
             function("chat", str(resolve(TINY).path))
 
 
