@@ -36,6 +36,7 @@ class Fault(Exception):
         wait: Seconds that the server asks to wait, where it does.
         crowded: Whether the server says that it is asked too much.
         billed: Whether the call may have been paid for all the same.
+        unsent: Whether there was nobody to send the call to.
         fatal: The error that ends the whole run, where no further call makes sense.
     """
 
@@ -48,6 +49,7 @@ class Fault(Exception):
         wait: float | None = None,
         crowded: bool = False,
         billed: bool = False,
+        unsent: bool = False,
         fatal: SelkitError | None = None,
     ) -> None:
         super().__init__(reason)
@@ -57,6 +59,7 @@ class Fault(Exception):
         self.wait = wait
         self.crowded = crowded
         self.billed = billed
+        self.unsent = unsent
         self.fatal = fatal
 
 
@@ -101,6 +104,15 @@ def _refusal(status: int, said: str) -> tuple[str, str]:
             "name another one, which is then asked everything anew, and run again",
         )
     return "does not know the model or the address", "mend it and run again"
+
+
+def out_of_reach(fault: Fault, seconds: float, label: str) -> Fault:
+    """The fault of a server that was never reached, after which the run ends."""
+    error = DataError(
+        f"{label}: {fault.reason} for {seconds:.0f} s, and was never reached: start it, or mend its address, and run "
+        "the same command again"
+    )
+    return Fault(fault.reason, fatal=error)
 
 
 def no_answer(reason: str) -> Fault:

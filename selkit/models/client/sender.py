@@ -13,10 +13,11 @@ from selkit.api import ChatReply
 from selkit.models.client.answer import is_answer, read_body, reply_of
 from selkit.models.client.cache import AnswerCache, StoredAnswer
 from selkit.models.client.endpoints import Endpoint
-from selkit.models.client.faults import Fault, no_answer
+from selkit.models.client.faults import Fault, no_answer, out_of_reach
 from selkit.models.client.pace import Pace
 from selkit.models.client.prices import Price
 from selkit.models.client.purse import Purse
+from selkit.models.client.reach import Reach
 from selkit.models.client.recorder import Recorder
 from selkit.models.client.request import Request
 from selkit.models.client.retries import with_retries
@@ -55,6 +56,7 @@ class Sender:
         self.price = price
         self.purse = purse
         self.pace = Pace(settings.concurrency)
+        self._reach = Reach(settings.contact_seconds)
         self.recorder = Recorder(cache, purse.name if purse else "")
 
     async def start(self, series: Series, tickets: Sequence[Ticket]) -> None:
@@ -102,11 +104,14 @@ class Sender:
             if fault.crowded:
                 self.pace.crowded(sent)
             await self._settle(0.0 if fault.billed else -held)
+            if (seconds := self._reach.failed(fault)) is not None:
+                raise out_of_reach(fault, seconds, self.endpoint.label) from None
             raise
         except BaseException:  # dropped half-way: it may have been paid for, so what was set aside stays spent
             await self._settle(0.0)
             raise
         self.pace.answered()
+        self._reach.reached()
         return received, body, held
 
     async def _hold(self, request: Request) -> float:

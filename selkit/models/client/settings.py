@@ -34,6 +34,8 @@ class EndpointSettings(BaseModel):
         concurrency: Requests under way at once.
         timeout: Seconds that one call may take in all.
         retry_seconds: Seconds for which a request is tried again after passing failures.
+        contact_seconds: Seconds that a server may take to answer at all, before the run ends: it may be starting, or
+            its address be wrong.
         backoff: Seconds up to which the first wait between tries is drawn; doubles with each, up to a minute.
         breaker: Requests that must fail one after the other, each after all its tries, for the run to stop.
         fold_system: Whether system turns always go to the head of the user's turn.
@@ -45,6 +47,7 @@ class EndpointSettings(BaseModel):
     concurrency: int = Field(default=CONCURRENCY, ge=1, le=1000)
     timeout: float = Field(default=120.0, gt=0)
     retry_seconds: float = Field(default=600.0, ge=0)
+    contact_seconds: float = Field(default=60.0, ge=0)
     backoff: float = Field(default=1.0, gt=0)
     breaker: int = Field(default=20, ge=1)
     fold_system: bool = False

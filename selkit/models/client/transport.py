@@ -108,7 +108,7 @@ class Transport:
         root = causes[-1]
         said = " ".join(self._key.scrub_message(str(root)).split()) or type(root).__name__
         what = "cannot be reached" if unsent else "dropped the connection"
-        return Fault(f"the server {what} ({said})", transient=True, billed=not unsent)
+        return Fault(f"the server {what} ({said})", transient=True, billed=not unsent, unsent=unsent)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

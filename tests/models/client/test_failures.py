@@ -16,6 +16,8 @@ from asking import SHORT, ask, conversations, echo
 
 from selkit.api import ChatReply, DataError, Outcome, WorkFailed
 from selkit.models.client import ChatService
+from selkit.models.client.faults import Fault
+from selkit.models.client.reach import Reach
 from selkit.store import Store
 from selkit.testing import ChatServer, Served, completion, failure
 
@@ -283,6 +285,30 @@ def test_requests_that_are_refused_one_by_one_do_not_end_the_run(store: Store, s
         with pytest.raises(WorkFailed, match="no temperature"):
             ask(service, server, [str(i) for i in range(100)])
         assert len(server.calls) < 10
+
+
+def test_a_server_that_was_never_there_ends_the_run_soon(store: Store, settings: Any) -> None:
+    """A wrong port is told long before requests are given up; one that was there has all their time."""
+    settings(retry_seconds=600, contact_seconds=0.3, backoff=0.05, concurrency=2)
+    with ChatServer("x") as server:
+        gone = server.endpoint()
+    with ChatService(store) as service:
+        chat = service.open(gone)
+        with pytest.raises(
+            DataError, match=r"cannot be reached .* for \d+ s, and was never reached: start it, or mend"
+        ):
+            list(chat.complete(conversations("abcdefgh"), decoding=SHORT))
+
+
+def test_a_server_that_is_late_is_waited_for() -> None:
+    """Refused first, there within its time: later refusals are passing faults, and so is all that it says itself."""
+    unsent, busy = Fault("refused", transient=True, unsent=True), Fault("busy", transient=True)
+    assert Reach(60).failed(unsent) is None
+    for there in (lambda reach: reach.reached(), lambda reach: reach.failed(busy)):
+        reach = Reach(0)
+        there(reach)
+        assert reach.failed(unsent) is None
+    assert Reach(0).failed(unsent) == 0
 
 
 def test_a_server_that_is_not_there(store: Store, settings: Any) -> None:
